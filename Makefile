@@ -1,0 +1,40 @@
+# Each target does its own set-up from a fresh clone: virtual environment, pinned packages, then the work.
+PYTHON ?= python3
+BIN := .venv/bin
+# torch comes first: a plain dependency on it would fetch gigabytes of CUDA wheels.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-slow check bench clean
+
+demo: .venv/demo-installed  ## the main job: theory and a trained transformer in out/report.html
+	$(BIN)/metasphere compare --out out
+
+test: check  ## format, lint, types, tests
+	$(BIN)/python -m pytest -n 2
+
+test-slow: .venv/test-installed
+	$(BIN)/python -m pytest -n 2 -m slow
+
+check: .venv/test-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+bench: .venv/test-installed
+	$(BIN)/python -m benchmarks
+
+.venv/torch-installed: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) torch==2.13.0
+	touch $@
+
+.venv/demo-installed: .venv/torch-installed pyproject.toml
+	$(INSTALL) --editable ".[pretrained]"
+	touch $@
+
+.venv/test-installed: .venv/torch-installed pyproject.toml
+	$(INSTALL) --editable ".[pretrained,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv out dist

@@ -1,0 +1,183 @@
+"""The record that every instrument writes and every metric reads: unit points over depth."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+SCHEMA = "metasphere/trajectory/1"
+UNIT_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Tokens on the unit sphere S^(dim-1), followed over depth: time of a simulation or layer of a model.
+
+    Arguments
+    ---------
+    points: (depth, token, dim) unit rows, to 1e-6; stored in float64.
+    depth: (depth,) strictly increasing: time t on the axis ``"time"``, the index of the state on the axis
+        ``"layer"`` (0 is the embedding, l the output of block l).
+    axis: ``"time"`` or ``"layer"``.
+    norms: (depth, token) lengths before projection to the sphere; ones where not given. For a simulation their
+        distance from 1 is the drift of the solver; for a model they are the lengths of the hidden states.
+    masses: (token,) positive weights summing to 1; uniform where not given.
+    tokens: one name a token; their numbers where not given.
+    special: (token,) bool, True at tokens that the tokenizer added ([CLS], [SEP], ...); all False where not given.
+    attention: (depth, head, token, token) rows summing to 1, or None. ``attention[l]`` is computed *from*
+        ``points[l]`` and moves it to ``points[l + 1]``, so the last layer of a model, which no block reads, is NaN.
+    provenance: what made it, as JSON values: versions, seed, dtype, model revision, prompt hash; ``beta`` where known.
+
+    Raises
+    ------
+    ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase.
+    """
+
+    points: np.ndarray
+    depth: np.ndarray
+    axis: Literal["time", "layer"] = "time"
+    norms: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    masses: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    tokens: Sequence[str] = None  # pyright: ignore[reportAssignmentType]
+    special: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    attention: np.ndarray | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.points, dtype=np.float64)
+        if points.ndim != 3 or points.shape[0] < 1 or points.shape[1] < 1 or points.shape[2] < 2:
+            raise ValueError(
+                f"points must have shape (depth, token, dim) with dim at least 2, got {points.shape}: "
+                "stack one (token, dim) array for each depth"
+            )
+        depths, tokens, _ = points.shape
+        filled = {
+            "points": points,
+            "depth": np.asarray(self.depth, dtype=np.float64),
+            "norms": np.ones((depths, tokens)) if self.norms is None else np.asarray(self.norms, np.float64),
+            "masses": np.asarray(
+                np.full(tokens, 1 / tokens) if self.masses is None else self.masses, np.float64
+            ),
+            "tokens": tuple(map(str, range(tokens) if self.tokens is None else self.tokens)),
+            "special": np.zeros(tokens, bool) if self.special is None else np.asarray(self.special, bool),
+            "attention": None if self.attention is None else np.asarray(self.attention),
+            "provenance": dict(self.provenance),
+        }
+        for name, value in filled.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def _check(self) -> None:
+        depths, tokens, _ = self.points.shape
+        if self.axis not in ("time", "layer"):
+            raise ValueError(f'axis must be "time" or "layer", got {self.axis!r}')
+        for name, shape in (
+            ("depth", (depths,)),
+            ("norms", (depths, tokens)),
+            ("masses", (tokens,)),
+            ("special", (tokens,)),
+        ):
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape} to match the points, got {getattr(self, name).shape}"
+                )
+        if len(self.tokens) != tokens:
+            raise ValueError(f"tokens must name all {tokens} points, got {len(self.tokens)} names")
+        radii = np.linalg.norm(self.points, axis=-1)
+        if not np.all(np.abs(radii - 1) <= UNIT_TOLERANCE):
+            worst = radii.flat[np.nanargmax(np.abs(radii - 1))] if np.isfinite(radii).any() else np.nan
+            raise ValueError(
+                f"points must have unit rows, got a row of length {worst:.6g}: divide each row by its length "
+                "and keep the lengths in norms"
+            )
+        if not (np.all(np.isfinite(self.depth)) and np.all(np.diff(self.depth) > 0)):
+            raise ValueError("depth must be finite and strictly increasing: sort it and drop repeats")
+        if not np.all(self.masses > 0) or abs(self.masses.sum() - 1) > 1e-9:
+            raise ValueError(
+                f"masses must be positive and sum to 1, got sum {self.masses.sum():.6g}: divide by the sum"
+            )
+        if self.attention is not None:
+            shape = self.attention.shape
+            if len(shape) != 4 or shape[0] != depths or shape[2:] != (tokens, tokens):
+                raise ValueError(
+                    f"attention must have shape ({depths}, head, {tokens}, {tokens}) to match the points, "
+                    f"got {shape}"
+                )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
+
+        Raises ValueError where the folder cannot be written.
+        """
+        variables: dict[str, Any] = {
+            "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
+            "norms": (("depth", "token"), self.norms, {"long_name": "length before projection"}),
+            "masses": ("token", self.masses),
+            "tokens": ("token", np.asarray(self.tokens, dtype=object)),
+            "special": ("token", self.special.astype(np.int8)),
+        }
+        encoding = {}
+        if self.attention is not None:
+            variables["attention"] = (("depth", "head", "token", "key_token"), self.attention)
+            encoding["attention"] = {"zlib": True, "complevel": 1}
+        dataset = xr.Dataset(
+            variables,
+            coords={"depth": ("depth", self.depth, {"axis": self.axis})},
+            attrs={
+                "schema": SCHEMA,
+                "axis": self.axis,
+                "provenance": json.dumps(self.provenance, sort_keys=True),
+            },
+        )
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        except OSError as error:
+            raise ValueError(
+                f"cannot write {path}: {error.strerror}; give a folder that can be written"
+            ) from error
+        os.close(handle)
+        try:
+            dataset.to_netcdf(aside, engine="h5netcdf", encoding=encoding)
+            os.replace(aside, path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Trajectory":
+        """Read what `save` wrote.
+
+        Raises ValueError where the file is missing, cut off in the middle, or of another schema.
+        """
+        if not Path(path).is_file():
+            raise ValueError(f"no file at {path}: give a NetCDF file that metasphere wrote")
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                dataset = opened.load()
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{path} cannot be read as NetCDF (cut off, or of another format): make it again"
+            ) from error
+        if dataset.attrs.get("schema") != SCHEMA:
+            raise ValueError(
+                f"{path} has schema {dataset.attrs.get('schema')!r}, need {SCHEMA!r}: make it again with this version"
+            )
+        return cls(
+            points=dataset["points"].values,
+            depth=dataset["depth"].values,
+            axis=dataset.attrs["axis"],
+            norms=dataset["norms"].values,
+            masses=dataset["masses"].values,
+            tokens=tuple(dataset["tokens"].values),
+            special=dataset["special"].values.astype(bool),
+            attention=dataset["attention"].values if "attention" in dataset else None,
+            provenance=json.loads(dataset.attrs["provenance"]),
+        )
