@@ -1,0 +1,284 @@
+"""Self-attention as a vector field on the sphere: tokens that pull each other along great circles."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+_TILE = 2**20
+
+
+class Attention(eqx.Module):
+    """Velocity of n tokens x_i on S^(d-1) that attend to each other: one layer of attention per unit of time.
+
+        dx_i/dt = P_i [ sum_h O_h sum_j A^h_ij (V_h x_j + b_V) + b_O ],    P_i y = y - <x_i, y> x_i,
+
+    with the weights A^h_ij, where s = <Q_h x_i + b_Q, K_h x_j + b_K> and m_j are the masses,
+
+    - ``"SA"``, self-attention: m_j e^(beta s) / sum_k m_k e^(beta s_ik). Rows sum to 1.
+    - ``"USA"``, unnormalised: m_j e^(beta (s - 1)) on the clock ``"metastability"`` of 2410.06833, and m_j e^(beta s)
+      on the clock ``"survey"`` of 2312.10794 and 2512.01868. One unit of survey time is e^beta units of
+      metastability time, so their times, rates and thresholds must never be mixed. (Section 6 of 2410.06833 uses
+      a third one on the circle, n times slower than its own Section 1.) SA has one clock in all three papers.
+
+    Calling it, ``field(t, x, args)`` with ``args`` the masses or None, gives dx/dt in the form diffrax takes. It
+    does not depend on t. Off the sphere, where only rounding and the solver's error lead, it adds
+    (1 - |x_i|^2) x_i sum_hj A^h_ij / 4, which draws every length back to 1; the bare projection would do so for
+    V = I, but drives lengths away from 1 where <x_i, V x_j> < 0.
+
+    Accuracy: where V and O are the identity, the pull is summed from the differences x_j - x_i, and where Q and K
+    are, <x_i, x_j> - 1 is -|x_i - x_j|^2 / 2. Coinciding tokens then cancel exactly, and the pull of a far cluster,
+    of relative size e^(-beta (1 - cos)), keeps its digits; the formula as written loses all of them in float64
+    once beta (1 - cos) exceeds 36.
+
+    Arguments
+    ---------
+    beta: inverse temperature, finite and >= 0; 0 is the consensus flow. May be traced, or batched by `jax.vmap`.
+    kind: ``"SA"`` or ``"USA"``.
+    causal: token i sees only j <= i; SA renormalises over the seen ones, USA just drops the others.
+    query, key: Q and K, (head, rank, d), or (rank, d) for one head; the identity where None.
+    value: V, (head, value_dim, d) or (value_dim, d); the identity where None.
+    output: O, (head, d, value_dim) or (d, value_dim); the identity where None.
+    query_bias, key_bias: (head, rank) or (rank,); value_bias: (head, value_dim) or (value_dim,); output_bias: (d,),
+        one for all heads.
+    clock: the clock of USA, as above; survey times overflow beyond beta = 700.
+
+    Raises ValueError for a negative or infinite beta, an unknown kind or clock, shapes that disagree.
+    Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
+    """
+
+    beta: Float[Array, ""]
+    kind: Literal["SA", "USA"] = eqx.field(static=True)
+    causal: bool = eqx.field(static=True)
+    query: Float[Array, "head rank _d"] | None
+    key: Float[Array, "head rank _d"] | None
+    value: Float[Array, "head value_dim _d"] | None
+    output: Float[Array, "head _d value_dim"] | None
+    query_bias: Float[Array, "head rank"] | None
+    key_bias: Float[Array, "head rank"] | None
+    value_bias: Float[Array, "head value_dim"] | None
+    output_bias: Float[Array, " _d"] | None
+    clock: Literal["metastability", "survey"] = eqx.field(static=True)
+    heads: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        beta: ArrayLike,
+        kind: str = "SA",
+        causal: bool = False,
+        query: ArrayLike | None = None,
+        key: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        *,
+        output: ArrayLike | None = None,
+        query_bias: ArrayLike | None = None,
+        key_bias: ArrayLike | None = None,
+        value_bias: ArrayLike | None = None,
+        output_bias: ArrayLike | None = None,
+        clock: str = "metastability",
+    ):
+        if kind not in ("SA", "USA"):
+            raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
+        if clock not in ("metastability", "survey"):
+            raise ValueError(f'clock must be "metastability" or "survey", got {clock!r}')
+        self.beta = checked_beta(beta)
+        self.kind = kind
+        self.causal = bool(causal)
+        self.clock = clock
+        self.query = _by_head("query", query, 2)
+        self.key = _by_head("key", key, 2)
+        self.value = _by_head("value", value, 2)
+        self.output = _by_head("output", output, 2)
+        self.query_bias = _by_head("query_bias", query_bias, 1)
+        self.key_bias = _by_head("key_bias", key_bias, 1)
+        self.value_bias = _by_head("value_bias", value_bias, 1)
+        self.output_bias = None if output_bias is None else jnp.asarray(output_bias, float)
+        if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
+            raise ValueError(
+                f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
+            )
+        self.heads = self._checked_sizes().get("head", 1)
+
+    def _checked_sizes(self) -> dict[str, int]:
+        """Sizes of the axes by name, each of them the same wherever it occurs."""
+        axes = {
+            "query": ("head", "rank", "d"),
+            "key": ("head", "rank", "d"),
+            "value": ("head", "value_dim", "d"),
+            "output": ("head", "d", "value_dim"),
+            "query_bias": ("head", "rank"),
+            "key_bias": ("head", "rank"),
+            "value_bias": ("head", "value_dim"),
+            "output_bias": ("d",),
+        }
+        given = {name: getattr(self, name) for name in axes if getattr(self, name) is not None}
+        same = {}
+        if self.query is None or self.key is None:
+            same["rank"] = "d"
+        if self.value is None or self.output is None:
+            same["value_dim"] = "d"
+        sizes: dict[str, int] = {}
+        for name, array in given.items():
+            names = tuple(same.get(axis, axis) for axis in axes[name])
+            fits = array.ndim == len(names) and all(
+                sizes.setdefault(axis, size) == size for axis, size in zip(names, array.shape)
+            )
+            if not fits:
+                raise ValueError(
+                    f"{name} must have shape ({', '.join(names)}), got {array.shape}, against "
+                    f"{sizes} of the operators before it: give all of them the same sizes"
+                )
+        return sizes
+
+    def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
+        del t
+        x = jnp.asarray(x, self.beta.dtype)
+        velocity, total = self._velocity_and_total(x, args)
+        return velocity + (total / 4 * (1 - jnp.sum(x**2, axis=-1)))[:, None] * x
+
+    def velocity(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
+        """dx/dt on the sphere, (n, d): orthogonal to x to relative rounding, even where it is tiny."""
+        return self._velocity_and_total(jnp.asarray(x, self.beta.dtype), masses)[0]
+
+    @eqx.filter_jit
+    def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
+        """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
+        x = jnp.asarray(x, self.beta.dtype)
+        return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
+
+    def describe(self) -> dict[str, Any]:
+        """What the field is, as JSON values; learned operators by name only."""
+        names = ("query", "key", "value", "output", "query_bias", "key_bias", "value_bias", "output_bias")
+        return {
+            "kind": self.kind,
+            "beta": float(self.beta),
+            "causal": self.causal,
+            "clock": self.clock,
+            "heads": self.heads,
+            "operators": [name for name in names if getattr(self, name) is not None],
+        }
+
+    @eqx.filter_jit
+    def _velocity_and_total(
+        self, x: Float[Array, "n d"], masses: ArrayLike | None
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        row = self._rows(x, masses)
+        pull = self._pull(x)
+
+        def move(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
+            weights = row(i)
+            towards = pull(i, weights)
+            along = jnp.sum(x[i] * towards) / jnp.sum(x[i] ** 2)
+            return towards - along * x[i], jnp.sum(weights)
+
+        return by_tiles(move, len(x), max(x.shape[1], self.heads))
+
+    def _rows(
+        self, x: Float[Array, "n d"], masses: ArrayLike | None
+    ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
+        """The function from a token's number to its weights."""
+        n = self._checked_tokens(x)
+        masses = checked_masses(masses, n, x.dtype)
+        alignment = self._alignment(x)
+
+        def row(i: Int[Array, ""]) -> Float[Array, "head n"]:
+            seen = jnp.arange(n) <= (i if self.causal else n)
+            logits = jnp.where(seen[None], self.beta * alignment(i), -jnp.inf)
+            if self.kind == "SA":
+                weights = masses[None] * jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+                return weights / jnp.sum(weights, axis=-1, keepdims=True)
+            return masses[None] * jnp.exp(logits + self.beta if self.clock == "survey" else logits)
+
+        return row
+
+    def _alignment(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
+        """The function from a token's number i to <Q x_i, K x_j> - 1."""
+        if all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias)):
+            return lambda i: jnp.broadcast_to(
+                -jnp.sum((x - x[i][None]) ** 2, axis=-1) / 2, (self.heads, len(x))
+            )
+        queries = _linear(self.query, x, self.query_bias)
+        keys = _linear(self.key, x, self.key_bias)
+        return lambda i: jnp.broadcast_to((keys @ queries[:, i, :, None])[..., 0] - 1, (self.heads, len(x)))
+
+    def _pull(
+        self, x: Float[Array, "n d"]
+    ) -> Callable[[Int[Array, ""], Float[Array, "head n"]], Float[Array, " d"]]:
+        """The function from a token's number and weights to where it is pulled, up to a multiple of itself."""
+        shift = 0 if self.output_bias is None else self.output_bias
+        if self.value is None and self.output is None:
+            bias = (
+                jnp.zeros((self.heads, x.shape[1]), x.dtype) if self.value_bias is None else self.value_bias
+            )
+
+            def by_differences(i: Int[Array, ""], weights: Float[Array, "head n"]) -> Float[Array, " d"]:
+                pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
+                return pull + jnp.sum(weights, axis=-1) @ bias + shift
+
+            return by_differences
+        values = _linear(self.value, x, self.value_bias)
+
+        def by_values(i: Int[Array, ""], weights: Float[Array, "head n"]) -> Float[Array, " d"]:
+            del i
+            read = (weights[:, None] @ values)[:, 0]
+            written = read if self.output is None else (self.output @ read[..., None])[..., 0]
+            return jnp.sum(written, axis=0) + shift
+
+        return by_values
+
+    def _checked_tokens(self, x: Float[Array, "n d"]) -> int:
+        if x.ndim != 2:
+            raise ValueError(f"x must have shape (n, d), got {x.shape}")
+        d = self._checked_sizes().get("d", x.shape[1])
+        if d != x.shape[1]:
+            raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
+        return len(x)
+
+
+def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
+    """`function` of every token's number, a tile of tokens at a time, when one of them needs n * width numbers."""
+    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _TILE // (n * width))
+
+
+def checked_beta(beta: ArrayLike) -> Float[Array, ""]:
+    """beta as an array without axes; ValueError where it is known to be negative or not finite."""
+    array = jnp.asarray(beta, float)
+    if array.ndim != 0:
+        raise ValueError(f"beta must be one number, got shape {array.shape}: use jax.vmap for several")
+    if not isinstance(array, Tracer) and not 0 <= float(array) < np.inf:
+        raise ValueError(f"beta must be finite and at least 0, got {beta}")
+    return array
+
+
+def checked_masses(masses: ArrayLike | None, n: int, dtype: Any) -> Float[Array, " n"]:
+    """The masses as an array, uniform where None; ValueError for another shape."""
+    if masses is None:
+        return jnp.full(n, 1 / n, dtype)
+    array = jnp.asarray(masses, dtype)
+    if array.shape != (n,):
+        raise ValueError(f"masses must have shape ({n},), one for each token, got {array.shape}")
+    return array
+
+
+def _by_head(name: str, operator: ArrayLike | None, axes: int) -> Array | None:
+    """The operator with a head axis in front; ValueError where it holds NaN or infinity."""
+    if operator is None:
+        return None
+    array = jnp.asarray(operator, float)
+    if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
+        raise ValueError(f"{name} must be finite, got NaN or infinity: check where it comes from")
+    return array[None] if array.ndim == axes else array
+
+
+def _linear(
+    matrix: Float[Array, "head out d"] | None, x: Float[Array, "n d"], bias: Float[Array, "head out"] | None
+) -> Float[Array, "_head n _out"]:
+    """The (head, n, out) images of the tokens; one head where both are the identity's."""
+    image = x[None] if matrix is None else jnp.einsum("hod,nd->hno", matrix, x)
+    return image if bias is None else image + bias[:, None]
