@@ -1,0 +1,35 @@
+"""Tokens in one open hemisphere: how likely that is, and how fast they then meet."""
+
+import numpy as np
+from scipy.stats import binom
+
+from compare.theory.domain import Numbers, Reals, dimension, dynamics, inverse_temperature, tokens
+
+
+def hemisphere_probability(n: Numbers, d: Numbers) -> Reals:
+    """Probability that n uniform points of S^(d-1) lie in one open hemisphere (Wendel).
+
+    2^(-(n-1)) sum_{k<d} C(n-1, k), which is 1 for n <= d. In that event SA and USA converge to one point
+    exponentially fast (2312.10794, the cone theorem). Arguments broadcast: n >= 2, d >= 2.
+    Raises ValueError outside.
+    """
+    return np.asarray(binom.cdf(dimension(d) - 1, tokens(n) - 1, 0.5))[()]
+
+
+def consensus_rate(beta: Numbers, kind: str = "SA", clock: str = "metastability") -> Reals:
+    """The rate lambda in 1 - <x_i, x_j> ~ e^(-lambda t) at the end of a consensus: 2, for every n.
+
+    2 e^beta for USA on the survey's clock (inf beyond floating point). Arguments as `gamma_time`.
+    """
+    dynamics(kind, clock)
+    beta = inverse_temperature(beta)
+    with np.errstate(over="ignore"):
+        return 2 * np.exp(beta if kind == "USA" and clock == "survey" else np.zeros_like(beta))
+
+
+def cone_rate_bound(n: Numbers, beta: Numbers) -> Reals:
+    """Lower bound 1/(2 n e^(2 beta)) on the rate from a hemisphere, the one that the proof in 2312.10794 gives.
+
+    It comes from a' >= (1 - a)/(2 n e^(2 beta)), a(t) = min_i <x_i(t), x*>. Arguments broadcast: n >= 2, beta >= 0.
+    """
+    return np.exp(-2 * inverse_temperature(beta)) / (2 * tokens(n))

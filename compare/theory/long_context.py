@@ -1,0 +1,39 @@
+"""One attention layer on a long context: does it merge its tokens (2510.05554)?"""
+
+import numpy as np
+
+from compare.theory.domain import Numbers, Reals, inverse_temperature, positive, real, tokens
+
+
+def output_cosine(rho: Numbers, n: Numbers, beta: Numbers) -> Reals:
+    """Cosine between two outputs of attention without residual on n tokens at mutual inner product rho.
+
+    With w = e^(-beta (1 - rho)), exactly, at every n:
+
+        cos = 1 - (1-w)^2 (1-rho) / [(1-w)^2 + 2 (1-w) w (1 + (n-1) rho) + w^2 n (1 + (n-1) rho)].
+
+    Arguments broadcast. rho: in [0, 1). n: at least 2. beta: finite, >= 0. Returns values in [rho, 1].
+    Raises ValueError outside. Source: derived here; its limit is the theorem of 2510.05554.
+    """
+    rho = real("rho", rho, lambda u: (u >= 0) & (u < 1), "in [0, 1)")
+    n, beta = tokens(n), inverse_temperature(beta)
+    own, other = -np.expm1(-beta * (1 - rho)), np.exp(-beta * (1 - rho))
+    mean = 1 + (n - 1) * rho
+    return 1 - own**2 * (1 - rho) / (own**2 + 2 * own * other * mean + other**2 * n * mean)
+
+
+def critical_context_beta(rho: Numbers, n: Numbers) -> Reals:
+    """beta = ln(n)/(1 - rho), the scale at which attention changes from merging all tokens to leaving them alone."""
+    return np.log(tokens(n)) / (1 - real("rho", rho, lambda u: (u >= 0) & (u < 1), "in [0, 1)"))
+
+
+def long_context_limit(rho: Numbers, gamma: Numbers) -> Reals:
+    """Limit of `output_cosine` as n grows at beta = gamma ln(n) (2510.05554).
+
+    1 for gamma (1 - rho) < 1, 4 rho/(1 + 3 rho) at equality, rho above. Arguments broadcast: rho in (0, 1) (at
+    rho = 0 the limits differ), gamma > 0. Equality is judged to 1e-12. Raises ValueError outside.
+    """
+    rho = real("rho", rho, lambda u: (u > 0) & (u < 1), "in (0, 1)")
+    strength = positive("gamma", gamma) * (1 - rho)
+    critical = np.abs(strength - 1) < 1e-12
+    return np.where(critical, 4 * rho / (1 + 3 * rho), np.where(strength < 1, 1.0, rho))[()]
