@@ -10,10 +10,10 @@ demo: .venv/demo-installed  ## the main job: theory and a trained transformer in
 	$(BIN)/metasphere compare --out out
 
 test: check  ## format, lint, types, tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/test-installed
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: .venv/test-installed
 	$(BIN)/ruff format --check .

@@ -19,7 +19,8 @@ for language, mark, body in blocks:
         for word in set(re.findall(r"^metasphere (\w+)", body, re.M)):
             subprocess.run(["metasphere", word, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL)
         continue
-    command = {"bash": ["bash", "-euxc", body], "python": [sys.executable, "-W", "error", "-c", body]}.get(language)
+    python = str(root / ".venv" / "bin" / "python")
+    command = {"bash": ["bash", "-euxc", body], "python": [python, "-W", "error", "-c", body]}.get(language)
     if command:
         subprocess.run(command, cwd=root, env=environment, check=True)
         ran += 1

@@ -1,6 +1,9 @@
 """The theory of token clustering, run: attention as a flow on the sphere, its energy, and its trajectories."""
 
 from sim.attention import Attention as Attention
+from sim.coalesce import coalesce as coalesce
+from sim.coalescence import Coalescence as Coalescence
+from sim.coalescence import Ending as Ending
 from sim.energy import energy as energy
 from sim.simulate import Outcome as Outcome
 from sim.simulate import simulate as simulate

@@ -3,19 +3,21 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 SCHEMA = "metasphere/trajectory/1"
 UNIT_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Trajectory:
     """Tokens on the unit sphere S^(dim-1), followed over depth: time of a simulation or layer of a model.
 
@@ -39,35 +41,45 @@ class Trajectory:
     ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase.
     """
 
-    points: np.ndarray
-    depth: np.ndarray
-    axis: Literal["time", "layer"] = "time"
-    norms: np.ndarray = None  # pyright: ignore[reportAssignmentType]
-    masses: np.ndarray = None  # pyright: ignore[reportAssignmentType]
-    tokens: Sequence[str] = None  # pyright: ignore[reportAssignmentType]
-    special: np.ndarray = None  # pyright: ignore[reportAssignmentType]
-    attention: np.ndarray | None = None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    points: Float[np.ndarray, "depth token dim"]
+    depth: Float[np.ndarray, " depth"]
+    axis: Literal["time", "layer"]
+    norms: Float[np.ndarray, "depth token"]
+    masses: Float[np.ndarray, " token"]
+    tokens: tuple[str, ...]
+    special: Bool[np.ndarray, " token"]
+    attention: Float[np.ndarray, "depth head token token"] | None
+    provenance: dict[str, Any]
 
-    def __post_init__(self) -> None:
-        points = np.asarray(self.points, dtype=np.float64)
+    def __init__(
+        self,
+        points: ArrayLike,
+        depth: ArrayLike,
+        axis: str = "time",
+        norms: ArrayLike | None = None,
+        masses: ArrayLike | None = None,
+        tokens: Iterable[str] | None = None,
+        special: ArrayLike | None = None,
+        attention: ArrayLike | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        points = np.asarray(points, np.float64)
         if points.ndim != 3 or points.shape[0] < 1 or points.shape[1] < 1 or points.shape[2] < 2:
             raise ValueError(
                 f"points must have shape (depth, token, dim) with dim at least 2, got {points.shape}: "
                 "stack one (token, dim) array for each depth"
             )
-        depths, tokens, _ = points.shape
+        depths, count, _ = points.shape
         filled = {
             "points": points,
-            "depth": np.asarray(self.depth, dtype=np.float64),
-            "norms": np.ones((depths, tokens)) if self.norms is None else np.asarray(self.norms, np.float64),
-            "masses": np.asarray(
-                np.full(tokens, 1 / tokens) if self.masses is None else self.masses, np.float64
-            ),
-            "tokens": tuple(map(str, range(tokens) if self.tokens is None else self.tokens)),
-            "special": np.zeros(tokens, bool) if self.special is None else np.asarray(self.special, bool),
-            "attention": None if self.attention is None else np.asarray(self.attention),
-            "provenance": dict(self.provenance),
+            "depth": np.asarray(depth, np.float64),
+            "axis": axis,
+            "norms": np.asarray(np.ones((depths, count)) if norms is None else norms, np.float64),
+            "masses": np.asarray(np.full(count, 1 / count) if masses is None else masses, np.float64),
+            "tokens": tuple(map(str, range(count) if tokens is None else tokens)),
+            "special": np.asarray(np.zeros(count) if special is None else special, bool),
+            "attention": None if attention is None else np.asarray(attention),
+            "provenance": dict(provenance or {}),
         }
         for name, value in filled.items():
             object.__setattr__(self, name, value)

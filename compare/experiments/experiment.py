@@ -1,0 +1,51 @@
+"""What an experiment is: a question to the theory, a table of numbers that answers it, and the figure of the table."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from compare.files import write_aside
+from compare.report.figures import save_figure
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment that `metasphere experiment NAME` runs.
+
+    name: on the command line, and of its files. question: what it asks, in one sentence. source: paper and theorem, or
+    open question. run: (seed, quick) -> a labelled table whose attribute ``finding`` says in one sentence, made from
+    the numbers, what was found; quick ones take under 20 s and stay meaningful. draw: table -> figure, from the table
+    alone.
+    """
+
+    name: str
+    question: str
+    source: str
+    run: Callable[[int, bool], xr.Dataset]
+    draw: Callable[[xr.Dataset], Figure]
+
+
+def perform(experiment: Experiment, directory: Path, seed: int, quick: bool) -> str:
+    """Run an experiment, write `directory`/experiments/NAME.nc and NAME.png, and return its finding."""
+    table = experiment.run(seed, quick)
+    provenance = {
+        "versions": {package: version(package) for package in ("metasphere", "jax", "numpy")},
+        "seed": seed,
+        "quick": quick,
+        "command": f"metasphere experiment {experiment.name} --seed {seed}" + (" --quick" if quick else ""),
+    }
+    table = table.assign_attrs(
+        experiment=experiment.name,
+        question=experiment.question,
+        source=experiment.source,
+        provenance=json.dumps(provenance, sort_keys=True),
+    )
+    folder = directory / "experiments"
+    write_aside(folder / f"{experiment.name}.nc", lambda path: table.to_netcdf(path, engine="h5netcdf"))
+    save_figure(folder / f"{experiment.name}.png", lambda: experiment.draw(table))
+    return str(table.attrs["finding"])

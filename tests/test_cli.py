@@ -1,0 +1,157 @@
+"""The command line: results where they belong, and one line with exit code 2 for what cannot be done."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+
+@pytest.fixture
+def run():
+    from compare.cli import main
+
+    def call(*arguments):
+        return CliRunner().invoke(main, list(map(str, arguments)))
+
+    return call
+
+
+def refused(result, *words):
+    assert result.exit_code == 2, result.output
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in line
+
+
+def test_simulate_then_report(run, tmp_path):
+    import sim
+
+    made = run(
+        "simulate", "--beta", 4, "--tokens", 5, "--until", 5, "--depths", 6, "--out", tmp_path, "--seed", 3
+    )
+    assert made.exit_code == 0, made.output
+    (path,) = (tmp_path / "runs").iterdir()
+    trajectory = sim.Trajectory.load(path)
+    assert trajectory.provenance["beta"] == 4
+    assert trajectory.provenance["seed"] == 3
+    np.testing.assert_allclose(trajectory.points[0], sim.uniform(5, 3, 3), rtol=0, atol=4e-16)
+    reported = run("report", tmp_path, "--json")
+    assert reported.exit_code == 0, reported.output
+    assert json.loads(reported.stdout) == json.loads((tmp_path / "verdicts.json").read_text())
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_same_seed_same_file(run, tmp_path):
+    for folder in ("a", "b"):
+        run("simulate", "--tokens", 5, "--until", 2, "--depths", 3, "--out", tmp_path / folder)
+    first, second = (next((tmp_path / folder / "runs").iterdir()) for folder in ("a", "b"))
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_coalesce_draws_the_tree(run, tmp_path):
+    import sim
+
+    made = run("coalesce", "--beta", 1000, "--tokens", 5, "--out", tmp_path)
+    assert made.exit_code == 0, made.output
+    assert made.output.count("log t =") == 4
+    (picture,) = (tmp_path / "mergers").iterdir()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (path,) = (tmp_path / "runs").iterdir()
+    last = sim.Trajectory.load(path).points[-1]
+    np.testing.assert_allclose(last, last[:1].repeat(5, 0), atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", ["-1", "nan", "inf"])
+def test_bad_beta(run, tmp_path, beta):
+    refused(run("simulate", f"--beta={beta}", "--out", tmp_path / "new"), "beta", beta)
+    assert not (tmp_path / "new").exists()
+
+
+def test_zero_beta_is_the_consensus_flow(run, tmp_path):
+    made = run("simulate", "--beta", 0, "--tokens", 5, "--until", 3, "--depths", 3, "--out", tmp_path)
+    assert made.exit_code == 0, made.output
+
+
+def test_bad_dimension(run, tmp_path):
+    refused(run("simulate", "--dimension", 1, "--out", tmp_path), "2 dimensions")
+
+
+def test_out_is_a_file(run, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    refused(run("simulate", "--tokens", 5, "--out", tmp_path / "file"), "is a file")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_out_is_read_only(run, tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusal of the system is played."""
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("compare.files.tempfile.TemporaryFile", refuse)
+    refused(run("simulate", "--tokens", 5, "--out", tmp_path), "cannot write", "Permission denied")
+
+
+def test_report_of_nothing(run, tmp_path):
+    refused(run("report", tmp_path / "missing"), "no folder")
+    refused(run("report", tmp_path), "no runs")
+
+
+@pytest.mark.parametrize("damage", ["cut", "schema", "text"])
+def test_report_of_a_damaged_run(run, tmp_path, damage):
+    run("simulate", "--tokens", 5, "--until", 1, "--depths", 2, "--out", tmp_path)
+    (path,) = (tmp_path / "runs").iterdir()
+    if damage == "cut":
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "schema":
+        import h5py
+
+        with h5py.File(path, "a") as opened:
+            opened.attrs["schema"] = "something/else/9"
+    else:
+        path.write_text("not a file of ours")
+    refused(run("report", tmp_path), path.name)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_unknown_prompt_and_missing_file(run, tmp_path):
+    refused(run("probe", "minilm", "--prompt", "nowhere", "--out", tmp_path), "no prompt 'nowhere'")
+    refused(run("probe", "minilm", "--file", tmp_path / "none.txt", "--out", tmp_path), "cannot read")
+    refused(
+        run("probe", "minilm", "--text", "a", "--prompt", "tides", "--out", tmp_path), "more than one text"
+    )
+
+
+def test_unknown_model(run, tmp_path):
+    refused(run("probe", "./no/such/folder", "--out", tmp_path), "no folder")
+    assert not list(tmp_path.rglob("*.nc"))
+
+
+def test_lists(run):
+    import probe
+
+    assert [row["name"] for row in json.loads(run("models", "--json").stdout)] == list(probe.models())
+    assert [row["name"] for row in json.loads(run("prompts", "--json").stdout)] == list(probe.prompts())
+    assert "minilm" in run("models").stdout
+
+
+def test_main_job(run, tmp_path):
+    """Theory and a trained transformer, end to end, on short input; the text holds markup."""
+    text = tmp_path / "own.txt"
+    text.write_text("A <b>bold</b> word & another word.", encoding="utf-8")
+    out = tmp_path / "out"
+    made = run("compare", "--beta", 2, "--model", "minilm", "--file", text, "--out", out)
+    assert made.exit_code == 0, made.output
+    assert sorted(path.name for path in (out / "runs").iterdir()) == ["minilm-own.nc", "sa-beta-2.nc"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<b>bold</b>" not in page
+    runs = {row["run"] for row in json.loads((out / "verdicts.json").read_text())["criteria"]}
+    assert runs == {"SA, beta 2", "minilm, own"}
+    assert not [path for path in Path(out).rglob("*") if path.name.startswith(".")]
+    assert os.listdir(tmp_path).count("out") == 1
