@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # torch comes first: a plain dependency on it would fetch gigabytes of CUDA wheels.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The build runs with the pinned hatchling, not with one fetched for an isolated environment.
+EDITABLE := $(INSTALL) --no-build-isolation --editable
 
 .PHONY: demo test test-slow check bench clean
 
@@ -25,15 +27,15 @@ bench: .venv/test-installed
 
 .venv/torch-installed: constraints.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) torch==2.13.0
+	$(INSTALL) torch==2.13.0 hatchling
 	touch $@
 
 .venv/demo-installed: .venv/torch-installed pyproject.toml
-	$(INSTALL) --editable ".[pretrained]"
+	$(EDITABLE) ".[pretrained]"
 	touch $@
 
 .venv/test-installed: .venv/torch-installed pyproject.toml
-	$(INSTALL) --editable ".[pretrained,dev]"
+	$(EDITABLE) ".[pretrained,dev]"
 	touch $@
 
 clean:

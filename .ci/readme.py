@@ -17,7 +17,9 @@ ran = 0
 for language, mark, body in blocks:
     if "no-run" in mark:
         for word in set(re.findall(r"^metasphere (\w+)", body, re.M)):
-            subprocess.run(["metasphere", word, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                ["metasphere", word, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL
+            )
         continue
     python = str(root / ".venv" / "bin" / "python")
     command = {"bash": ["bash", "-euxc", body], "python": [python, "-W", "error", "-c", body]}.get(language)

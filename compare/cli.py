@@ -1,12 +1,13 @@
 """The command line: `metasphere COMMAND`. An error is one line on standard error and exit code 2."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 import click
 import jax
@@ -21,22 +22,33 @@ from compare.files import output_directory
 from compare.report import mergers
 from compare.report.figures import save_figure
 from compare.report.report import report as write_report
+from probe.models import check
 
-
-class Refusal(click.ClickException):
-    """One line that says what is wrong."""
-
-    exit_code = 2
+DEFAULT_BETAS = (1.0, 5.0, 25.0)
+DEFAULT_TEXTS = ("tides", "orchard_letter", "river_code")
 
 
 class OneLineErrors(click.Group):
-    """A group whose commands end a ValueError or a failed solve with one line and exit code 2."""
+    """A group whose commands end what cannot be done with one line on standard error and exit code 2."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.ClickException as error:
+            _refuse(error.format_message())
+        except click.Abort:
+            sys.exit(130)
         except (ValueError, RuntimeError) as error:
-            raise Refusal(" ".join(str(error).split())) from error
+            _refuse(str(error))
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
 
 
 @click.group(
@@ -64,6 +76,9 @@ FRAME = click.option(
     show_default=True,
     help="Sphere to project on: x/|x|, or the one that the attention reads.",
 )
+MAX_TOKENS = click.option(
+    "--max-tokens", type=int, help="Read this many tokens of a text at most; all if not given."
+)
 FILES = click.option(
     "--file",
     "files",
@@ -74,15 +89,22 @@ FILES = click.option(
 
 
 def _chosen_texts(names: Sequence[str], files: Iterable[Path]) -> dict[str, str]:
-    """Texts by name: those asked for and the user's own; all of the project's where nothing was asked for."""
+    """Texts by name: those asked for and the user's own; three of the project's where nothing was asked for."""
     known = {name: prompt.text for name, prompt in probe.prompts().items()}
-    own = {path.stem: _own_text(path) for path in files}
-    if "all" in names or not (names or own):
+    own = dict(_named(path.stem, _own_text(path)) for path in files)
+    if "all" in names:
         names = list(known)
+    elif not (names or own):
+        names = DEFAULT_TEXTS
     for name in names:
         if name not in known:
             raise ValueError(f"no prompt {name!r}: choose from {', '.join(known)}, all, or give --file")
     return {name: known[name] for name in names} | own
+
+
+def _named(name: str, text: str) -> tuple[str, str]:
+    """A text of the user's own, under a name that another text of that name does not share."""
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}", text
 
 
 def _own_text(path: Path) -> str:
@@ -92,9 +114,9 @@ def _own_text(path: Path) -> str:
         raise ValueError(f"cannot read {path} as UTF-8 text ({error}): give a text file") from error
 
 
-def _make(jobs: Iterable[study.Job], total: int, directory: Path) -> list[Path]:
-    paths = study.run(jobs, directory)
-    return list(tqdm(paths, total=total, unit="run", disable=not sys.stderr.isatty()))
+def _bar(work: Iterable[Any], total: int | None = None) -> Iterable[Any]:
+    """`work`, with a progress bar where a person watches."""
+    return tqdm(work, total=total, unit="run", disable=not sys.stderr.isatty())
 
 
 def _default_models() -> tuple[str, ...]:
@@ -118,6 +140,7 @@ def _default_models() -> tuple[str, ...]:
     "--beta", "betas", type=float, multiple=True, help="Inverse temperature of a theory run; repeatable."
 )
 @FRAME
+@MAX_TOKENS
 @OUT
 @SEED
 @AS_JSON
@@ -127,20 +150,26 @@ def compare(
     files: tuple[Path, ...],
     betas: tuple[float, ...],
     frame: str,
+    max_tokens: int | None,
     out: Path,
     seed: int,
     as_json: bool,
 ) -> None:
     """The main job: theory and trained models under the same metrics, in one report.
 
-    Without options: SA at beta 1, 5 and 25, and the installed trained model on the project's own texts.
+    Without options: SA at beta 1, 5 and 25, and the installed trained model on three of the project's texts.
     Writes OUT/report.html, OUT/verdicts.json and one OUT/runs/NAME.nc a run.
     """
     texts = _chosen_texts(prompts, files)
-    betas, models = betas or (1.0, 5.0, 25.0), models or _default_models()
+    theory = study.theory_jobs(betas or DEFAULT_BETAS, seed)
+    models = models or _default_models()
+    for model in models:
+        check(model)
     directory = output_directory(out)
-    jobs = chain(study.theory_jobs(betas, seed), study.model_jobs(models, texts, frame))
-    _make(jobs, len(betas) + len(models) * len(texts), directory)
+    trained = study.model_jobs(models, texts, frame=frame, attention=True, max_tokens=max_tokens)
+    total = len(theory) + len(models) * len(texts)
+    for _ in _bar(study.run(chain(theory, trained), directory), total):
+        pass
     _write_report(directory, as_json)
 
 
@@ -155,7 +184,7 @@ def report(directory: Path, as_json: bool) -> None:
 
 
 def _write_report(directory: Path, as_json: bool) -> None:
-    page = write_report(directory)
+    page = write_report(directory, progress=_bar)
     if as_json:
         click.echo((directory / "verdicts.json").read_text(encoding="utf-8"), nl=False)
     else:
@@ -178,6 +207,9 @@ def _write_report(directory: Path, as_json: bool) -> None:
 @click.option(
     "--depths", type=int, default=study.DEPTHS, show_default=True, help="Saved times, evenly in log t."
 )
+@click.option(
+    "--max-steps", type=int, default=100_000, show_default=True, help="Bound on the solver's steps."
+)
 @click.option("--causal", is_flag=True, help="Token i sees tokens j <= i only.")
 @OUT
 @SEED
@@ -189,20 +221,24 @@ def simulate(
     start: str,
     until: float,
     depths: int,
+    max_steps: int,
     causal: bool,
     out: Path,
     seed: int,
 ) -> None:
     """Integrate the idealised dynamics and write OUT/runs/NAME.nc."""
+    if dimension < 2:
+        raise ValueError(f"the sphere needs at least 2 dimensions, got --dimension {dimension}")
     points = {
         "uniform": lambda: sim.uniform(tokens, dimension, seed),
-        "ring": lambda: np.pad(sim.ring(tokens), ((0, 0), (0, max(dimension, 2) - 2))),
+        "ring": lambda: np.pad(sim.ring(tokens), ((0, 0), (0, dimension - 2))),
         "simplex": lambda: sim.simplex(tokens, dimension),
     }[start]()
     field = sim.Attention(beta, kind=kind, causal=causal)
     mask = ", causal" if causal else ""
     label = f"{kind}, beta {beta:g}, {tokens} {start} points, d {dimension}{mask}, seed {seed}"
-    job = study.simulation_job(label, _stem(label), field, points, study.save_times(until, depths), seed)
+    times = study.save_times(until, depths)
+    job = study.simulation_job(label, field, points, times, seed, max_steps=max_steps)
     _make_one([job], out)
 
 
@@ -225,20 +261,14 @@ def coalesce(
     found = sim.coalesce(sim.Attention(beta, kind=kind), sim.uniform(tokens, dimension, seed))
     run = cast(sim.Coalescence, found)
     label = f"coalesce {kind}, beta {beta:g}, {tokens} uniform points, d {dimension}, seed {seed}"
-    stem = _stem(label)
+    job = study.Job(label, lambda: run.trajectory(mergers.save_log_times(run)))
     directory = output_directory(out)
-    picture = directory / "mergers" / f"{stem}.png"
+    picture = directory / "mergers" / f"{job.stem}.png"
     save_figure(picture, lambda: mergers.mergers(run))
     for log_time, pair, mass in zip(run.log_times, run.pairs, run.masses):
         click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
     click.echo(f"wrote {picture}")
-    job = study.Job(label, stem, lambda: run.trajectory(mergers.save_log_times(run)))
     _make_one([job], directory)
-
-
-def _stem(label: str) -> str:
-    """A file's name from a label."""
-    return label.replace(", ", "-").replace(" ", "-").lower()
 
 
 @main.command(name="probe")
@@ -251,6 +281,7 @@ def _stem(label: str) -> str:
     "--attention/--no-attention", default=True, show_default=True, help="Keep the attention matrices."
 )
 @click.option("--revision", help="Commit, tag or branch of a hub id.")
+@MAX_TOKENS
 @OUT
 def read_model(
     model: str,
@@ -260,21 +291,23 @@ def read_model(
     frame: str,
     attention: bool,
     revision: str | None,
+    max_tokens: int | None,
     out: Path,
 ) -> None:
     """Read the trajectory of a text through MODEL (name, hub id or folder) into OUT/runs/NAME.nc."""
     if sum((prompt is not None, text is not None, len(files))) > 1:
         raise ValueError("more than one text was given: use one of --prompt, --text, --file")
     if text is not None:
-        texts = {"text": text}
+        texts = dict([_named("text", text)])
     else:
-        texts = _chosen_texts([prompt or next(iter(probe.prompts()))] if not files else [], files)
-    _make_one(study.model_jobs([model], texts, frame, attention, revision), out)
+        texts = _chosen_texts([prompt or DEFAULT_TEXTS[0]] if not files else [], files)
+    options = {"frame": frame, "attention": attention, "max_tokens": max_tokens}
+    _make_one(study.model_jobs([model], texts, revision, **options), out)
 
 
 def _make_one(jobs: Iterable[study.Job], out: Path) -> None:
     directory = output_directory(out)
-    (path,) = _make(jobs, 1, directory)
+    (path,) = study.run(jobs, directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
 
 

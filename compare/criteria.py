@@ -1,4 +1,4 @@
-"""The post's own criteria on Groups A to D, decided by its own rules, each with what is known against it."""
+"""What the post takes as evidence in Groups A to D, as rules on one run, each with what is known against it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from compare.metrics.cosines import NEAR_ONE
 from compare.metrics.energy import FALL, FALL_OK
 from compare.metrics.persistence import LEAST_LENGTH, TOLERANCES
 
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -20,6 +22,8 @@ class Criterion:
     hypothesis: "H1", "H2", "H4" or "H6". statement: what the post takes as evidence. source: group of the post.
     value: the number that decides; NaN where there is none. threshold: the rule, in words. met: True, False, or None
     where the rule has no meaning for this trajectory, and then `reason` says why. caveat: why being met proves little.
+    rule_by: "post" where the post states the rule; "metasphere" where it names the evidence only, and the rule is the
+    weakest that can be meant; "theory" where a theorem does.
     """
 
     hypothesis: str
@@ -30,6 +34,7 @@ class Criterion:
     met: bool | None
     reason: str
     caveat: str
+    rule_by: str
 
 
 def published_criteria(measured: xr.Dataset) -> tuple[Criterion, ...]:
@@ -39,7 +44,8 @@ def published_criteria(measured: xr.Dataset) -> tuple[Criterion, ...]:
     Two timescales (H3), collapse speed (H5) and the untrained control (H7) need other runs. Met or not met is the
     post's rule applied, and no verdict: none of these rules has a null.
 
-    Arguments: measured, what ``compare.measure(trajectory, preset="published")`` returns.
+    Arguments: measured, what ``compare.measure(trajectory, preset="published")`` returns. Where it also has
+    ``own_energy`` (depth,), E1 at the beta of a simulation, the theorem that it never falls is checked as well.
     Raises ValueError for the measurements of another preset.
     """
     if measured.attrs.get("preset") != "published":
@@ -68,6 +74,7 @@ def _clusters_form(measured: xr.Dataset) -> list[Criterion]:
             lambda value: value > 0,
             few or short,
             "a common mean that grows, with no cluster in it, does the same",
+            rule_by="metasphere",
         ),
         _decide(
             "H1",
@@ -78,6 +85,7 @@ def _clusters_form(measured: xr.Dataset) -> list[Criterion]:
             lambda value: value > NEAR_ONE,
             few,
             "a common mean of 3.5 standard deviations gives mass 1 with no cluster in it; repeated words set a floor",
+            rule_by="metasphere",
         ),
         _decide(
             "H1",
@@ -89,6 +97,7 @@ def _clusters_form(measured: xr.Dataset) -> list[Criterion]:
             short,
             "one long raw vector lowers it: of 283 for independent vectors, one token 30 times as long leaves 225, "
             "100 times as long 115",
+            rule_by="metasphere",
         ),
         _decide(
             "H1",
@@ -110,6 +119,7 @@ def _clusters_form(measured: xr.Dataset) -> list[Criterion]:
             few,
             "fires on noise: 26 to 32 clusters on 120 independent Gaussian points, 2 to 17 with min_samples read as "
             "the hdbscan package does; one collapsed cluster reads 0",
+            rule_by="metasphere",
         ),
         _decide(
             "H1",
@@ -165,8 +175,8 @@ def _clusters_persist(measured: xr.Dataset) -> list[Criterion]:
 def _energy_rises(measured: xr.Dataset) -> list[Criterion]:
     short = "a single depth has no increment" if measured.sizes["depth"] < 2 else ""
     caveat = (
-        "the energy need not rise: it does where query, key and value matrices are the identity, without MLP and final "
-        "norm; rounding to bfloat16 alone moves it by up to 3.5e-4 at beta = 5"
+        "even with Q = K = V = I only the energy at the dynamics' own beta must rise, and with learned operators none "
+        "must; rounding to bfloat16 alone moves it by up to 3.5e-4 at beta = 5"
     )
     criteria = [
         _decide(
@@ -180,6 +190,21 @@ def _energy_rises(measured: xr.Dataset) -> list[Criterion]:
             caveat,
         )
     ]
+    if "own_energy" in measured and not short:
+        steps = np.diff(measured["own_energy"].values)
+        criteria.append(
+            _decide(
+                "H4",
+                "the energy at the run's own beta never falls",
+                "2312.10794, Section 3.4",
+                float(steps.min()),
+                f"no step of E1 below -{ROUNDING:g}",
+                lambda value: value >= -ROUNDING,
+                "",
+                "any flow toward one point does the same, attention or not",
+                rule_by="theory",
+            )
+        )
     for beta in measured["beta"].values:
         criteria.append(
             _decide(
@@ -209,6 +234,7 @@ def _attention_routes(measured: xr.Dataset) -> list[Criterion]:
             lambda value: value > 0.5,
             "" if len(decided) else "no attention was recorded",
             "every causal head is CLUSTER, random or not: the mask alone holds the value below 0.3",
+            rule_by="metasphere",
         )
     ]
 
@@ -222,9 +248,10 @@ def _decide(
     rule: Callable[[float], bool],
     reason: str,
     caveat: str,
+    rule_by: str = "post",
 ) -> Criterion:
     met = None if reason else bool(rule(value))
-    return Criterion(hypothesis, statement, source, value, threshold, met, reason, caveat)
+    return Criterion(hypothesis, statement, source, value, threshold, met, reason, caveat, rule_by)
 
 
 def _drift(values: np.ndarray) -> float:

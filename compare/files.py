@@ -1,9 +1,10 @@
-"""Writing results so that a crash leaves no half file."""
+"""Where results go, and how a text among them is written."""
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+
+from sim.files import write_aside as write_aside
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:
@@ -20,17 +21,6 @@ def output_directory(path: str | os.PathLike[str]) -> Path:
             f"cannot write to {directory} ({error.strerror}): give another folder with --out"
         ) from error
     return directory
-
-
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` on a path beside `path`, then rename what it wrote to `path`; folders are made if missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        write(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

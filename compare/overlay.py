@@ -1,11 +1,16 @@
 """Theory and model on one time axis: how long the idealised dynamics would run in each block of a model."""
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
 from compare import theory
 from sim import Attention, Trajectory
+from sim.sphere import normalise
+
+_CURVE = 120
 
 
 def effective_time(trajectory: Trajectory, beta: float) -> Float[np.ndarray, " depth"]:
@@ -18,12 +23,12 @@ def effective_time(trajectory: Trajectory, beta: float) -> Float[np.ndarray, " d
     vectors of length sqrt(dim). Near consensus <x, A> = 1 and a Post-LN layer is half a unit of time.
 
     This is the clock of the *idealised* block on the model's own tokens: learned Q, K, V, the feed-forward part and
-    the gains of the norms are left out, so that what they do shows as distance from the theory's curve.
+    the gains of the norms are left out, so that what they do shows as distance from the idealised run.
 
     Arguments
     ---------
-    trajectory: on the axis ``"layer"``, with ``provenance["scheme"]`` ``"post"`` or ``"pre"``; on the axis ``"time"``
-        its own depth is returned.
+    trajectory: on the axis ``"layer"``, with ``provenance["scheme"]`` ``"post"`` or ``"pre"``, and ``"causal"`` where
+        a token attends to earlier ones only; on the axis ``"time"`` its own depth is returned.
     beta: inverse temperature, >= 0.
 
     Returns (depth,) increasing from 0, the mean over tokens of the sum of dt_i. Raises ValueError where the scheme
@@ -31,45 +36,90 @@ def effective_time(trajectory: Trajectory, beta: float) -> Float[np.ndarray, " d
     """
     if trajectory.axis == "time":
         return trajectory.depth - trajectory.depth[0]
+    steps = []
+    for points, norms in zip(trajectory.points[:-1], trajectory.norms[:-1]):
+        along = np.sum(points * _output(trajectory, points, beta), axis=-1)
+        steps.append(np.mean(theory.layer_time(along, radius=_radius(trajectory, norms))))
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def idealised_blocks(trajectory: Trajectory, beta: float) -> Trajectory:
+    """The first layer of a model, sent through as many idealised blocks as the model has blocks of its own.
+
+    Each block is x <- x + A(x / |x|) with Q = K = V = I at inverse temperature beta, under the model's own mask;
+    Post-LN divides by the length after each block, Pre-LN keeps it. This is what the theory says such a network does,
+    finite steps included, so its distance from the model is due to learned weights and feed-forward parts.
+
+    Arguments and errors as in `effective_time`, for the axis ``"layer"``.
+    """
+    points, norms = [trajectory.points[0]], [_radius(trajectory, trajectory.norms[0])]
+    for _ in trajectory.points[1:]:
+        moved = norms[-1][:, None] * points[-1] + _output(trajectory, points[-1], beta)
+        lengths = np.linalg.norm(moved, axis=-1)
+        points.append(normalise(moved))
+        norms.append(lengths if trajectory.provenance["scheme"] == "pre" else np.ones_like(lengths))
+    scale = np.sqrt(trajectory.points.shape[-1]) if trajectory.provenance["scheme"] == "pre" else 1.0
+    return replace(trajectory, points=np.stack(points), norms=scale * np.stack(norms), attention=None)
+
+
+def _output(
+    trajectory: Trajectory, points: Float[np.ndarray, "token d"], beta: float
+) -> Float[np.ndarray, "token d"]:
+    """A_i, the output of idealised attention under the mask of the trajectory."""
+    field = Attention(float(beta), causal=bool(trajectory.provenance.get("causal", False)))
+    return np.asarray(field.weights(points, trajectory.masses))[0] @ points
+
+
+def _radius(trajectory: Trajectory, norms: Float[np.ndarray, " token"]) -> Float[np.ndarray, " token"]:
+    """Lengths of the residual in units of the vectors that attention reads."""
     scheme = trajectory.provenance.get("scheme")
     if scheme not in ("post", "pre"):
         raise ValueError(
             f'a layer axis needs provenance["scheme"] "post" or "pre", got {scheme!r}: say where the norm stands'
         )
-    field = Attention(float(beta), causal=bool(trajectory.provenance.get("causal", False)))
-    steps = []
-    for points, norms in zip(trajectory.points[:-1], trajectory.norms[:-1]):
-        weights = np.asarray(field.weights(points, trajectory.masses))[0]
-        along = np.einsum("id,ij,jd->i", points, weights, points, optimize=True)
-        radius = 1.0 if scheme == "post" else norms / np.sqrt(points.shape[-1])
-        steps.append(np.mean(theory.layer_time(along, radius=radius)))
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    return np.ones_like(norms) if scheme == "post" else norms / np.sqrt(trajectory.points.shape[-1])
 
 
 def overlay(trajectory: Trajectory, betas: Float[np.ndarray, " beta"]) -> xr.Dataset:
-    """The mean cosine of a trajectory over effective time beside the theory's curve from the same start.
+    """The mean cosine of a model over effective time, beside that of idealised blocks and the closed form.
 
-    The curve is gamma_beta(t), the common cosine of n equiangular tokens under SA (2312.10794, section 6), started at
-    the trajectory's own mean cosine. Tokens of a model are not equiangular: the curve is a yardstick for the speed,
-    not a fit, and nothing in it is tuned.
+    All three start from the same first layer, and nothing is tuned. The closed form is gamma_beta(t), the common
+    cosine of n equiangular tokens under SA (2312.10794, Section 6), started at the mean cosine of the first layer;
+    it is NaN where it does not apply: under a causal mask, with fewer than 2 tokens, or from consensus.
 
-    Returns a Dataset with dims depth and beta: `effective_time` (beta, depth), `mean_cosine` (depth) over pairs i < j,
-    `theory_cosine` (beta, depth), NaN where the start has no curve (fewer than 2 tokens, or consensus already).
+    Returns a Dataset with dims beta, depth and time: `effective_time` (beta, depth) and `mean_cosine` (depth) of the
+    model, over pairs i < j; `block_time` and `block_cosine` (beta, depth) of the idealised blocks; `theory_time` and
+    `theory_cosine` (beta, time). Errors as in `effective_time`.
     """
     betas = np.asarray(betas, np.float64)
     tokens = trajectory.points.shape[1]
-    pairs = np.triu_indices(tokens, 1)
-    cosine = np.array([(points @ points.T)[pairs].mean() for points in trajectory.points])
-    times = np.stack([effective_time(trajectory, beta) for beta in betas])
-    curves = np.full_like(times, np.nan)
-    if tokens > 1 and -1 / (tokens - 1) < cosine[0] < 1:
-        for index, beta in enumerate(betas):
-            curves[index] = theory.gamma(times[index], n=tokens, beta=float(beta), start=float(cosine[0]))
+    cosine = _mean_cosine(trajectory)
+    times, block_times, block_cosines, curve_times, curves = [], [], [], [], []
+    for beta in betas:
+        blocks = idealised_blocks(trajectory, beta)
+        times.append(effective_time(trajectory, beta))
+        block_times.append(effective_time(blocks, beta))
+        block_cosines.append(_mean_cosine(blocks))
+        curve_times.append(np.linspace(0, max(times[-1][-1], block_times[-1][-1]), _CURVE))
+        applies = tokens > 1 and -1 / (tokens - 1) < cosine[0] < 1 - 1e-9
+        if applies and not trajectory.provenance.get("causal", False):
+            curves.append(theory.gamma(curve_times[-1], n=tokens, beta=beta, start=cosine[0]))
+        else:
+            curves.append(np.full(_CURVE, np.nan))
+    of_time = {"units": "time t of SA"}
     return xr.Dataset(
         {
-            "effective_time": (("beta", "depth"), times, {"units": "time t of SA"}),
+            "effective_time": (("beta", "depth"), np.stack(times), of_time),
             "mean_cosine": ("depth", cosine),
-            "theory_cosine": (("beta", "depth"), curves),
+            "block_time": (("beta", "depth"), np.stack(block_times), of_time),
+            "block_cosine": (("beta", "depth"), np.stack(block_cosines)),
+            "theory_time": (("beta", "time"), np.stack(curve_times), of_time),
+            "theory_cosine": (("beta", "time"), np.stack(curves)),
         },
         coords={"beta": betas, "depth": trajectory.depth},
     )
+
+
+def _mean_cosine(trajectory: Trajectory) -> Float[np.ndarray, " depth"]:
+    pairs = np.triu_indices(trajectory.points.shape[1], 1)
+    return np.array([(points @ points.T)[pairs].mean() for points in trajectory.points])

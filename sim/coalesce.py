@@ -1,6 +1,7 @@
 """The long-time solver: clusters that merge at any beta, at a cost that does not grow with the time it takes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -23,7 +24,7 @@ def coalesce(
     tolerance: float = 1e-8,
     max_steps: int = 10_000_000,
     throw: bool = True,
-) -> Coalescence | tuple[Coalescence, ...]:
+) -> Any:
     """Follow points under SA or USA with Q = K = V = I through every merger, to one cluster, at any beta.
 
     Between mergers clusters stand still for a time of order e^(beta (1 - cos)) (2410.06833, Theorem 1.2), which no
@@ -48,8 +49,8 @@ def coalesce(
     max_steps: bound on the accepted steps of one start.
     throw: raise where the ending is SADDLE or MAX_STEPS; else return what was found.
 
-    Returns a `Coalescence`, or one for each start of a batch. At the default tolerance log times are accurate to about
-    1e-8 relative and positions to 1e-8, unless clusters tie for the next merger: see `Coalescence.margins`.
+    Returns a `Coalescence`, or a tuple of them, one for each start of a batch. Log times are accurate to about
+    1e-8 relative and positions to 1e-8 at the default tolerance, unless clusters tie: see `Coalescence.margins`.
 
     Raises ValueError for a causal or learned field, points off the sphere, masses that do not sum to 1, 32-bit JAX,
     and for a start that ends at a saddle; RuntimeError where max_steps is reached.
@@ -70,7 +71,7 @@ def coalesce(
         Cascade(x, mass, beta, usa, chord, max_steps)
         for x, mass in zip(starts.reshape(-1, *starts.shape[-2:]), weights.reshape(-1, weights.shape[-1]))
     ]
-    _play([cascade.unfold() for cascade in cascades], lanes.rules(beta, tolerance, chord), usa, max_steps)
+    _play([cascade.unfold() for cascade in cascades], lanes.rules(beta, usa, tolerance, chord), max_steps)
     results = tuple(cascade.told(field, tolerance) for cascade in cascades)
     if throw:
         for result in results:
@@ -121,14 +122,14 @@ def _raise_unless_whole(result: Coalescence) -> None:
         )
 
 
-def _play(scripts: list[Script], shared: flow.Rules, usa: bool, max_steps: int) -> None:
+def _play(scripts: list[Script], shared: flow.Rules, max_steps: int) -> None:
     """Run all scripts to their ends, answering together what they ask for at the same time."""
     asked: list[tuple[Script, list[lanes.Start]]] = []
     for script in scripts:
         asked.extend((script, starts) for starts in _asks(script, None))
     while asked:
         runs: Iterator[lanes.Run] = iter(
-            lanes.follow([start for _, starts in asked for start in starts], shared, usa, max_steps)
+            lanes.follow([start for _, starts in asked for start in starts], shared, max_steps)
         )
         answers = [(script, [next(runs) for _ in starts]) for script, starts in asked]
         asked = [(script, starts) for script, answer in answers for starts in _asks(script, answer)]

@@ -229,7 +229,6 @@ class Coalescence:
 
     def _states(self, log_ts: list[float]) -> list[State]:
         """States at several log times, integrated side by side."""
-        beta, usa = self.beta, self.kind == "USA"
         plans: list[dict[int, tuple[Episode, list[int]]]] = []
         starts: dict[tuple[int, int], lanes.Start] = {}
         for moment, log_t in enumerate(log_ts):
@@ -247,11 +246,11 @@ class Coalescence:
                     begin = float(np.logaddexp(episode.log_begin, episode.run.log_elapsed[row]))
                     x = episode.run.x[row][slots]
                     starts[moment, key] = lanes.Start(x, mass[slots], begin, len(mass), limit=left)
-        never = lanes.rules(beta, self.tolerance, 0.0)
-        runs = dict(zip(starts, lanes.follow(list(starts.values()), never, usa, 10**6)))
+        never = lanes.rules(self.beta, self.kind == "USA", self.tolerance, 0.0)
+        runs = dict(zip(starts, lanes.follow(list(starts.values()), never, 10**6)))
         states = []
         for moment, log_t in enumerate(log_ts):
-            places = dict(enumerate(self.initial))
+            places = dict(enumerate(np.concatenate([self.initial, self.positions])))
             for key, (episode, wanted) in plans[moment].items():
                 places |= self._places(episode, wanted, log_t, runs.get((moment, key)))
             clusters = np.unique(self._labels(self._merged_by(log_t)))

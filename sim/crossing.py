@@ -110,13 +110,19 @@ def merge_crossed(
     slots = jnp.zeros(b, int)
     nothing = (ends, slots, slots, jnp.zeros(b), jnp.zeros((b, d)), jnp.asarray(0))
 
-    def pending(carry):
-        now = carry[0]
-        return accept & jnp.any((now.mass > 0) & (now.end.nearest < chord**2))
+    def pending(state):
+        (now, *_), found = state
+        return accept & found & jnp.any((now.mass > 0) & (now.end.nearest < chord**2))
 
-    def merge_one(carry):
+    def merge_one(state):
+        carry, _ = state
+        i, j, moment = _first_crossing(carry[0], chord)
+        found = jnp.isfinite(moment)
+        merged = glue_pair(carry, i, j, moment)
+        return jax.tree.map(lambda new, old: jnp.where(found, new, old), merged, carry), found
+
+    def glue_pair(carry, i, j, moment):
         now, kept, gone, moments, positions, count = carry
-        i, j, moment = _first_crossing(now, chord)
         last = jnp.where(count > 0, moments[jnp.maximum(count - 1, 0)], 0.0)
         moment = jnp.clip(moment, last, 1.0)
         x0, x1 = _glue(now.x0, now.mass, i, j), _glue(now.x1, now.mass, i, j)
@@ -133,5 +139,6 @@ def merge_crossed(
             count + 1,
         )
 
-    now, kept, gone, moments, positions, count = jax.lax.while_loop(pending, merge_one, nothing)
+    carry, _ = jax.lax.while_loop(pending, merge_one, (nothing, jnp.asarray(True)))
+    now, kept, gone, moments, positions, count = carry
     return Merged(now.x1, now.mass, now.end, count, kept, gone, moments, positions, 2 * count)

@@ -9,7 +9,6 @@ dt = ds / R, with the rate R = sum over i != j of w_ij evaluated inside the step
 fastest pair, so a plateau of length e^(beta v) costs as much as one of length 1. log t is the only clock kept.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -68,9 +67,10 @@ class Bounds(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What all lanes share: inverse temperature, tolerance of a step, chord at which a pair is merged."""
+    """What all lanes share: inverse temperature, SA or USA, tolerance of a step, chord at which a pair is merged."""
 
     beta: Float[Array, ""]
+    usa: Bool[Array, ""]
     tolerance: Float[Array, ""]
     chord: Float[Array, ""]
 
@@ -89,7 +89,7 @@ def _log_weights(squares: Float[Array, "b b"], mass: Float[Array, " b"], beta: F
     return jnp.where(pairs, jnp.log(mass)[None, :] - beta * squares / 2, -jnp.inf)
 
 
-def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: bool):
+def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: Bool[Array, ""]):
     """Velocity P_i sum_j w_ij x_j and row sums of w, both in units of e^shift.
 
     The projection of the sum WITHOUT the self weight: its rounding is relative to the row's own weight, so the
@@ -100,24 +100,24 @@ def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: bool):
     else:
         pulled = jnp.stack([jnp.sum(weights * x[None, :, k], axis=1) for k in range(x.shape[1])], axis=1)
         row = jnp.sum(weights, axis=1)
-    z = 1.0 if usa else jnp.where(mass > 0, mass + jnp.exp(shift) * row, 1.0)
+    z = jnp.where(usa | (mass == 0), 1.0, mass + jnp.exp(shift) * row)
     velocity = pulled - jnp.sum(pulled * x, axis=1)[:, None] * x
-    return velocity / jnp.broadcast_to(z, row.shape)[:, None], row / z
+    return velocity / z[:, None], row / z
 
 
-def look(x: Float[Array, "b d"], mass: Float[Array, " b"], beta: Float[Array, ""], usa: bool) -> Sight:
+def look(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> Sight:
     """Velocities, rates and nearest neighbours of a state."""
     squares = _squares(x)
-    logs = _log_weights(squares, mass, beta)
+    logs = _log_weights(squares, mass, rules.beta)
     top = jnp.max(logs)
     shift = jnp.where(jnp.isfinite(top), top, 0.0)
     weights = jnp.exp(logs - shift)
-    velocity, row = _pull(weights, x, mass, shift, usa)
+    velocity, row = _pull(weights, x, mass, shift, rules.usa)
     total = jnp.sum(row)
     others = jnp.where(jnp.isfinite(logs), squares, jnp.inf)
     if x.shape[1] > _UNROLLED:
         nearest = jnp.sum((x - x[jnp.argmin(others, axis=1)]) ** 2, axis=1)
-        nearest = jnp.where(mass > 0, nearest, jnp.inf)
+        nearest = jnp.where(jnp.isfinite(jnp.min(others, axis=1)), nearest, jnp.inf)
     else:
         nearest = jnp.min(others, axis=1)
     spread = jnp.sum(jnp.sum(weights * squares, axis=1) / jnp.maximum(jnp.sum(weights, axis=1), 1e-300) * row)
@@ -131,7 +131,7 @@ def look(x: Float[Array, "b d"], mass: Float[Array, " b"], beta: Float[Array, ""
     )
 
 
-def _stages(lane: Lane, rules: Rules, usa: bool):
+def _stages(lane: Lane, rules: Rules):
     """The slopes of the positions and of the clock at the twelve stages of DOP853, per unit of s.
 
     Weights are scaled by that of the pairs that were loudest at the start, which costs O(b), not a pass over all pairs.
@@ -148,7 +148,7 @@ def _stages(lane: Lane, rules: Rules, usa: bool):
         loud = log_mass - rules.beta * jnp.sum((moved - moved[start.loudest]) ** 2, axis=1) / 2
         shift = jnp.max(jnp.where(lane.mass > 0, loud, -jnp.inf))
         logs = _log_weights(_squares(moved), lane.mass, rules.beta)
-        velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, usa)
+        velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, rules.usa)
         total = jnp.sum(row)
         slope = jnp.append((velocity / total).ravel(), jnp.exp(start.log_rate - shift) / total)
         return slopes.at[i].set(slope)
@@ -199,11 +199,11 @@ def _share_of_step(target, tau, end_slope, step):
     return (low + high) / 2
 
 
-def _attempt(lane: Lane, bounds: Bounds, rules: Rules, usa: bool) -> tuple[Lane, Bool[Array, ""]]:
+def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array, ""]]:
     """One step tried: accepted, with the mergers inside it, or repeated shorter."""
     b, d = lane.x.shape
     start = lane.sight
-    slopes = _stages(lane, rules, usa)
+    slopes = _stages(lane, rules)
     change = lane.step * (jnp.asarray(DOP853.B) @ slopes)
     tau = change[-1]
     error = _error(lane, slopes, tau, rules)
@@ -211,7 +211,7 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules, usa: bool) -> tuple[Lane,
 
     x = lane.x + change[:-1].reshape(b, d)
     x = x / jnp.where(lane.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
-    end = look(x, lane.mass, rules.beta, usa)
+    end = look(x, lane.mass, rules)
     log_tau = jnp.log(jnp.maximum(tau, 1e-300)) - start.log_rate
     end_slope = jnp.exp(start.log_rate - end.log_rate)
 
@@ -225,7 +225,7 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules, usa: bool) -> tuple[Lane,
     ends = Ends(lane.x, x, start, end, lane.mass, lane.step, start.log_rate, end.log_rate)
 
     def look_again(x, mass):
-        return look(x, mass, rules.beta, usa)
+        return look(x, mass, rules)
 
     def log_time(u):
         clock = (
@@ -282,11 +282,11 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules, usa: bool) -> tuple[Lane,
 
 
 def begin(
-    x: Float[Array, "b d"], mass: Float[Array, " b"], log_begin: Float[Array, ""], rules: Rules, usa: bool
+    x: Float[Array, "b d"], mass: Float[Array, " b"], log_begin: Float[Array, ""], rules: Rules
 ) -> Lane:
     """A lane at rest at its start, its first step small against the fastest change of an exponent."""
     b, d = x.shape
-    sight = look(x, mass, rules.beta, usa)
+    sight = look(x, mass, rules)
     pulls = jnp.linalg.norm(sight.velocity, axis=1) / jnp.sqrt(jnp.maximum(sight.nearest, 1e-300))
     still = jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
     zero = jnp.zeros((), int)
@@ -318,15 +318,15 @@ class Rows(NamedTuple):
     x: Float[Array, "lanes rows b d"]
 
 
-@partial(jax.jit, static_argnames="usa")
-def start_lanes(x, mass, log_begin, rules: Rules, usa: bool) -> Lane:
+@jax.jit
+def start_lanes(x, mass, log_begin, rules: Rules) -> Lane:
     """Lanes at their starts, from stacked (lanes, b, d) points, (lanes, b) masses and (lanes,) log times."""
-    return jax.vmap(begin, in_axes=(0, 0, 0, None, None))(x, mass, log_begin, rules, usa)
+    return jax.vmap(begin, in_axes=(0, 0, 0, None))(x, mass, log_begin, rules)
 
 
-@partial(jax.jit, static_argnames="usa")
+@jax.jit
 def run_lanes(
-    lanes: Lane, bounds: Bounds, rules: Rules, budget: Int[Array, ""], usa: bool
+    lanes: Lane, bounds: Bounds, rules: Rules, budget: Int[Array, ""]
 ) -> tuple[Lane, Rows, Int[Array, ""]]:
     """Advance all lanes until each has ended or has filled its rows; at most `budget` attempts a lane.
 
@@ -335,7 +335,7 @@ def run_lanes(
     first = lanes.accepted
     number = jnp.arange(count)
     rows = Rows(jnp.zeros((count, ROWS)), jnp.zeros((count, ROWS, b, d)))
-    attempt = jax.vmap(_attempt, in_axes=(0, 0, None, None))
+    attempt = jax.vmap(_attempt, in_axes=(0, 0, None))
 
     def running(carry):
         lanes, _, tries = carry
@@ -347,7 +347,7 @@ def run_lanes(
     def advance(carry):
         lanes, rows, tries = carry
         go = going(lanes)
-        tried, accept = attempt(lanes, bounds, rules, usa)
+        tried, accept = attempt(lanes, bounds, rules)
         place = jnp.where(go & accept, lanes.accepted - first, ROWS)
         rows = Rows(
             rows.log_elapsed.at[number, place].set(tried.log_elapsed, mode="drop"),
@@ -360,3 +360,9 @@ def run_lanes(
         return jax.tree.map(choose, tried, lanes), rows, tries + 1
 
     return jax.lax.while_loop(running, advance, (lanes, rows, jnp.zeros((), int)))
+
+
+@jax.jit
+def take_lanes(lanes: tuple[Lane, Bounds], pick: Int[Array, " fewer"]) -> tuple[Lane, Bounds]:
+    """The lanes of these numbers."""
+    return jax.tree.map(lambda values: values[pick], lanes)

@@ -74,7 +74,7 @@ class Crowd:
         n = len(self.mass)
         self.loudest, self.partner = np.full(n, -np.inf), np.zeros(n, int)
         self.owner, self.radius, self.deafness = np.full(n, -1), np.zeros(n), np.full(n, np.inf)
-        self._look(np.arange(n))
+        self._look(np.flatnonzero(self.alive))
 
     @property
     def alive(self) -> Bool[np.ndarray, " n"]:
@@ -193,8 +193,8 @@ def gather(
             runner_up = _ahead_of(crowd, core, living, peak)
         reached = np.flatnonzero((peak >= level) & ~inside)
         joining = []
-        for where in reached:
-            slot = living[where]
+        for where in reached.tolist():
+            slot = int(living[where])
             owner = int(crowd.owner[slot])
             if owner >= 0 and flights[owner].loudest >= loudest:
                 if loudest < flights[owner].loudest - MARGIN:

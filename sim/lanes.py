@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from sim import flow, pair
 
-_LANES = (1, 16, 256)
+_LANES = (1, 16, 64, 256)
 _SMALLEST = 8
 
 
@@ -85,36 +85,39 @@ class Run:
         return self.extended(np.logaddexp(shift, rest.log_elapsed[1:]), rest.x[1:], mergers)
 
 
-def rules(beta: float, tolerance: float, chord: float) -> flow.Rules:
-    """The numbers that all lanes share, on the device."""
-    return flow.Rules(jnp.asarray(beta, float), jnp.asarray(tolerance, float), jnp.asarray(chord, float))
+def rules(beta: float, usa: bool, tolerance: float, chord: float) -> flow.Rules:
+    """What all lanes share, on the device."""
+    return flow.Rules(
+        jnp.asarray(beta, float), jnp.asarray(usa), jnp.asarray(tolerance, float), jnp.asarray(chord, float)
+    )
 
 
-def follow(starts: list[Start], shared: flow.Rules, usa: bool, max_steps: int) -> list[Run]:
+def follow(starts: list[Start], shared: flow.Rules, max_steps: int) -> list[Run]:
     """Follow all groups: pairs with no limit by quadrature, the others by the flow, those of one size side by side.
 
-    Buffers hold a power of two of slots, at least 8, and 1, 16 or 256 lanes: each pair of sizes compiles once.
+    Buffers hold a power of two of slots, at least 8, or three quarters of one above 256; and 1, 16, 64 or 256 lanes.
+    Each pair of sizes compiles once.
     """
     runs: list[Run | None] = [None] * len(starts)
-    sizes = [max(_SMALLEST, 1 << (len(start.mass) - 1).bit_length()) for start in starts]
+    sizes = [_slots_for(len(start.mass)) for start in starts]
     alone = [k for k, start in enumerate(starts) if len(start.mass) == 2 and start.limit == np.inf]
-    for k, run in zip(alone, _follow_pairs([starts[k] for k in alone], shared, usa)):
+    for k, run in zip(alone, _follow_pairs([starts[k] for k in alone], shared)):
         runs[k], sizes[k] = run, 0
     for size in set(sizes) - {0}:
         chosen = [k for k, s in enumerate(sizes) if s == size]
         for first in range(0, len(chosen), _LANES[-1]):
             block = chosen[first : first + _LANES[-1]]
-            for k, run in zip(block, _follow([starts[k] for k in block], size, shared, usa, max_steps)):
+            for k, run in zip(block, _follow([starts[k] for k in block], size, shared, max_steps)):
                 runs[k] = run
     return [run for run in runs if run is not None]
 
 
-def _follow_pairs(starts: list[Start], shared: flow.Rules, usa: bool) -> list[Run]:
+def _follow_pairs(starts: list[Start], shared: flow.Rules) -> list[Run]:
     """Isolated pairs to their mergers, all at once; one at exact antipodes stays where it is."""
     if not starts:
         return []
     x, mass = np.stack([start.x for start in starts]), np.stack([start.mass for start in starts])
-    pairs = pair.follow(x, mass, float(shared.chord), float(shared.beta), usa)
+    pairs = pair.follow(x, mass, float(shared.chord), float(shared.beta), bool(shared.usa))
     saddles = pair.opposed(x)
     last = pairs.y.shape[1] - 1
     runs = []
@@ -131,13 +134,49 @@ def _follow_pairs(starts: list[Start], shared: flow.Rules, usa: bool) -> list[Ru
     return runs
 
 
-def _follow(starts: list[Start], size: int, shared: flow.Rules, usa: bool, max_steps: int) -> list[Run]:
-    count = next(lanes for lanes in _LANES if lanes >= len(starts))
-    d = starts[0].x.shape[1]
-    x = np.zeros((count, size, d))
+def _follow(starts: list[Start], size: int, shared: flow.Rules, max_steps: int) -> list[Run]:
+    """Groups in buffers of one size, side by side; lanes that have ended are dropped once the rest fits in fewer."""
+    lanes, bounds = _pack(starts, size, shared)
+    runs: dict[int, Run] = {}
+    held = dict(enumerate(range(len(starts))))
+    logs: list[list[np.ndarray]] = [[np.array([-np.inf])] for _ in starts]
+    states: list[list[np.ndarray]] = [[start.x[None]] for start in starts]
+    tried = 0
+    while held:
+        before = np.asarray(lanes.accepted)
+        lanes, rows, tries = flow.run_lanes(lanes, bounds, shared, jnp.asarray(max_steps - tried))
+        tried += int(tries)
+        now, row_logs, row_x = jax.tree.map(np.asarray, (lanes, rows.log_elapsed, rows.x))
+        for lane, k in list(held.items()):
+            new = now.accepted[lane] - before[lane]
+            logs[k].append(row_logs[lane, :new].copy())
+            states[k].append(row_x[lane, :new, : len(starts[k].x)].copy())
+            if now.status[lane] != flow.RUNNING or tried >= max_steps:
+                runs[k] = _unpack(starts[k], np.concatenate(logs[k]), np.concatenate(states[k]), now, lane)
+                del held[lane]
+        fewer = _lanes_for(len(held))
+        if held and fewer < now.status.size:
+            idle = next(lane for lane in range(now.status.size) if lane not in held)
+            pick = [*held, *[idle] * (fewer - len(held))]
+            lanes, bounds = flow.take_lanes((lanes, bounds), jnp.asarray(pick))
+            held = dict(enumerate(held.values()))
+    return [runs[k] for k in range(len(starts))]
+
+
+def _slots_for(clusters: int) -> int:
+    size = max(_SMALLEST, 1 << (clusters - 1).bit_length())
+    return 3 * size // 4 if size > 256 and clusters <= 3 * size // 4 else size
+
+
+def _lanes_for(groups: int) -> int:
+    return next(lanes for lanes in _LANES if lanes >= groups)
+
+
+def _pack(starts: list[Start], size: int, shared: flow.Rules) -> tuple[flow.Lane, flow.Bounds]:
+    """Buffers of `size` slots; empty slots and idle lanes have mass 0."""
+    count, d = _lanes_for(len(starts)), starts[0].x.shape[1]
+    x, mass, log_begin = np.zeros((count, size, d)), np.zeros((count, size)), np.zeros(count)
     x[..., 0] = 1
-    mass = np.zeros((count, size))
-    log_begin = np.zeros(count)
     for k, start in enumerate(starts):
         x[k, : len(start.x)], mass[k, : len(start.x)] = start.x, start.mass
         log_begin[k] = start.log_begin
@@ -147,43 +186,33 @@ def _follow(starts: list[Start], size: int, shared: flow.Rules, usa: bool, max_s
         jnp.asarray([start.floor for start in starts] + idle, float),
         jnp.asarray([start.limit for start in starts] + idle, float),
     )
-    lanes = flow.start_lanes(jnp.asarray(x), jnp.asarray(mass), jnp.asarray(log_begin), shared, usa)
-    logs: list[list[np.ndarray]] = [[np.array([-np.inf])] for _ in starts]
-    states: list[list[np.ndarray]] = [[start.x[None]] for start in starts]
-    tried = 0
-    done = np.zeros(count, int)
-    while True:
-        lanes, rows, tries = flow.run_lanes(lanes, bounds, shared, jnp.asarray(max_steps - tried), usa)
-        tried += int(tries)
-        row_logs, row_x = np.asarray(rows.log_elapsed), np.asarray(rows.x)
-        accepted, status = np.asarray(lanes.accepted), np.asarray(lanes.status)
-        for k, start in enumerate(starts):
-            new = accepted[k] - done[k]
-            if new:
-                logs[k].append(row_logs[k, :new].copy())
-                states[k].append(row_x[k, :new, : len(start.x)].copy())
-        done = accepted
-        if np.all(status != flow.RUNNING) or tried >= max_steps:
-            break
-    ended = jax.tree.map(np.asarray, lanes)
-    return [
-        Run(
-            start,
-            np.concatenate(logs[k]),
-            np.concatenate(states[k]),
-            tuple(
-                Merge(
-                    int(ended.row[k, e]) + 1,
-                    int(ended.kept[k, e]),
-                    int(ended.gone[k, e]),
-                    float(ended.event_log[k, e]),
-                    ended.event_x[k, e].copy(),
-                )
-                for e in range(int(ended.events[k]))
-            ),
-            flow.EXHAUSTED if status[k] == flow.RUNNING else int(status[k]),
-            int(accepted[k]),
-            int(ended.evaluations[k]),
+    return flow.start_lanes(jnp.asarray(x), jnp.asarray(mass), jnp.asarray(log_begin), shared), bounds
+
+
+def _unpack(
+    start: Start,
+    log_elapsed: Float[np.ndarray, " rows"],
+    x: Float[np.ndarray, "rows s d"],
+    ended: flow.Lane,
+    lane: int,
+) -> Run:
+    mergers = tuple(
+        Merge(
+            int(ended.row[lane, e]) + 1,
+            int(ended.kept[lane, e]),
+            int(ended.gone[lane, e]),
+            float(ended.event_log[lane, e]),
+            np.array(ended.event_x[lane, e]),
         )
-        for k, start in enumerate(starts)
-    ]
+        for e in range(int(ended.events[lane]))
+    )
+    status = int(ended.status[lane])
+    return Run(
+        start,
+        log_elapsed,
+        x,
+        mergers,
+        flow.EXHAUSTED if status == flow.RUNNING else status,
+        int(ended.accepted[lane]),
+        int(ended.evaluations[lane]),
+    )

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,11 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from sim.files import write_netcdf
+
 SCHEMA = "metasphere/trajectory/1"
 UNIT_TOLERANCE = 1e-6
+ROW_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -27,18 +29,21 @@ class Trajectory:
     depth: (depth,) strictly increasing: time t on the axis ``"time"``, the index of the state on the axis
         ``"layer"`` (0 is the embedding, l the output of block l).
     axis: ``"time"`` or ``"layer"``.
-    norms: (depth, token) lengths before projection to the sphere; ones where not given. For a simulation their
-        distance from 1 is the drift of the solver; for a model they are the lengths of the hidden states.
+    norms: (depth, token) lengths before projection to the sphere, finite and at least 0; ones where not given. For
+        a simulation their distance from 1 is the drift of the solver; for a model they are the lengths of the hidden
+        states.
     masses: (token,) positive weights summing to 1; uniform where not given.
     tokens: one name a token; their numbers where not given.
     special: (token,) bool, True at tokens that the tokenizer added ([CLS], [SEP], ...); all False where not given.
-    attention: (depth, head, token, token) rows summing to 1, or None. ``attention[l]`` is computed *from*
-        ``points[l]`` and moves it to ``points[l + 1]``, so the last layer of a model, which no block reads, is NaN.
+    attention: (depth, head, token, token) rows, at least 0 and summing to 1, to 1e-4, or NaN throughout; or None.
+        ``attention[l]`` is computed *from* ``points[l]`` and moves it to ``points[l + 1]``, so the last layer of a
+        model, which no block reads, is NaN.
     provenance: what made it, as JSON values: versions, seed, dtype, model revision, prompt hash; ``beta`` where known.
 
     Raises
     ------
-    ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase.
+    ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase,
+    norms that are no lengths, masses or attention that are no weights.
     """
 
     points: Float[np.ndarray, "depth token dim"]
@@ -110,6 +115,11 @@ class Trajectory:
             )
         if not (np.all(np.isfinite(self.depth)) and np.all(np.diff(self.depth) > 0)):
             raise ValueError("depth must be finite and strictly increasing: sort it and drop repeats")
+        if not (np.all(np.isfinite(self.norms)) and np.all(self.norms >= 0)):
+            raise ValueError(
+                f"norms must be finite and at least 0, got {self.norms.min():.6g} to {self.norms.max():.6g}: "
+                "give the lengths before projection"
+            )
         if not np.all(self.masses > 0) or abs(self.masses.sum() - 1) > 1e-9:
             raise ValueError(
                 f"masses must be positive and sum to 1, got sum {self.masses.sum():.6g}: divide by the sum"
@@ -121,11 +131,12 @@ class Trajectory:
                     f"attention must have shape ({depths}, head, {tokens}, {tokens}) to match the points, "
                     f"got {shape}"
                 )
+            _check_rows(self.attention)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
-        Raises ValueError where the folder cannot be written.
+        Raises ValueError where `path` cannot be written.
         """
         variables: dict[str, Any] = {
             "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
@@ -147,27 +158,14 @@ class Trajectory:
                 "provenance": json.dumps(self.provenance, sort_keys=True),
             },
         )
-        path = Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        except OSError as error:
-            raise ValueError(
-                f"cannot write {path}: {error.strerror}; give a folder that can be written"
-            ) from error
-        os.close(handle)
-        try:
-            dataset.to_netcdf(aside, engine="h5netcdf", encoding=encoding)
-            os.replace(aside, path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        write_netcdf(Path(path), dataset, encoding)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Trajectory":
         """Read what `save` wrote.
 
-        Raises ValueError where the file is missing, cut off in the middle, or of another schema.
+        Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, without
+        one of its variables, or holds values that no trajectory has.
         """
         if not Path(path).is_file():
             raise ValueError(f"no file at {path}: give a NetCDF file that metasphere wrote")
@@ -182,14 +180,40 @@ class Trajectory:
             raise ValueError(
                 f"{path} has schema {dataset.attrs.get('schema')!r}, need {SCHEMA!r}: make it again with this version"
             )
-        return cls(
-            points=dataset["points"].values,
-            depth=dataset["depth"].values,
-            axis=dataset.attrs["axis"],
-            norms=dataset["norms"].values,
-            masses=dataset["masses"].values,
-            tokens=tuple(dataset["tokens"].values),
-            special=dataset["special"].values.astype(bool),
-            attention=dataset["attention"].values if "attention" in dataset else None,
-            provenance=json.loads(dataset.attrs["provenance"]),
+        variables = dataset.variables
+        try:
+            return cls(
+                points=variables["points"].values,
+                depth=variables["depth"].values,
+                axis=dataset.attrs["axis"],
+                norms=variables["norms"].values,
+                masses=variables["masses"].values,
+                tokens=tuple(variables["tokens"].values),
+                special=variables["special"].values.astype(bool),
+                attention=variables["attention"].values if "attention" in variables else None,
+                provenance=_read_provenance(dataset.attrs["provenance"]),
+            )
+        except KeyError as error:
+            raise ValueError(f"{path} has no {error.args[0]}: make it again") from error
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged, make it again: {error}") from error
+
+
+def _read_provenance(text: str) -> dict[str, Any]:
+    provenance = json.loads(text)
+    if not isinstance(provenance, dict):
+        raise ValueError(f"provenance must be a JSON object, got {text[:40]}")
+    return provenance
+
+
+def _check_rows(attention: Float[np.ndarray, "depth head token token"]) -> None:
+    """Each row at least 0 and summing to 1, or all NaN: told by two numbers a row, without a copy of the rows."""
+    least = np.fmin.reduce(attention, axis=-1)  # passes over NaN, so that it is NaN where the whole row is
+    with np.errstate(invalid="ignore"):
+        sums = attention.sum(axis=-1, dtype=np.float64)
+    wrong = ~(np.isnan(least) | ((least >= 0) & (np.abs(sums - 1) <= ROW_TOLERANCE)))
+    if np.any(wrong):
+        raise ValueError(
+            f"attention must have rows that are at least 0 and sum to 1, or are all NaN, got a row from "
+            f"{least[wrong][0]:.6g} of sum {sums[wrong][0]:.6g}: divide each row by its sum"
         )

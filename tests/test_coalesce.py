@@ -56,8 +56,8 @@ def dense(sim, x, beta, kind, masses=None, tolerance=1e-8):
 
     masses = np.full(len(x), 1 / len(x)) if masses is None else masses
     start = lanes.Start(x, masses, -np.inf, len(x))
-    rules = lanes.rules(beta, tolerance, 1e-5 / max(beta, 1))
-    (run,) = lanes.follow([start], rules, kind == "USA", 10**6)
+    rules = lanes.rules(beta, kind == "USA", tolerance, 1e-5 / max(beta, 1))
+    (run,) = lanes.follow([start], rules, 10**6)
     return np.array([m.log_elapsed for m in run.mergers]), np.array([m.position for m in run.mergers])
 
 
@@ -103,7 +103,7 @@ def test_escape_from_near_antipodes(sim, beta, gap, time):
 def test_consensus_at_beta_zero_follows_tanh(sim):
     x = on_circle([0.0, 2.0])
     result = sim.coalesce(sim.Attention(0.0), x, merge_chord=1e-3)
-    closed = np.arctanh(1 - 1e-6 / 2) - np.arctanh(np.cos(2.0))
+    closed = np.log((2 - 5e-7) / 5e-7) / 2 - np.arctanh(np.cos(2.0))
     assert result.log_times[0] == pytest.approx(np.log(closed), abs=1e-12)
 
 

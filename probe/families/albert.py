@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .family import Family
+from .family import Family, Projections, Site, linear
 
 
 def _layers(model: Any) -> list[Any]:
@@ -17,13 +17,28 @@ def _layers(model: Any) -> list[Any]:
     return [layer for step in range(steps) for layer in groups[step * len(groups) // steps].albert_layers]
 
 
-def _sites(model: Any) -> list[nn.Module]:
-    first = model.encoder.embedding_hidden_mapping_in
-    return [first, *(layer.full_layer_layer_norm for layer in _layers(model))]
+def _states(model: Any) -> list[Site]:
+    first = Site(model.encoder.embedding_hidden_mapping_in)
+    return [first, *(Site(layer.full_layer_layer_norm) for layer in _layers(model))]
+
+
+def _sublayers(model: Any) -> list[Site]:
+    return [Site(layer.attention.LayerNorm) for layer in _layers(model)]
 
 
 def _attentions(model: Any) -> list[nn.Module]:
     return [layer.attention for layer in _layers(model)]
+
+
+def _projections(model: Any) -> list[Projections]:
+    layers = _layers(model)
+    norms = [None, *(layer.full_layer_layer_norm for layer in layers[:-1])]
+    return [_projected(norm, layer.attention) for norm, layer in zip(norms, layers)]
+
+
+def _projected(norm: nn.LayerNorm | None, heads: Any) -> Projections:
+    maps = map(linear, (heads.query, heads.key, heads.value, heads.dense))
+    return Projections(norm, *maps, scale=heads.scaling)
 
 
 def _readable(tokenizer: Any, token: str) -> str:
@@ -31,13 +46,16 @@ def _readable(tokenizer: Any, token: str) -> str:
     return token.replace("▁", " ")
 
 
-ALBERT = Family(
+FAMILY = Family(
     name="albert",
     architecture="AlbertModel",
     scheme="post",
     causal=lambda config: False,
-    sites=_sites,
+    states=_states,
+    sublayers=_sublayers,
     attentions=_attentions,
+    projections=_projections,
     readable=_readable,
+    iterates=lambda config: config.num_hidden_groups == 1,
     options={"add_pooling_layer": False},
 )

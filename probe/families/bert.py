@@ -4,29 +4,45 @@ from typing import Any
 
 from torch import nn
 
-from .family import Family
+from .family import Family, Projections, Site, linear
 
 
-def _sites(model: Any) -> list[nn.Module]:
+def _states(model: Any) -> list[Site]:
+    return [Site(norm) for norm in _norms(model)]
+
+
+def _norms(model: Any) -> list[nn.LayerNorm]:
+    """The norms that make the states at depths 0 to L."""
     return [model.embeddings.LayerNorm, *(block.output.LayerNorm for block in model.encoder.layer)]
+
+
+def _sublayers(model: Any) -> list[Site]:
+    return [Site(block.attention.output.LayerNorm) for block in model.encoder.layer]
 
 
 def _attentions(model: Any) -> list[nn.Module]:
     return [block.attention.self for block in model.encoder.layer]
 
 
-def _readable(tokenizer: Any, token: str) -> str:
-    """WordPiece as it is: ## goes on with a word."""
-    return token
+def _projections(model: Any) -> list[Projections]:
+    blocks = model.encoder.layer
+    return [_projected(norm, block.attention) for norm, block in zip(_norms(model), blocks)]
 
 
-BERT = Family(
+def _projected(norm: nn.LayerNorm, attention: Any) -> Projections:
+    heads = attention.self
+    maps = map(linear, (heads.query, heads.key, heads.value, attention.output.dense))
+    return Projections(norm, *maps, scale=heads.scaling)
+
+
+FAMILY = Family(
     name="bert",
     architecture="BertModel",
     scheme="post",
     causal=lambda config: config.is_decoder,
-    sites=_sites,
+    states=_states,
+    sublayers=_sublayers,
     attentions=_attentions,
-    readable=_readable,
+    projections=_projections,
     options={"add_pooling_layer": False},
 )

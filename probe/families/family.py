@@ -1,10 +1,44 @@
-"""What `extract` must know about a family of models: where its states and its attention rows appear."""
+"""What is known of a family of models: where its states and attention rows appear, and what its layers compute."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import torch
+from jaxtyping import Float
 from torch import nn
+
+
+class Site(NamedTuple):
+    """Where a state appears in a forward pass: the output of a module, or its first input.
+
+    Where a norm makes the state, the site is the output of that norm.
+    """
+
+    module: nn.Module
+    end: Literal["input", "output"] = "output"
+
+
+class Linear(NamedTuple):
+    """x -> weight x + bias; no bias where None."""
+
+    weight: Float[torch.Tensor, "out width"]
+    bias: Float[torch.Tensor, " out"] | None
+
+
+class Projections(NamedTuple):
+    """The weights of one layer's attention, the heads one below the other in query, key and value.
+
+    norm: the layer norm whose output is read; None where what is read comes from no norm. output: columns in the
+    order of the heads. scale: factor of <query, key> in the logits.
+    """
+
+    norm: nn.LayerNorm | None
+    query: Linear
+    key: Linear
+    value: Linear
+    output: Linear
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -15,19 +49,40 @@ class Family:
     architecture: the class of the bare model in transformers.
     scheme: where the norm stands, ``"pre"`` x <- x + A(LN x) or ``"post"`` x <- LN(x + A) (2510.22026).
     causal: config -> whether a token attends to earlier tokens only.
-    sites: model -> the modules whose outputs are the states at depths 0 to L, in the order in which they fire.
-        A shared layer stands there once for each time it is applied. Where a norm makes the state, the site
-        is that norm.
-    attentions: model -> for each block, in the same order, the module whose second output is its attention rows.
+    states: model -> the sites of the states at depths 0 to L, in the order in which they fire. A shared layer
+        stands there once for each time it is applied.
+    sublayers: model -> for each block, the site of the state between its attention and its feed-forward part.
+    attentions: model -> for each block, the module whose second output is its attention rows.
+    projections: model -> for each block, the weights of its attention.
     readable: (tokenizer, token) -> the characters that the token stands for.
+    reads: ``"text"``, or ``"image"`` for pixel values.
+    epsilon: config -> the number that its norms add to the variance.
+    iterates: config -> whether one block is applied again and again, so that it can be applied more often.
     options: further arguments of the class, such as a pooler that is not wanted.
+
+    `sublayers` and `projections` raise ValueError where the family has no such thing.
     """
 
     name: str
     architecture: str
     scheme: Literal["pre", "post"]
     causal: Callable[[Any], bool]
-    sites: Callable[[Any], list[nn.Module]]
+    states: Callable[[Any], list[Site]]
+    sublayers: Callable[[Any], list[Site]]
     attentions: Callable[[Any], list[nn.Module]]
-    readable: Callable[[Any, str], str]
+    projections: Callable[[Any], list[Projections]]
+    readable: Callable[[Any, str], str] = lambda tokenizer, token: token
+    reads: Literal["text", "image"] = "text"
+    epsilon: Callable[[Any], float] = lambda config: config.layer_norm_eps
+    iterates: Callable[[Any], bool] = lambda config: False
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def linear(module: nn.Linear) -> Linear:
+    """The map of a linear module."""
+    return Linear(module.weight, module.bias)
+
+
+def byte_level(tokenizer: Any, token: str) -> str:
+    """Characters of a token in a byte alphabet, where Ġ is a space; a part of a character decodes to U+FFFD."""
+    return tokenizer.convert_tokens_to_string([token])

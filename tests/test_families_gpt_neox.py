@@ -1,0 +1,78 @@
+"""GPT-NeoX (Pythia), from a random config: the family that was added by one file."""
+
+import numpy as np
+import pytest
+import torch
+
+TEXT = "the heron waits under the old bridge"
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["parallel", "in turn"])
+def pair(request):
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {word: place for place, word in enumerate(["[UNK]", *dict.fromkeys(TEXT.split())])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    config = transformers.GPTNeoXConfig(
+        vocab_size=12,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=0,
+        eos_token_id=0,
+        use_parallel_residual=request.param,
+    )
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(9)
+        model = transformers.GPTNeoXForCausalLM._from_config(config, attn_implementation="eager")
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    return model.eval(), transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+
+
+def test_states_and_rows_are_those_of_the_model(pair):
+    import probe
+
+    model, tokenizer = pair
+    with torch.no_grad():
+        ids = torch.tensor([tokenizer(TEXT)["input_ids"]])
+        outputs = model(input_ids=ids, output_hidden_states=True, output_attentions=True)
+    trajectory = probe.extract(pair, TEXT, attention=True)
+    states = trajectory.points * trajectory.norms[..., None]
+    expected = torch.cat(outputs.hidden_states).numpy()
+    np.testing.assert_allclose(states[:-1], expected[:-1], rtol=1e-6, atol=1e-6)
+    with torch.no_grad():  # transformers puts the final norm over the last state
+        last = model.gpt_neox.final_layer_norm(torch.from_numpy(states[-1]).float()).numpy()
+    np.testing.assert_allclose(last, expected[-1], rtol=1e-5, atol=1e-5)
+    assert np.abs(states[-1] - expected[-1]).max() > 0.1
+    assert trajectory.attention is not None
+    np.testing.assert_allclose(trajectory.attention[:-1], torch.cat(outputs.attentions), atol=1e-6)
+    assert trajectory.provenance["family"] == "gpt_neox"
+    assert trajectory.provenance["causal"]
+
+
+def test_sublayers_only_where_the_parts_run_in_turn(pair):
+    import probe
+
+    model, _ = pair
+    if model.config.use_parallel_residual:
+        with pytest.raises(ValueError, match="side by side"):
+            probe.extract(pair, TEXT, sublayers=True)
+        return
+    trajectory = probe.extract(pair, TEXT, sublayers=True)
+    states = torch.from_numpy(trajectory.points * trajectory.norms[..., None]).float()
+    for layer, block in enumerate(model.gpt_neox.layers):
+        with torch.no_grad():
+            after = states[2 * layer + 1] + block.mlp(block.post_attention_layernorm(states[2 * layer + 1]))
+        np.testing.assert_allclose(after, states[2 * layer + 2], rtol=1e-5, atol=1e-5)
+
+
+def test_rotary_attention_is_no_field(pair):
+    import probe
+
+    with pytest.raises(ValueError, match="rotary"):
+        probe.operators(pair)

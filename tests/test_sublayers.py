@@ -1,0 +1,121 @@
+"""States between attention and feed-forward part, and the marks that metrics leave tokens out by."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
+TEXT = "the old river runs slow and the heron waits under the bridge"
+SHAPE: dict[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 24,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 24,
+}
+POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3, "hidden_act": "gelu"}
+
+
+@pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
+def small(request):
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    configs = {
+        "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=3, bos_token_id=0, eos_token_id=0),
+        "bert": lambda: transformers.BertConfig(**POST),
+        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16),
+    }
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        model = transformers.AutoModel.from_config(configs[request.param](), attn_implementation="eager")
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+    return SimpleNamespace(family=request.param, model=model.eval(), pair=(model, wrapped))
+
+
+def feed_forward(small, layer, state):
+    """The second half of a block, from the model's own modules."""
+    if small.family == "gpt2":
+        block = small.model.h[layer]
+        return state + block.mlp(block.ln_2(state))
+    if small.family == "bert":
+        return small.model.encoder.layer[layer].feed_forward_chunk(state)
+    block = small.model.encoder.albert_layer_groups[0].albert_layers[0]
+    return block.full_layer_layer_norm(block.ff_chunk(state) + state)
+
+
+def attention(small, layer, state):
+    """The first half of a block; GPT-2 is masked, the others are not."""
+    if small.family == "gpt2":
+        block, n = small.model.h[layer], state.shape[1]
+        mask = torch.full((n, n), -torch.inf).triu(1)[None, None]
+        return state + block.attn(block.ln_1(state), attention_mask=mask)[0]
+    if small.family == "bert":
+        return small.model.encoder.layer[layer].attention(state)[0]
+    return small.model.encoder.albert_layer_groups[0].albert_layers[0].attention(state)[0]
+
+
+def test_both_halves_of_every_block(small):
+    """From each kept state the model's modules lead to the next one, so these are states and not increments."""
+    import probe
+
+    trajectory = probe.extract(small.pair, TEXT, sublayers=True)
+    states = torch.from_numpy(trajectory.points * trajectory.norms[..., None]).float()[:, None]
+    np.testing.assert_array_equal(trajectory.depth, np.arange(7) / 2)
+    with torch.no_grad():
+        for layer in range(3):
+            half, whole = states[2 * layer + 1], states[2 * layer + 2]
+            # float32 twice, through float64 unit points in between
+            np.testing.assert_allclose(attention(small, layer, states[2 * layer]), half, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(feed_forward(small, layer, half), whole, rtol=1e-5, atol=1e-5)
+
+
+def test_whole_depths_are_as_without(small):
+    import probe
+
+    for frame in ("raw", "layernorm"):
+        whole = probe.extract(small.pair, TEXT, frame=frame, attention=True)
+        both = probe.extract(small.pair, TEXT, frame=frame, attention=True, sublayers=True)
+        np.testing.assert_array_equal(both.points[::2], whole.points)
+        np.testing.assert_array_equal(both.norms[::2], whole.norms)
+        assert both.attention is not None
+        np.testing.assert_array_equal(both.attention[::2], whole.attention)
+        assert np.isnan(both.attention[1::2]).all()
+    # the last frame is orthogonal to the all-ones vector, at the half depths too
+    np.testing.assert_allclose(both.points.mean(axis=-1), 0, atol=1e-15)
+    assert both.provenance["sublayers"]
+    assert not whole.provenance["sublayers"]
+
+
+def test_duplicates_are_equal_token_ids(small):
+    import probe
+
+    trajectory = probe.extract(small.pair, TEXT, max_tokens=9)
+    ids = trajectory.provenance["token_ids"]
+    assert len(ids) == len(trajectory.tokens) == 9
+    assert [place for place, number in enumerate(ids) if number == ids[0]] == [0, 6]  # "the"
+    assert trajectory.provenance["epsilon"] in (1e-5, 1e-12)
+
+
+def test_a_long_first_token_is_a_sink(small):
+    """The place of token 0 is made long in GPT-2's residual; the norms of the others bring it back in BERT."""
+    import probe
+
+    assert probe.extract(small.pair, TEXT).provenance["sinks"] == []
+    if small.family != "gpt2":
+        return
+    place = small.model.wpe.weight.data[0]
+    before = place.clone()
+    try:
+        place += 20
+        for frame in ("raw", "layernorm"):
+            assert probe.extract(small.pair, TEXT, frame=frame).provenance["sinks"] == [0]
+    finally:
+        place.copy_(before)

