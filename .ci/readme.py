@@ -1,6 +1,6 @@
 """Run every command of a README: its bash blocks in one shell, each of its Python blocks in a fresh interpreter.
 
-Lines of a block marked `bash no-run` (they need a network or the reader's own data) are only checked for existing commands.
+Of a block marked `bash no-run`, which needs a network or the reader's own data, only the commands are checked to exist.
 """
 
 import os

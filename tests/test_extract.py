@@ -315,6 +315,14 @@ def test_double_precision_is_close_and_not_the_same(small):
     assert double.provenance["dtype"] == "float64"
 
 
+def test_attention_rows_in_half_precision_still_sum_to_one(small):
+    import probe
+
+    trajectory = probe.extract(small.folder, TEXT, attention=True, dtype="bfloat16")
+    rows = trajectory.attention[:-1].sum(-1)
+    np.testing.assert_allclose(rows, 1, atol=1e-6)  # renormalised in float32
+
+
 def test_provenance_is_json_and_names_no_path(small, tmp_path):
     import probe
     from sim.trajectory import Trajectory

@@ -9,8 +9,8 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.files import write_aside
 from compare.report.figures import save_figure
+from sim.files import write_netcdf
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,6 @@ def perform(experiment: Experiment, directory: Path, seed: int, quick: bool) -> 
         provenance=json.dumps(provenance, sort_keys=True),
     )
     folder = directory / "experiments"
-    write_aside(folder / f"{experiment.name}.nc", lambda path: table.to_netcdf(path, engine="h5netcdf"))
+    write_netcdf(folder / f"{experiment.name}.nc", table)
     save_figure(folder / f"{experiment.name}.png", lambda: experiment.draw(table))
     return str(table.attrs["finding"])
