@@ -27,7 +27,7 @@ bench: .venv/test-installed
 
 .venv/torch-installed: constraints.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) torch==2.13.0 hatchling
+	$(INSTALL) torch==2.13.0 hatchling editables
 	touch $@
 
 .venv/demo-installed: .venv/torch-installed pyproject.toml
