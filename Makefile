@@ -22,8 +22,9 @@ check: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: .venv/test-installed
-	$(BIN)/python -m benchmarks
+bench: .venv/test-installed  ## what it costs, with rivals; minutes
+	$(BIN)/python benchmarks/coalesce.py --large
+	$(BIN)/python -m benchmarks.extract
 
 .venv/torch-installed: constraints.txt
 	$(PYTHON) -m venv .venv
