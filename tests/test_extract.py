@@ -319,6 +319,7 @@ def test_attention_rows_in_half_precision_still_sum_to_one(small):
     import probe
 
     trajectory = probe.extract(small.folder, TEXT, attention=True, dtype="bfloat16")
+    assert trajectory.attention is not None
     rows = trajectory.attention[:-1].sum(-1)
     np.testing.assert_allclose(rows, 1, atol=1e-6)  # renormalised in float32
 
