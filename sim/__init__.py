@@ -11,4 +11,5 @@ from sim.sphere import caps as caps
 from sim.sphere import ring as ring
 from sim.sphere import simplex as simplex
 from sim.sphere import uniform as uniform
+from sim.sweep import sweep as sweep
 from sim.trajectory import Trajectory as Trajectory

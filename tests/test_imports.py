@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
-    "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate uniform",
+    "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate sweep uniform",
     "probe": "extract models operators prompts",
     "compare": "measure published_criteria report theory",
 }
