@@ -79,12 +79,14 @@ class Coalescence:
     margins: (k,) how far the pair was ahead of the strongest third cluster at one of its ends, when the last merger in
         its group had just happened: the gap of log(rate / chord). Negative where the third was ahead then; inf where
         there is none; NaN for mergers at -inf.
-    ties: (k,) bool, |margin| < 1e-6. The tree is then decided by rounding: perturb the points to see both sides.
+    ties: (k,) bool, |margin| < 1e-6. The tree, and the log times from there on, are then decided by rounding: perturb
+        the points to see both sides.
     ending: COMPLETE (one cluster left), TIE (one cluster, but with ties), SADDLE (what is left stands still, to
         rounding, as at exact antipodes or on a ring), MAX_STEPS.
     merge_chord, tolerance, beta, kind, clock: as asked for.
     merge_error: bound on the relative change of a pull by a merger, hence on the change of later log times a merger:
-        (beta^2 + beta + 1) chord^2 / 8, from the spread of two masses around their centroid.
+        (beta^2 + beta + 1) chord^2 / 8, from the spread of two masses around their centroid. The solver's own error
+        and that of near ties are not in it.
     evaluations, steps: of the vector field (quadrature nodes of isolated pairs counted), and accepted steps.
     initial: (n, d) the points; weights: (n,) their masses.
     episodes: what moved when, for `at`.
@@ -174,7 +176,8 @@ class Coalescence:
         """The state at e^log_t: (points, masses, cluster numbers), as accurate as the mergers.
 
         Integrates from the last recorded step before it. `log_t` is any number, -inf is the start; after the last
-        merger what is left stands still.
+        merger of a whole run what is left stands still. Raises ValueError beyond the last merger of a run that ended
+        with MAX_STEPS, where nothing is known.
         """
         return self._states([float(log_t)])[0]
 
@@ -229,6 +232,12 @@ class Coalescence:
 
     def _states(self, log_ts: list[float]) -> list[State]:
         """States at several log times, integrated side by side."""
+        known = self.log_times[-1] if len(self.log_times) else -np.inf
+        if self.ending is Ending.MAX_STEPS and max(log_ts, default=-np.inf) > known:
+            raise ValueError(
+                f"the run ended after {self.steps} steps and is known up to its last merger, log t = {known:.6g}, "
+                f"got log t = {max(log_ts):.6g}: allow more with max_steps"
+            )
         plans: list[dict[int, tuple[Episode, list[int]]]] = []
         starts: dict[tuple[int, int], lanes.Start] = {}
         for moment, log_t in enumerate(log_ts):

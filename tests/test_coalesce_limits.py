@@ -235,3 +235,28 @@ def test_causal_and_learned_fields_are_refused(sim):
     for field in (sim.Attention(3.0, causal=True), sim.Attention(3.0, value=2 * np.eye(2))):
         with pytest.raises(ValueError, match="Q = K = V = I"):
             sim.coalesce(field, x)
+
+
+def test_dimensions_that_nobody_uses_change_nothing(sim):
+    """Tight points at a large beta, on S^2 and on the same S^2 inside S^8: the chords go down to 1e-11."""
+    random = np.random.default_rng(0)
+    tight = sim.uniform(1, 3, 1) + 1e-7 * random.standard_normal((6, 3))
+    x = np.concatenate([tight, sim.uniform(2, 3, 2)])
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    field = sim.Attention(1e6, "SA")
+    low, high = sim.coalesce(field, x), sim.coalesce(field, np.pad(x, ((0, 0), (0, 6))))
+    # Chords of 1e-11 between points rounded to 1e-16 leave 1e-5 of their logarithm; later times are exact to 1e-8.
+    np.testing.assert_allclose(high.log_times, low.log_times, rtol=1e-8, atol=3e-5)
+
+
+def test_unfinished_runs_say_how_far_they_are_known(sim):
+    run = sim.coalesce(sim.Attention(8.0), sim.uniform(6, 3, 5), max_steps=20, throw=False)
+    assert run.ending is sim.Ending.MAX_STEPS
+    with pytest.raises(ValueError, match="known up to"):
+        run.at(100.0)
+
+
+def test_a_batch_names_the_start_that_is_a_saddle(sim):
+    starts = np.stack([sim.uniform(3, 2, 0), sim.ring(3)])
+    with pytest.raises(ValueError, match="start 1 of 2"):
+        sim.coalesce(sim.Attention(5.0), starts)
