@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+from importlib import util
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-PACKAGE = Path(__file__).parents[1] / "probe" / "checkpoints"
+PACKAGE = Path(str(util.find_spec("probe").origin)).parent / "checkpoints"  # pyright: ignore[reportOptionalMemberAccess]
 MANIFEST = json.loads((PACKAGE / "manifest.json").read_text())
 NAMES = sorted(MANIFEST["checkpoints"])
 FINAL = [name for name in NAMES if not name.endswith(("-initial", "-early"))]
