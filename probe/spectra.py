@@ -165,11 +165,21 @@ def statistics(parts: Factors) -> Float[np.ndarray, " statistic"]:
 
 
 def random_factors(parts: Factors, dimension: int, random: np.random.Generator) -> Factors:
-    """The same singular values, between independent random directions of a space of that dimension."""
-    left, right = (
-        np.linalg.qr(random.standard_normal((dimension, len(parts.singular))))[0] for _ in range(2)
-    )
+    """The same singular values, between independent random directions of a space of that dimension.
+
+    The signs that a QR decomposition chooses are taken off: with them the two frames would not be independent, and the
+    mean trace of the product not 0.
+    """
+    left, right = (_random_frame(dimension, len(parts.singular), random) for _ in range(2))
     return Factors(left, parts.singular, right)
+
+
+def _random_frame(
+    dimension: int, columns: int, random: np.random.Generator
+) -> Float[np.ndarray, "d columns"]:
+    """Orthonormal columns of uniformly random directions."""
+    frame, triangle = np.linalg.qr(random.standard_normal((dimension, columns)))
+    return frame * np.sign(np.diagonal(triangle))
 
 
 def _with_null(

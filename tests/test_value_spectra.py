@@ -184,3 +184,15 @@ def test_a_field_without_weights_is_refused():
 
     with pytest.raises(ValueError, match="no value"):
         spectra([sim.Attention(1.0)])
+
+
+def test_random_factors_are_independent():
+    from probe.spectra import Factors, random_factors
+
+    d, rank, draws = 24, 8, 400
+    parts = Factors(np.zeros((d, rank)), np.ones(rank), np.zeros((d, rank)))
+    random = np.random.default_rng(0)
+    drawn = [random_factors(parts, d, random) for _ in range(draws)]
+    traces = [np.sum(pair.left * pair.right) for pair in drawn]
+    # the trace of two independent frames has mean 0 and variance rank / d; with LAPACK's signs the mean is 0.2
+    assert abs(np.mean(traces)) < 4 * np.sqrt(rank / d / draws)
