@@ -11,6 +11,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
+
 _TILE = 2**20
 
 
@@ -27,10 +29,22 @@ class Attention(eqx.Module):
       metastability time, so their times, rates and thresholds must never be mixed. (Section 6 of 2410.06833 uses
       a third one on the circle, n times slower than its own Section 1.) SA has one clock in all three papers.
 
-    Calling it, ``field(t, x, args)`` with ``args`` the masses or None, gives dx/dt in the form diffrax takes. It
-    does not depend on t. Off the sphere, where only rounding and the solver's error lead, it adds
-    (1 - |x_i|^2) x_i sum_hj A^h_ij / 4, which draws every length back to 1; the bare projection would do so for
-    V = I, but drives lengths away from 1 where <x_i, V x_j> < 0.
+    This is Post-LN. `norm` says where else the norm may sit (2510.22026): a token is x_i = r_i theta_i, attention
+    reads theta_i and writes A_i, the sum in brackets, and theta_i' = P_i A_i / s_i with
+
+        norm     s_i             r_i'
+        post     1               0
+        pre      r_i             <theta_i, A_i>
+        peri     r_i |A_i|       <theta_i, A_i> / |A_i|
+        mix      post while t <= tau, then pre
+        ngpt     |A_i| / alpha   0
+        sqrt     sqrt(t)         0; t must be above 0
+
+    Calling it, ``field(t, x, args)`` with ``args`` the masses or None, gives dx/dt in the form diffrax takes. Where
+    lengths grow (pre, peri, mix), x_i = r_i theta_i carries both. Elsewhere x_i is a unit vector, and off the sphere,
+    where only rounding and the solver's error lead, (1 - |x_i|^2) x_i sum_hj A^h_ij / (4 s_i) is added, which draws
+    every length back to 1; the bare projection would do so for V = I, but drives lengths away from 1 where
+    <x_i, V x_j> < 0.
 
     Accuracy: where V and O are the identity, the pull is summed from the differences x_j - x_i, and where Q and K
     are, <x_i, x_j> - 1 is -|x_i - x_j|^2 / 2. Coinciding tokens then cancel exactly, and the pull of a far cluster,
@@ -48,8 +62,12 @@ class Attention(eqx.Module):
     query_bias, key_bias: (head, rank) or (rank,); value_bias: (head, value_dim) or (value_dim,); output_bias: (d,),
         one for all heads.
     clock: the clock of USA, as above; survey times overflow beyond beta = 700.
+    norm: ``"post"``, ``"pre"``, ``"peri"``, ``"mix"``, ``"ngpt"`` or ``"sqrt"``.
+    tau: the time at which mix turns from post to pre; of mix alone.
+    alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
 
-    Raises ValueError for a negative or infinite beta, an unknown kind or clock, shapes that disagree.
+    Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
+    shapes that disagree. `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
     """
 
@@ -65,7 +83,10 @@ class Attention(eqx.Module):
     value_bias: Float[Array, "head value_dim"] | None
     output_bias: Float[Array, " _d"] | None
     clock: Literal["metastability", "survey"] = eqx.field(static=True)
-    heads: int = eqx.field(static=True)
+    norm: Scheme = eqx.field(static=True)
+    tau: Float[Array, ""] | None
+    alpha: Rate | None
+    heads: int = eqx.field(static=True, init=False)
 
     def __init__(
         self,
@@ -82,6 +103,9 @@ class Attention(eqx.Module):
         value_bias: ArrayLike | None = None,
         output_bias: ArrayLike | None = None,
         clock: str = "metastability",
+        norm: str = "post",
+        tau: ArrayLike | None = None,
+        alpha: ArrayLike | Callable[[Any], Any] | None = None,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
@@ -103,6 +127,7 @@ class Attention(eqx.Module):
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
+        self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
         self.heads = self._checked_sizes().get("head", 1)
 
     def _checked_sizes(self) -> dict[str, int]:
@@ -137,14 +162,51 @@ class Attention(eqx.Module):
         return sizes
 
     def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
-        del t
         x = jnp.asarray(x, self.beta.dtype)
-        velocity, total = self._velocity_and_total(x, args)
-        return velocity + (total / 4 * (1 - jnp.sum(x**2, axis=-1)))[:, None] * x
+        if self.norm in GROWING:
+            radii = jnp.linalg.norm(x, axis=-1)
+            theta = x / radii[:, None]
+            turning, growth, _ = self._motion(theta, args, t, radii)
+            return radii[:, None] * turning + growth[:, None] * theta
+        turning, _, total = self._motion(x, args, t, None)
+        return turning + (total / 4 * (1 - jnp.sum(x**2, axis=-1)))[:, None] * x
 
-    def velocity(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
-        """dx/dt on the sphere, (n, d): orthogonal to x to relative rounding, even where it is tiny."""
-        return self._velocity_and_total(jnp.asarray(x, self.beta.dtype), masses)[0]
+    def velocity(
+        self,
+        x: ArrayLike,
+        masses: ArrayLike | None = None,
+        *,
+        t: ArrayLike = 1.0,
+        radii: ArrayLike | None = None,
+    ) -> Float[Array, "n d"]:
+        """theta_i' at the unit vectors x, (n, d): orthogonal to x to relative rounding, even where it is tiny.
+
+        t is read by mix, sqrt and a variable alpha; radii, (n,) above 0 and ones where None, by pre, peri and mix.
+        """
+        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[0]
+
+    def growth(
+        self,
+        x: ArrayLike,
+        masses: ArrayLike | None = None,
+        *,
+        t: ArrayLike = 1.0,
+        radii: ArrayLike | None = None,
+    ) -> Float[Array, " n"]:
+        """r_i', (n,), at the unit vectors x; arguments as of `velocity`."""
+        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[1]
+
+    @eqx.filter_jit
+    def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
+        """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
+        x = jnp.asarray(x, self.beta.dtype)
+        row, pull = self._rows(x, masses), self._pull(x)
+
+        def write(i: Int[Array, ""]) -> Float[Array, " d"]:
+            towards, own = pull(i, row(i))
+            return towards + own * x[i]
+
+        return by_tiles(write, len(x), max(x.shape[1], self.heads))
 
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
@@ -160,24 +222,43 @@ class Attention(eqx.Module):
             "beta": float(self.beta),
             "causal": self.causal,
             "clock": self.clock,
+            "norm": self.norm,
+            "tau": _described(self.tau),
+            "alpha": _described(self.alpha),
             "heads": self.heads,
             "operators": [name for name in names if getattr(self, name) is not None],
         }
 
+    def _motion(
+        self, x: Float[Array, "n d"], masses: ArrayLike | None, t: ArrayLike, radii: ArrayLike | None
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
+        """theta_i', r_i', and the sum of the weights over s_i."""
+        n = self._checked_tokens(x)
+        lengths = jnp.ones(n, x.dtype) if radii is None else jnp.asarray(radii, x.dtype)
+        if lengths.shape != (n,):
+            raise ValueError(f"radii must have shape ({n},), one for each token, got {lengths.shape}")
+        return self._turned(x, masses, jnp.asarray(t, x.dtype), lengths)
+
     @eqx.filter_jit
-    def _velocity_and_total(
-        self, x: Float[Array, "n d"], masses: ArrayLike | None
-    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-        row = self._rows(x, masses)
-        pull = self._pull(x)
+    def _turned(
+        self,
+        x: Float[Array, "n d"],
+        masses: ArrayLike | None,
+        t: Float[Array, ""],
+        radii: Float[Array, " n"],
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
+        row, pull = self._rows(x, masses), self._pull(x)
 
-        def move(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
+        def move(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, ""], Float[Array, ""]]:
             weights = row(i)
-            towards = pull(i, weights)
+            towards, own = pull(i, weights)
             along = jnp.sum(x[i] * towards) / jnp.sum(x[i] ** 2)
-            return towards - along * x[i], jnp.sum(weights)
+            return towards - along * x[i], along + own, jnp.sum(weights)
 
-        return by_tiles(move, len(x), max(x.shape[1], self.heads))
+        tangent, along, total = by_tiles(move, len(x), max(x.shape[1], self.heads))
+        length = jnp.sqrt(jnp.sum(tangent**2, axis=-1) + along**2)
+        speed, growth = rates(self.norm, t, radii, along, length, self.tau, self.alpha)
+        return speed[:, None] * tangent, growth, speed * total
 
     def _rows(
         self, x: Float[Array, "n d"], masses: ArrayLike | None
@@ -209,26 +290,30 @@ class Attention(eqx.Module):
 
     def _pull(
         self, x: Float[Array, "n d"]
-    ) -> Callable[[Int[Array, ""], Float[Array, "head n"]], Float[Array, " d"]]:
-        """The function from a token's number and weights to where it is pulled, up to a multiple of itself."""
+    ) -> Callable[[Int[Array, ""], Float[Array, "head n"]], tuple[Float[Array, " d"], ArrayLike]]:
+        """The function from a token's number i and weights to A_i - c x_i and c, so that small pulls keep digits."""
         shift = 0 if self.output_bias is None else self.output_bias
         if self.value is None and self.output is None:
             bias = (
                 jnp.zeros((self.heads, x.shape[1]), x.dtype) if self.value_bias is None else self.value_bias
             )
 
-            def by_differences(i: Int[Array, ""], weights: Float[Array, "head n"]) -> Float[Array, " d"]:
+            def by_differences(
+                i: Int[Array, ""], weights: Float[Array, "head n"]
+            ) -> tuple[Float[Array, " d"], ArrayLike]:
                 pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
-                return pull + jnp.sum(weights, axis=-1) @ bias + shift
+                return pull + jnp.sum(weights, axis=-1) @ bias + shift, jnp.sum(weights)
 
             return by_differences
         values = _linear(self.value, x, self.value_bias)
 
-        def by_values(i: Int[Array, ""], weights: Float[Array, "head n"]) -> Float[Array, " d"]:
+        def by_values(
+            i: Int[Array, ""], weights: Float[Array, "head n"]
+        ) -> tuple[Float[Array, " d"], ArrayLike]:
             del i
             read = (weights[:, None] @ values)[:, 0]
             written = read if self.output is None else (self.output @ read[..., None])[..., 0]
-            return jnp.sum(written, axis=0) + shift
+            return jnp.sum(written, axis=0) + shift, 0.0
 
         return by_values
 
@@ -264,6 +349,13 @@ def checked_masses(masses: ArrayLike | None, n: int, dtype: Any) -> Float[Array,
     if array.shape != (n,):
         raise ValueError(f"masses must have shape ({n},), one for each token, got {array.shape}")
     return array
+
+
+def _described(parameter: Rate | None) -> float | str | None:
+    """A parameter of the scheme as a JSON value; a function by name."""
+    if callable(parameter):
+        return getattr(parameter, "__name__", repr(parameter))
+    return None if parameter is None else float(parameter)
 
 
 def _by_head(name: str, operator: ArrayLike | None, axes: int) -> Array | None:

@@ -83,11 +83,10 @@ def coalesce(
 
 
 def _checked_beta(field: Attention) -> float:
-    operators = (field.query, field.key, field.value, field.output)
-    if field.causal or any(operator is not None for operator in operators):
+    if field.causal or field.norm != "post" or field.describe()["operators"]:
         raise ValueError(
-            "coalesce needs attention with Q = K = V = I and no mask, got a causal or learned field: "
-            "use Attention(beta, kind), or simulate"
+            "coalesce needs attention with Q = K = V = I, no mask and unit lengths, got a causal or learned field or "
+            "another norm: use Attention(beta, kind), or simulate"
         )
     if np.ndim(field.beta) != 0:
         raise ValueError(f"coalesce needs one beta, got shape {np.shape(field.beta)}: call it for each beta")

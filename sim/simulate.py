@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.attention import Attention
+from sim.normalisation import GROWING
 from sim.precision import require_64_bit
 from sim.sphere import normalise
 from sim.trajectory import UNIT_TOLERANCE, Trajectory
@@ -41,13 +42,15 @@ def simulate(
     attention: bool = False,
     tokens: Sequence[str] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    radii: ArrayLike | None = None,
 ) -> Trajectory:
     """Integrate dx/dt = field(t, x, masses) from `x0` and record the tokens at `times`.
 
     The Dormand-Prince method of order 8 with adaptive steps, which end at every asked time, so that what is
     recorded has the accuracy of the steps and not of an interpolation. Recorded states are projected to the sphere;
-    their lengths before are in ``norms``. Where clusters stand still for a time of order e^(beta (1 - cos)) beyond
-    1e5, use `coalesce`: no time stepper crosses that.
+    their lengths before are in ``norms``, the radii r_i(t) where the scheme of the field has them (pre, peri, mix).
+    Where clusters stand still for a time of order e^(beta (1 - cos)) beyond 1e5, use `coalesce`: no time stepper
+    crosses that.
 
     Arguments
     ---------
@@ -61,12 +64,15 @@ def simulate(
     attention: also record the (depth, head, n, n) attention at each time; of USA, its rows divided by their sums.
     tokens: names of the tokens.
     provenance: JSON values to keep with the record, such as {"seed": 3}.
+    radii: (n,) lengths r_i above 0 at the start, of pre, peri and mix alone; ones where None.
 
     Returns a `Trajectory` on the axis ``"time"``. Its provenance holds the versions, the field (kind, beta, causal,
-    clock, heads, operators), the solver (tolerances, accepted and rejected steps, evaluations), ``reached`` (the last
-    time of the solver), ``drift`` (the largest distance of a length from 1) and ``outcome``, a value of `Outcome`.
+    clock, norm, heads, operators), the solver (tolerances, accepted and rejected steps, evaluations), ``reached`` (the
+    last time of the solver), ``drift`` (the largest distance of a length from 1; None where the scheme has radii) and
+    ``outcome``, a value of `Outcome`.
 
-    Raises ValueError for points off the sphere, times or masses out of order, and 32-bit JAX; RuntimeError as above.
+    Raises ValueError for points off the sphere, times or masses out of order, radii that the scheme does not have,
+    times below 1 for sqrt, whose speed is infinite at 0, and 32-bit JAX; RuntimeError as above.
     Cost: 13 evaluations of the field a step, each O(n^2 d); a first call compiles for each shape (about a second).
     """
     require_64_bit()
@@ -76,6 +82,9 @@ def simulate(
         raise ValueError(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol} and {max_steps}"
         )
+    if field.norm == "sqrt" and moments[0] < 1:
+        raise ValueError(f"norm='sqrt' runs from t = 1 on, got times from {moments[0]:.6g}: start them at 1")
+    lengths = _checked_radii(field, radii, lengths)
     begin = Trajectory(
         start[None],
         moments[:1],
@@ -83,6 +92,8 @@ def simulate(
         tokens=tuple(map(str, range(len(start)))) if tokens is None else tokens,
     )
     weights = jnp.asarray(begin.masses)
+    if field.norm in GROWING:
+        start = lengths[:, None] * start
     states, reached, steps = start[None], float(moments[0]), {"accepted": 0, "rejected": 0}
     outcome = Outcome.SUCCESS
     if not np.all(np.isfinite(field(reached, start, weights))):
@@ -114,7 +125,7 @@ def simulate(
             **steps,
             "evaluations": 13 * sum(steps.values()),
             "reached": reached,
-            "drift": float(np.max(np.abs(norms - 1))),
+            "drift": None if field.norm in GROWING else float(np.max(np.abs(norms - 1))),
             "outcome": outcome.value,
             **(provenance or {}),
         },
@@ -151,7 +162,9 @@ def integrate(
         args=masses,
         saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=times), diffrax.SubSaveAt(t1=True)]),
         stepsize_controller=diffrax.ClipStepSizeController(
-            diffrax.PIDController(rtol=rtol, atol=atol), step_ts=times
+            diffrax.PIDController(rtol=rtol, atol=atol),
+            step_ts=times,
+            jump_ts=None if field.tau is None else field.tau[None],
         ),
         max_steps=max_steps,
         throw=False,
@@ -194,6 +207,24 @@ def _checked_start(x0: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.nd
             f"x0 must have unit rows, got one of length {worst:.6g}: divide each row by its length"
         )
     return normalise(start), lengths
+
+
+def _checked_radii(
+    field: Attention, radii: ArrayLike | None, lengths: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """The lengths at the start: as given, ones where the scheme has radii and none are, else those of the rows."""
+    if radii is None:
+        return np.ones_like(lengths) if field.norm in GROWING else lengths
+    if field.norm not in GROWING:
+        raise ValueError(
+            f"radii belong to norm {', '.join(GROWING)}, got some with norm={field.norm!r}: leave radii out"
+        )
+    given = np.asarray(radii, np.float64)
+    if given.shape != lengths.shape or not np.all((given > 0) & (given < np.inf)):
+        raise ValueError(
+            f"radii must be {len(lengths)} finite numbers above 0, one for each token, got {radii}"
+        )
+    return given
 
 
 def _checked_times(times: ArrayLike | Sequence[float | int]) -> Float[np.ndarray, " depth"]:

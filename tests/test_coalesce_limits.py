@@ -232,7 +232,12 @@ def test_bad_input_is_refused(sim, change, message):
 
 def test_causal_and_learned_fields_are_refused(sim):
     x = on_circle([0.0, 1.0])
-    for field in (sim.Attention(3.0, causal=True), sim.Attention(3.0, value=2 * np.eye(2))):
+    for field in (
+        sim.Attention(3.0, causal=True),
+        sim.Attention(3.0, value=2 * np.eye(2)),
+        sim.Attention(3.0, output_bias=np.ones(2)),
+        sim.Attention(3.0, norm="pre"),
+    ):
         with pytest.raises(ValueError, match="Q = K = V = I"):
             sim.coalesce(field, x)
 
