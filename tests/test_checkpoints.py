@@ -80,6 +80,16 @@ def test_loads_offline_as_the_real_architecture(name, monkeypatch):
     assert states.shape == (1, 512, recipe["width"])
 
 
+@pytest.mark.parametrize("name", FINAL)
+def test_names_of_tokens_are_the_characters_of_the_text(name):
+    import probe
+
+    text = "Emma Woodhouse, handsome, clever;\n\tx = {1: 'a'}"
+    trajectory = probe.extract(name, text)
+    assert "".join(np.asarray(trajectory.tokens, object)[~trajectory.special]) == text
+    assert trajectory.special.sum() == (0 if name.startswith("gpt2") else 2)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_on_the_stored_sample_is_the_recorded_one(name):
     from probe.checkpoints.export import model_loss
@@ -163,6 +173,38 @@ def test_hidden_tokens_follow_the_stated_shares():
     assert (corrupted[asked] == 1000).mean() == pytest.approx(0.1, abs=0.012)
 
 
+def test_what_is_asked():
+    from probe.checkpoints.objective import IGNORED, example
+    from probe.checkpoints.vocabulary import CLS, SEP
+
+    tokens, generators = np.arange(100, 1000), [np.random.default_rng(0) for _ in range(3)]
+    inputs, labels = example(tokens, None, 16, 4, generators[0])
+    assert torch.equal(labels, inputs + 1)
+    inputs, labels = example(tokens, 0.0, 16, 4, generators[1])
+    assert (inputs[:, 0] == CLS).all()
+    assert (inputs[:, -1] == SEP).all()
+    assert torch.equal(labels[:, 1:], inputs[:, :-1])
+    assert (labels[:, 0] == IGNORED).all()
+    whole = inputs[:, 1:-1]
+    inputs, labels = example(tokens, 0.5, 16, 4, generators[2])
+    assert torch.equal(torch.where(labels == IGNORED, inputs, labels)[:, 1:-1], whole)
+
+
+def test_a_window_can_begin_at_any_position():
+    from probe.checkpoints.objective import example, losses
+    from probe.checkpoints.recipes import RECIPES
+
+    model = dataclasses.replace(RECIPES["bert-128"], width=32, heads=2).model(1).eval()
+    inputs, labels = example(np.arange(5, 100), 0.3, 16, 2, np.random.default_rng(0))
+    places = model.get_parameter("bert.embeddings.position_embeddings.weight")
+    with torch.no_grad():
+        begun_at_7 = losses(model, inputs, labels, offsets=torch.tensor([7, 7]))
+        begun_at_0 = losses(model, inputs, labels)
+        places.copy_(places.roll(-7, dims=0))
+        torch.testing.assert_close(losses(model, inputs, labels), begun_at_7)
+    assert (begun_at_0 - begun_at_7).abs().max() > 1e-3
+
+
 def test_resumed_training_follows_an_unbroken_one(tmp_path, monkeypatch):
     from probe.checkpoints import train as training
     from probe.checkpoints.recipes import Phase, Recipe
@@ -171,8 +213,10 @@ def test_resumed_training_follows_an_unbroken_one(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "REPORT_EVERY", 2)
     tokens = np.random.default_rng(0).integers(5, 2048, 4000).astype(np.uint16)
     phases = (
-        Phase(steps=3, length=16, batch=2, rate=1e-3, final_rate=1e-3, warmup=2, blocks=1, next_token=True),
-        Phase(steps=3, length=16, batch=2, rate=1e-3, final_rate=1e-4),
+        Phase(
+            steps=3, length=16, batch=2, rate=1e-3, final_rate=1e-3, warmup=2, blocks=1, left_neighbour=True
+        ),
+        Phase(steps=3, length=16, batch=2, rate=1e-3, final_rate=1e-4, anywhere=True),
     )
     whole = Recipe("bert", 32, 2, seed=5, spread=0.05, phases=phases, blocks=2, mask_rate=0.3)
     assert training.train(whole, tokens, tokens, tmp_path / "whole")

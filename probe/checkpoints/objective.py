@@ -47,35 +47,38 @@ def example(
 ) -> tuple[Int[Tensor, "batch length"], Int[Tensor, "batch length"]]:
     """Inputs and labels (-100: not asked) of one training step.
 
-    With a mask rate the inputs are [CLS] window [SEP], corrupted; without one the labels are the next tokens.
+    With a mask rate the inputs are [CLS] window [SEP], corrupted; without one the labels are the next tokens. With
+    mask rate 0 nothing is hidden and each position is asked for its left neighbour, which teaches attention where
+    to look before there is anything to guess.
     """
     if mask_rate is None:
         drawn = windows(tokens, length + 1, batch, generator)
-        inputs, labels = drawn[:, :-1], drawn[:, 1:]
-    else:
-        drawn = windows(tokens, length, batch, generator)
-        drawn[:, 0], drawn[:, -1] = CLS, SEP
-        inputs, labels = hide(drawn, mask_rate, generator)
-    return torch.from_numpy(inputs.copy()), torch.from_numpy(labels.copy())
+        return torch.from_numpy(drawn[:, :-1].copy()), torch.from_numpy(drawn[:, 1:].copy())
+    drawn = windows(tokens, length, batch, generator)
+    drawn[:, 0], drawn[:, -1] = CLS, SEP
+    if mask_rate == 0:
+        labels = np.roll(drawn, 1, axis=1)
+        labels[:, 0] = IGNORED
+        return torch.from_numpy(drawn), torch.from_numpy(labels)
+    inputs, labels = hide(drawn, mask_rate, generator)
+    return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
 def losses(
     model: PreTrainedModel,
     inputs: Int[Tensor, "batch length"],
     labels: Int[Tensor, "batch length"],
-    causal: bool = False,
+    offsets: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, " asked"]:
     """Cross-entropy in nats at each position whose label is not -100, in reading order.
 
-    With `causal` a bidirectional model is given a causal attention mask. The vocabulary is read out at the asked
-    positions only, which saves most of its cost for masked models.
+    Each window begins at its own position of the model, `offsets`, at 0 where not given. The vocabulary is read out
+    at the asked positions only, which saves most of its cost for masked models.
     """
-    mask = None
-    if causal:
-        length = inputs.shape[1]
-        barred = torch.full((length, length), torch.finfo(torch.float32).min, device=inputs.device).triu(1)
-        mask = barred[None, None].expand(inputs.shape[0], 1, length, length)
-    hidden = model.base_model(input_ids=inputs, attention_mask=mask).last_hidden_state
+    places = (
+        None if offsets is None else offsets[:, None] + torch.arange(inputs.shape[1], device=inputs.device)
+    )
+    hidden = model.base_model(input_ids=inputs, position_ids=places).last_hidden_state
     asked = labels != IGNORED
     read_out = {"gpt2": "lm_head", "bert": "cls", "albert": "predictions"}[model.config.model_type]
     logits = getattr(model, read_out)(hidden[asked])

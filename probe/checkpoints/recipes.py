@@ -32,7 +32,9 @@ class Phase:
         final_rate: learning rate at the last step.
         warmup: steps over which the rate rises from zero at the start of this phase.
         blocks: depth in this phase (None: the full depth).
-        next_token: whether a masked model is asked for the next token in this phase, under a causal mask.
+        left_neighbour: whether nothing is hidden in this phase and each position is asked for the token on its left.
+        anywhere: whether each window begins at a random position of the model, so that short windows train all of
+            its positions; at position 0 where not.
     """
 
     steps: int
@@ -42,7 +44,8 @@ class Phase:
     final_rate: float
     warmup: int = 0
     blocks: int | None = None
-    next_token: bool = False
+    left_neighbour: bool = False
+    anywhere: bool = False
 
     def rate_at(self, step: int) -> float:
         """Learning rate at a step of this phase, counted from 0."""
@@ -151,18 +154,28 @@ RECIPES = {
         mask_rate=0.2,
         phases=(
             Phase(
-                steps=500,
+                steps=350,
                 length=32,
                 batch=64,
                 rate=2e-3,
                 final_rate=2e-3,
                 warmup=100,
                 blocks=3,
-                next_token=True,
+                left_neighbour=True,
+                anywhere=True,
             ),
-            Phase(steps=3000, length=32, batch=64, rate=2e-3, final_rate=2e-3, warmup=20, blocks=3),
-            Phase(steps=1500, length=64, batch=64, rate=1e-3, final_rate=1e-3, warmup=100),
-            Phase(steps=100, length=512, batch=8, rate=1e-3, final_rate=5e-5),
+            Phase(
+                steps=2150,
+                length=32,
+                batch=64,
+                rate=2e-3,
+                final_rate=2e-3,
+                warmup=20,
+                blocks=3,
+                anywhere=True,
+            ),
+            Phase(steps=900, length=64, batch=64, rate=1e-3, final_rate=5e-4, warmup=100, anywhere=True),
+            Phase(steps=150, length=512, batch=8, rate=5e-4, final_rate=2e-5),
         ),
     ),
     "bert-128": Recipe(
@@ -174,19 +187,38 @@ RECIPES = {
         mask_rate=0.2,
         phases=(
             Phase(
-                steps=500,
+                steps=350,
                 length=32,
                 batch=64,
                 rate=2e-3,
                 final_rate=2e-3,
                 warmup=100,
                 blocks=3,
-                next_token=True,
+                left_neighbour=True,
+                anywhere=True,
             ),
-            Phase(steps=3000, length=32, batch=64, rate=2e-3, final_rate=2e-3, warmup=20, blocks=3),
-            Phase(steps=500, length=64, batch=64, rate=1e-3, final_rate=1e-3, warmup=100, blocks=6),
-            Phase(steps=500, length=64, batch=64, rate=1e-3, final_rate=1e-3, warmup=100),
-            Phase(steps=100, length=512, batch=8, rate=1e-3, final_rate=5e-5),
+            Phase(
+                steps=2150,
+                length=32,
+                batch=64,
+                rate=2e-3,
+                final_rate=2e-3,
+                warmup=20,
+                blocks=3,
+                anywhere=True,
+            ),
+            Phase(
+                steps=400,
+                length=64,
+                batch=64,
+                rate=1e-3,
+                final_rate=1e-3,
+                warmup=100,
+                blocks=6,
+                anywhere=True,
+            ),
+            Phase(steps=1100, length=64, batch=64, rate=7e-4, final_rate=7e-4, warmup=100, anywhere=True),
+            Phase(steps=150, length=512, batch=8, rate=7e-4, final_rate=2e-5),
         ),
     ),
     "albert-384": Recipe(
@@ -198,18 +230,31 @@ RECIPES = {
         mask_rate=0.2,
         phases=(
             Phase(
-                steps=500,
+                steps=400,
                 length=32,
                 batch=64,
                 rate=1e-3,
                 final_rate=1e-3,
                 warmup=100,
                 blocks=3,
-                next_token=True,
+                left_neighbour=True,
+                anywhere=True,
             ),
-            Phase(steps=2000, length=32, batch=64, rate=1e-3, final_rate=1e-3, warmup=20, blocks=3),
-            Phase(steps=200, length=64, batch=64, rate=5e-4, final_rate=5e-4, warmup=50),
-            Phase(steps=50, length=512, batch=8, rate=5e-4, final_rate=5e-5),
+            Phase(
+                steps=850,
+                length=32,
+                batch=64,
+                rate=1e-3,
+                final_rate=1e-3,
+                warmup=20,
+                blocks=3,
+                anywhere=True,
+            ),
+            Phase(
+                steps=200, length=64, batch=32, rate=5e-4, final_rate=5e-4, warmup=50, blocks=6, anywhere=True
+            ),
+            Phase(steps=600, length=64, batch=32, rate=4e-4, final_rate=4e-4, warmup=50, anywhere=True),
+            Phase(steps=100, length=512, batch=4, rate=4e-4, final_rate=2e-5),
         ),
     ),
 }

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from probe.checkpoints import corpus, export, vocabulary
 from probe.checkpoints.objective import example, losses
-from probe.checkpoints.recipes import RECIPES, Phase, Recipe
+from probe.checkpoints.recipes import POSITIONS, RECIPES, Phase, Recipe
 
 REPORT_EVERY = 50
 SAVE_EVERY = 250
@@ -104,12 +104,13 @@ def train(
         model.set_attn_implementation("eager" if phase.length <= 128 else "sdpa")
         for group in optimiser.param_groups:
             group["lr"] = phase.rate_at(inner)
-        mask_rate = None if phase.next_token else recipe.mask_rate
-        inputs, labels = example(
-            tokens, mask_rate, phase.length, phase.batch, np.random.default_rng((recipe.seed, step))
-        )
+        mask_rate = 0.0 if phase.left_neighbour else recipe.mask_rate
+        generator = np.random.default_rng((recipe.seed, step))
+        inputs, labels = example(tokens, mask_rate, phase.length, phase.batch, generator)
+        highest = POSITIONS - phase.length if phase.anywhere else 0
+        offsets = torch.from_numpy(generator.integers(0, highest + 1, phase.batch))
         with torch.autocast(device, torch.bfloat16):
-            loss = losses(model, inputs.to(device), labels.to(device), causal=phase.next_token).mean()
+            loss = losses(model, inputs.to(device), labels.to(device), offsets.to(device)).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimiser.step()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .family import Family, Projections, Site, linear
+from .family import Family, Projections, Site, byte_level, linear
 
 
 def _layers(model: Any) -> list[Any]:
@@ -42,8 +42,8 @@ def _projected(norm: nn.LayerNorm | None, heads: Any) -> Projections:
 
 
 def _readable(tokenizer: Any, token: str) -> str:
-    """SentencePiece writes the space before a word as ▁."""
-    return token.replace("▁", " ")
+    """SentencePiece writes the space before a word as ▁, which no byte alphabet has."""
+    return token.replace("▁", " ") if "▁" in token else byte_level(tokenizer, token)
 
 
 FAMILY = Family(

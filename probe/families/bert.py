@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from .family import Family, Projections, Site, linear
+from .family import Family, Projections, Site, byte_level, linear
 
 
 def _states(model: Any) -> list[Site]:
@@ -44,5 +44,6 @@ FAMILY = Family(
     sublayers=_sublayers,
     attentions=_attentions,
     projections=_projections,
+    readable=byte_level,  # leaves a WordPiece as it is
     options={"add_pooling_layer": False},
 )
