@@ -106,7 +106,7 @@ class Trajectory:
                 )
         if len(self.tokens) != tokens:
             raise ValueError(f"tokens must name all {tokens} points, got {len(self.tokens)} names")
-        radii = np.linalg.norm(self.points, axis=-1)
+        radii = np.sqrt(np.einsum("dti,dti->dt", self.points, self.points))
         if not np.all(np.abs(radii - 1) <= UNIT_TOLERANCE):
             worst = radii.flat[np.nanargmax(np.abs(radii - 1))] if np.isfinite(radii).any() else np.nan
             raise ValueError(
@@ -210,7 +210,7 @@ def _check_rows(attention: Float[np.ndarray, "depth head token token"]) -> None:
     """Each row at least 0 and summing to 1, or all NaN: told by two numbers a row, without a copy of the rows."""
     least = np.fmin.reduce(attention, axis=-1)  # passes over NaN, so that it is NaN where the whole row is
     with np.errstate(invalid="ignore"):
-        sums = attention.sum(axis=-1, dtype=np.float64)
+        sums = attention @ np.ones(attention.shape[-1], attention.dtype)
     wrong = ~(np.isnan(least) | ((least >= 0) & (np.abs(sums - 1) <= ROW_TOLERANCE)))
     if np.any(wrong):
         raise ValueError(
