@@ -7,6 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from compare import theory
+from compare.pairs import mean_cosine
 from sim import Attention, Trajectory
 from sim.sphere import normalise
 
@@ -62,6 +63,26 @@ def idealised_blocks(trajectory: Trajectory, beta: float) -> Trajectory:
     return replace(trajectory, points=np.stack(points), norms=scale * np.stack(norms), attention=None)
 
 
+def whole_depths(trajectory: Trajectory) -> Trajectory:
+    """The states between blocks alone, without attention, of a model read with its sublayers.
+
+    Raises ValueError for the axis ``"time"`` or fewer than 2 whole depths.
+    """
+    whole = trajectory.depth == np.floor(trajectory.depth)
+    if trajectory.axis != "layer" or whole.sum() < 2:
+        raise ValueError(
+            f'need a model on the axis "layer" with at least 2 whole depths, got {whole.sum()} on '
+            f"{trajectory.axis!r}: give what extract made"
+        )
+    return replace(
+        trajectory,
+        points=trajectory.points[whole],
+        norms=trajectory.norms[whole],
+        depth=trajectory.depth[whole],
+        attention=None,
+    )
+
+
 def _output(
     trajectory: Trajectory, points: Float[np.ndarray, "token d"], beta: float
 ) -> Float[np.ndarray, "token d"]:
@@ -88,18 +109,18 @@ def overlay(trajectory: Trajectory, betas: Float[np.ndarray, " beta"]) -> xr.Dat
     it is NaN where it does not apply: under a causal mask, with fewer than 2 tokens, or from consensus.
 
     Returns a Dataset with dims beta, depth and time: `effective_time` (beta, depth) and `mean_cosine` (depth) of the
-    model, over pairs i < j; `block_time` and `block_cosine` (beta, depth) of the idealised blocks; `theory_time` and
-    `theory_cosine` (beta, time). Errors as in `effective_time`.
+    model at its whole depths, over pairs i < j; `block_time` and `block_cosine` (beta, depth) of the idealised
+    blocks; `theory_time` and `theory_cosine` (beta, time). Errors as in `effective_time`.
     """
-    betas = np.asarray(betas, np.float64)
+    trajectory, betas = whole_depths(trajectory), np.asarray(betas, np.float64)
     tokens = trajectory.points.shape[1]
-    cosine = _mean_cosine(trajectory)
+    cosine = mean_cosine(trajectory.points)
     times, block_times, block_cosines, curve_times, curves = [], [], [], [], []
     for beta in betas:
         blocks = idealised_blocks(trajectory, beta)
         times.append(effective_time(trajectory, beta))
         block_times.append(effective_time(blocks, beta))
-        block_cosines.append(_mean_cosine(blocks))
+        block_cosines.append(mean_cosine(blocks.points))
         curve_times.append(np.linspace(0, max(times[-1][-1], block_times[-1][-1]), _CURVE))
         applies = tokens > 1 and -1 / (tokens - 1) < cosine[0] < 1 - 1e-9
         if applies and not trajectory.provenance.get("causal", False):
@@ -118,8 +139,3 @@ def overlay(trajectory: Trajectory, betas: Float[np.ndarray, " beta"]) -> xr.Dat
         },
         coords={"beta": betas, "depth": trajectory.depth},
     )
-
-
-def _mean_cosine(trajectory: Trajectory) -> Float[np.ndarray, " depth"]:
-    pairs = np.triu_indices(trajectory.points.shape[1], 1)
-    return np.array([(points @ points.T)[pairs].mean() for points in trajectory.points])
