@@ -25,7 +25,7 @@ def decided(trajectory):
     from compare.criteria import published_criteria
     from compare.metrics import measure
 
-    return {each.statement: each for each in published_criteria(measure(trajectory))}
+    return {each.statement: each for each in published_criteria(measure(trajectory, "published"))}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,6 @@ def test_criteria_of_another_preset():
     from compare.criteria import published_criteria
     from compare.metrics import measure
 
-    other = measure(noise(depths=1)).assign_attrs(preset="calibrated")
+    other = measure(noise(depths=1), "published").assign_attrs(preset="calibrated")
     with pytest.raises(ValueError, match=r'need measurements with preset "published", got \'calibrated\''):
         published_criteria(other)

@@ -51,7 +51,7 @@ def test_the_record_of_a_layer_trajectory():
     from compare.metrics import measure
 
     trajectory = walk(0)
-    found = measure(trajectory)
+    found = measure(trajectory, "published")
     assert set(NAMES) <= set(found)
     assert found["energy"].dims == ("depth", "beta")
     assert found["sinkhorn_fiedler"].dims == ("depth", "head")
@@ -70,7 +70,7 @@ def test_the_record_of_a_layer_trajectory():
 def test_every_variable_says_what_it_is():
     from compare.metrics import measure
 
-    for name, variable in measure(walk(0)).items():
+    for name, variable in measure(walk(0), "published").items():
         assert set(variable.attrs) == {"long_name", "units", "source", "definition"}, name
         assert "post" in variable.attrs["source"], name
         assert len(variable.attrs["definition"]) > 20, name
@@ -79,7 +79,7 @@ def test_every_variable_says_what_it_is():
 def test_what_compares_two_depths_stands_at_the_later_one():
     from compare.metrics import measure
 
-    found = measure(walk(0))
+    found = measure(walk(0), "published")
     for name in (
         "cka",
         "nn_stability",
@@ -96,7 +96,7 @@ def test_what_compares_two_depths_stands_at_the_later_one():
 def test_attention_belongs_to_the_depth_it_is_computed_from():
     from compare.metrics import measure
 
-    found = measure(walk(0))
+    found = measure(walk(0), "published")
     for name in ("attention_entropy", "sinkhorn_fiedler", "sinkhorn_clusters", "row_column_balance"):
         assert np.isfinite(found[name].values[:-1]).all()
         assert np.isnan(found[name].values[-1]).all()
@@ -105,7 +105,10 @@ def test_attention_belongs_to_the_depth_it_is_computed_from():
 def test_group_c_is_missing_without_attention():
     from compare.metrics import measure
 
-    with_attention, without = measure(walk(0)), measure(walk(0, heads=0, axis="time"))
+    with_attention, without = (
+        measure(walk(0), "published"),
+        measure(walk(0, heads=0, axis="time"), "published"),
+    )
     group_c = {
         name for name in with_attention if with_attention[name].attrs["source"].startswith("post, Group C")
     }
@@ -119,7 +122,7 @@ def test_group_c_is_missing_without_attention():
 def test_unknown_preset():
     from compare.metrics import measure
 
-    with pytest.raises(ValueError, match=r"must be one of 'published', got 'calm'"):
+    with pytest.raises(ValueError, match=r"must be one of 'calibrated', 'published', got 'calm'"):
         measure(walk(0), preset="calm")
 
 
@@ -128,7 +131,7 @@ def test_record_survives_a_file(tmp_path):
 
     from compare.metrics import measure
 
-    found = measure(walk(1))
+    found = measure(walk(1), "published")
     found.to_netcdf(tmp_path / "measured.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "measured.nc", engine="h5netcdf") as again:
         xr.testing.assert_identical(found, again.load())
@@ -139,10 +142,10 @@ def test_depths_measured_in_blocks_are_the_same(monkeypatch):
 
     from compare.metrics import measure, published
 
-    whole = measure(walk(2))
+    whole = measure(walk(2), "published")
     monkeypatch.setattr(published, "MOST_ENTRIES", 13 * 13 * 3)
     # The order in which NumPy adds up the pairs depends on the shape of the block.
-    xr.testing.assert_allclose(measure(walk(2)), whole, rtol=1e-12, atol=1e-12)
+    xr.testing.assert_allclose(measure(walk(2), "published"), whole, rtol=1e-12, atol=1e-12)
 
 
 # Rotations and reorderings change the order of sums: a few hundred terms of order 1, quotients and eigenvalues of them.
@@ -180,7 +183,7 @@ def test_rotating_the_sphere_changes_nothing(seed):
         tokens=trajectory.tokens,
         attention=trajectory.attention,
     )
-    before, after = measure(trajectory), measure(rotated)
+    before, after = measure(trajectory, "published"), measure(rotated, "published")
     for name in before:
         if before[name].dtype.kind == "f":
             np.testing.assert_allclose(
@@ -207,7 +210,7 @@ def test_reordering_the_tokens_reorders_the_result(seed):
         tokens=np.asarray(trajectory.tokens)[order].tolist(),
         attention=trajectory.attention[:, :, order][:, :, :, order],
     )
-    before, after = measure(trajectory), measure(reordered)
+    before, after = measure(trajectory, "published"), measure(reordered, "published")
     for name in before:
         if "token" in before[name].dims or name == "drop_pair_tokens" or name in ORDER_BOUND:
             continue
@@ -231,7 +234,9 @@ def test_masses_play_no_part():
     points = walk(0).points
     heavy = np.linspace(1, 2, 13)
     weighted = Trajectory(points=points, depth=np.arange(4.0), masses=heavy / heavy.sum())
-    assert measure(weighted).equals(measure(Trajectory(points=points, depth=np.arange(4.0))))
+    assert measure(weighted, "published").equals(
+        measure(Trajectory(points=points, depth=np.arange(4.0)), "published")
+    )
 
 
 def collapsed(tokens, depths=4):
@@ -245,7 +250,7 @@ def collapsed(tokens, depths=4):
 def test_full_collapse():
     from compare.metrics import measure
 
-    found = measure(collapsed(20))
+    found = measure(collapsed(20), "published")
     for name, value in {
         "mean_cosine": 1,
         "mass_near_one": 1,
@@ -273,7 +278,7 @@ def test_full_collapse():
 def test_few_tokens(tokens):
     from compare.metrics import measure
 
-    found = measure(walk(3, tokens=tokens))
+    found = measure(walk(3, tokens=tokens), "published")
     alone, pair = tokens == 1, tokens < 3
     for name in ("mean_cosine", "sd_cosine", "mass_near_one"):
         assert np.isnan(found[name].values).all() == alone
@@ -296,7 +301,7 @@ def test_few_tokens(tokens):
 def test_a_single_depth_has_no_transition():
     from compare.metrics import measure
 
-    found = measure(walk(4, depths=1, heads=0))
+    found = measure(walk(4, depths=1, heads=0), "published")
     for name in ("cka", "nn_stability", "energy_increment", "cluster_births"):
         assert np.isnan(found[name].values).all()
     assert not found["plateau"].any()
@@ -308,7 +313,7 @@ def test_duplicate_tokens_pair_up_and_set_the_mass():
     from sim.trajectory import Trajectory
 
     points = np.repeat(unit(np.random.default_rng(0).standard_normal((1, 6, 40))), 2, axis=1)
-    found = measure(Trajectory(points=points, depth=np.zeros(1), tokens=list("aabbccddeeff")))
+    found = measure(Trajectory(points=points, depth=np.zeros(1), tokens=list("aabbccddeeff")), "published")
     assert found["mass_near_one"].item() == pytest.approx(6 / 66)
     assert found["hdbscan_clusters"].item() == 6
     assert found["mutual_pairs"].item() == 6
@@ -326,16 +331,16 @@ def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatc
     def threads():
         return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
 
-    def watched(trajectory):
+    def watched(trajectory, draws, seed):
         during.update(threads())
         return published(trajectory)
 
     during = {}
     monkeypatch.setattr(compare.metrics, "PRESETS", {"published": watched})
-    measure(walk(0))  # loads every library that it uses
+    measure(walk(0), "published")  # loads every library that it uses
     with threadpool_limits(limits=2):
         before = threads()
-        measure(walk(0))
+        measure(walk(0), "published")
         after = threads()
     assert set(during.values()) == {1}
     assert set(before.values()) == {2}

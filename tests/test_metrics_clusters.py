@@ -46,7 +46,8 @@ def measured(cloud):
     norms = np.linalg.norm(cloud, axis=-1)
     names = [f"word{token % 7}" for token in range(cloud.shape[1])]
     return measure(
-        Trajectory(points=unit(cloud), depth=np.arange(5.0), axis="layer", norms=norms, tokens=names)
+        Trajectory(points=unit(cloud), depth=np.arange(5.0), axis="layer", norms=norms, tokens=names),
+        preset="published",
     )
 
 
@@ -384,7 +385,7 @@ def test_planted_clusters_are_found_by_every_partition():
     from sim.trajectory import Trajectory
 
     points, truth = planted(clusters=4, each=10)
-    found = measure(Trajectory(points=points[None], depth=np.zeros(1)))
+    found = measure(Trajectory(points=points[None], depth=np.zeros(1)), "published")
     for name in ("hdbscan_labels", "kmeans_labels"):
         assert adjusted_rand_score(truth, found[name].values[0]) == 1
     assert found["hdbscan_package_clusters"].item() == 4

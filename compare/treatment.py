@@ -1,0 +1,100 @@
+"""Which tokens and coordinates the calibrated statistics leave out, and the sentence that says so."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from sim.sphere import normalise
+from sim.trajectory import Trajectory
+
+ROGUE_RATIO = 20
+ROGUE_LEAST_DIM = 32
+
+
+class Treatment(NamedTuple):
+    """What is left of a trajectory, and what was taken away.
+
+    kept: the tokens that count. special, sinks, duplicates: places of those that do not, each under its first reason in
+    this order. rogue: coordinates that were dropped, after which each point was divided by its length again.
+    """
+
+    kept: Bool[np.ndarray, " token"]
+    special: Int[np.ndarray, " special"]
+    sinks: Int[np.ndarray, " sink"]
+    duplicates: Int[np.ndarray, " duplicate"]
+    rogue: Int[np.ndarray, " rogue"]
+
+
+def treatment(trajectory: Trajectory) -> Treatment:
+    """Decide what to leave out of a trajectory.
+
+    - Special tokens: ``trajectory.special``.
+    - Sinks: the places in ``provenance["sinks"]``.
+    - Duplicates: of the tokens left, all but the first of each id, ``provenance["token_ids"]``, or of each name where
+      there are no ids. Copies of one token start at one point, and would count as a cluster.
+    - Rogue coordinates: those whose variance over tokens, or squared mean over tokens, averaged over depth, exceeds 20
+      times the median over coordinates. Only where ``provenance`` names a ``model``, in 32 dimensions or more: the
+      coordinates of a model are its neurons, and one of them can outgrow all others together. A simulation is the same
+      in any orthonormal basis, where its points gather on an axis a coordinate *is* the signal, and with few
+      coordinates the median says nothing.
+    """
+    facts = trajectory.provenance
+    tokens = len(trajectory.tokens)
+    special = trajectory.special
+    sinks = np.zeros(tokens, bool)
+    sinks[list(facts.get("sinks") or ())] = True
+    sinks &= ~special
+    names = facts.get("token_ids") or trajectory.tokens
+    left = np.flatnonzero(~special & ~sinks)
+    _, first = np.unique(np.asarray([str(names[place]) for place in left]), return_index=True)
+    kept = np.zeros(tokens, bool)
+    kept[left[first]] = True
+    rogue = _rogue(trajectory.points[:, kept]) if facts.get("model") else np.zeros(0, int)
+    return Treatment(
+        kept,
+        np.flatnonzero(special),
+        np.flatnonzero(sinks),
+        np.flatnonzero(~special & ~sinks & ~kept),
+        rogue,
+    )
+
+
+def treated(trajectory: Trajectory, made: Treatment) -> Float[np.ndarray, "depth kept left"]:
+    """The points of the kept tokens without the rogue coordinates, as unit rows."""
+    points = trajectory.points[:, made.kept]
+    return normalise(np.delete(points, made.rogue, axis=2)) if len(made.rogue) else points
+
+
+def record(made: Treatment) -> dict[str, Any]:
+    """The treatment as JSON values: `kept`, the number of tokens, the places left out, and the sentence."""
+    return {
+        "kept": int(made.kept.sum()),
+        "special": made.special.tolist(),
+        "sinks": made.sinks.tolist(),
+        "duplicates": made.duplicates.tolist(),
+        "rogue": made.rogue.tolist(),
+        "sentence": sentence(made),
+    }
+
+
+def sentence(made: Treatment) -> str:
+    """What was left out, for a report."""
+    parts = [
+        f"{len(places)} {name if len(places) != 1 else name.removesuffix('s')}"
+        for places, name in (
+            (made.special, "special tokens"),
+            (made.sinks, "sinks"),
+            (made.duplicates, "duplicates"),
+            (made.rogue, "rogue coordinates"),
+        )
+        if len(places)
+    ]
+    return f"{made.kept.sum()} of {len(made.kept)} tokens kept; left out: {', '.join(parts) or 'nothing'}"
+
+
+def _rogue(points: Float[np.ndarray, "depth token dim"]) -> Int[np.ndarray, " rogue"]:
+    if points.shape[2] < ROGUE_LEAST_DIM or points.shape[1] == 0:
+        return np.zeros(0, int)
+    sizes = np.stack([points.var(axis=1), points.mean(axis=1) ** 2]).mean(axis=1)
+    return np.flatnonzero(np.any(sizes > ROGUE_RATIO * np.median(sizes, axis=1, keepdims=True), axis=0))
