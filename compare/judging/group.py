@@ -1,0 +1,205 @@
+"""The runs that a verdict is about, and what must be given before a hypothesis can be asked of them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from compare.intervals import stouffer
+from compare.judging.evidence import NotApplicable
+from sim.sphere import normalise
+from sim.trajectory import Trajectory
+
+Thresholds = Mapping[str, Any]
+"""A value for each threshold of a hypothesis, by name; ``"variant"`` names one of the data set's variants."""
+
+KINDS = ("SA", "USA")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it."""
+
+    label: str
+    trajectory: Trajectory
+    measured: xr.Dataset
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.trajectory.provenance
+
+    @cached_property
+    def beta(self) -> float:
+        """Of a simulation what it was run at, of a model beta_eff; NaN where neither is known."""
+        given = self.facts.get("beta")
+        return float(self.measured.attrs.get("beta", np.nan) if given is None else given)
+
+    @cached_property
+    def kept(self) -> Bool[np.ndarray, " token"]:
+        """Tokens that the statistics use."""
+        return np.asarray(self["kept"], bool)
+
+    @cached_property
+    def points(self) -> Float[np.ndarray, "depth kept dim"]:
+        """The points of those tokens, as they were measured: without rogue coordinates."""
+        points, rogue = self.trajectory.points[:, self.kept], self.treatment["rogue"]
+        return normalise(np.delete(points, rogue, axis=2)) if rogue else points
+
+    @property
+    def treatment(self) -> dict[str, list[Any]]:
+        """What was left out, by kind."""
+        return json.loads(self.measured.attrs["treatment"])
+
+    @cached_property
+    def times(self) -> Float[np.ndarray, " depth"]:
+        """Times on the axis "time", or indices of layers; e^depth where the depths are logarithms of times."""
+        depth = self.trajectory.depth
+        return np.exp(depth) if self.facts.get("depth") == "log t" else depth
+
+    @property
+    def clock(self) -> Float[np.ndarray, " depth"]:
+        """Times of a simulation in units of SA, or of USA with the rates e^(beta (cos - 1))/n."""
+        return self.times * (np.exp(self.beta) if self.facts.get("clock") == "survey" else 1.0)
+
+    @property
+    def is_theory(self) -> bool:
+        """A simulation of SA or USA with Q = K = V = 1 on the unit sphere."""
+        plain = not self.facts.get("operators") and self.facts.get("value", 1.0) == 1.0
+        return (
+            self.trajectory.axis == "time"
+            and self.facts.get("kind") in KINDS
+            and self.facts.get("norm", "post") == "post"
+            and plain
+            and bool(np.isfinite(self.beta))
+        )
+
+    @property
+    def is_control(self) -> bool:
+        """A model run with random weights or changed tokens."""
+        return self.facts.get("init", "trained") != "trained" or self.facts.get("control") is not None
+
+    def number(self, name: str, at: Thresholds | None = None) -> float:
+        """A variable without dimensions, or with that of the variants alone: the base one unless another is named."""
+        values = self[name]
+        if values.ndim:
+            wanted = (at or {}).get("variant")
+            values = values[0 if wanted is None else self.variants.index(wanted)]
+        return float(values)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The values of a measured variable."""
+        if name not in self._values:
+            self._values[name] = self.measured[name].values
+        return self._values[name]
+
+    @cached_property
+    def _values(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @cached_property
+    def variants(self) -> list[str]:
+        """Names of the changed thresholds under which effects were measured too, the base first."""
+        return [str(name) for name in self["variant"]] if "variant" in self.measured.coords else []
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are judged together.
+
+    controls: the runs that each of them is paired with, by kind of control. tables: what is known of the models
+    themselves, by the name of the model and that of the table.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    controls: Mapping[str, tuple[tuple[Run, ...], ...]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, xr.Dataset]] = field(default_factory=dict)
+
+    @property
+    def betas(self) -> Float[np.ndarray, " beta"]:
+        """The different beta that simulations were run at."""
+        given = [run.facts["beta"] for run in self.runs if run.facts.get("beta") is not None]
+        return np.unique(np.asarray(given, np.float64))
+
+
+def require_runs(runs: tuple[Run, ...], at: Thresholds, what: str = "") -> tuple[Run, ...]:
+    """The runs, where there are enough of them for an interval over prompts or seeds."""
+    if len(runs) < at["runs"]:
+        raise NotApplicable(f"needs at least {at['runs']} prompts or seeds{what}, got {len(runs)}")
+    return runs
+
+
+def require_dynamics(group: Group, at: Thresholds) -> tuple[Run, ...]:
+    """Enough runs, of enough depths and tokens, whose depth order matters.
+
+    The gate is Stouffer's combination of the runs' statistics against permutations of depth: static clouds with
+    noise, and unrelated clouds, do not pass it.
+    """
+    runs = require_runs(group.runs, at)
+    depths = min(run.points.shape[0] for run in runs)
+    if depths < at["depths"]:
+        raise NotApplicable(f"needs at least {at['depths']} depths, got {depths}")
+    p = stouffer([run.number("gate_z") for run in runs])
+    if not p <= at["gate"]:
+        raise NotApplicable(
+            f"no dynamics: the order of depth carries no information (p = {p:.2g}, above {at['gate']:g}), "
+            "as for a static cloud with noise or for unrelated clouds"
+        )
+    return runs
+
+
+def require_tokens(group: Group, at: Thresholds) -> tuple[Run, ...]:
+    """Enough runs with enough different tokens, special ones and sinks left out."""
+    runs = tuple(run for run in group.runs if run.kept.sum() >= at["tokens"])
+    return require_runs(runs, at, f" with {at['tokens']} different tokens or more")
+
+
+def require_theory(group: Group, at: Thresholds, causal: bool | None = None) -> tuple[Run, ...]:
+    """Enough runs of the idealised dynamics, with or without a causal mask, or either where None."""
+    runs = tuple(
+        run
+        for run in group.runs
+        if run.is_theory and (causal is None or bool(run.facts.get("causal")) == causal)
+    )
+    if not runs:
+        mask = {None: "", True: " with a causal mask", False: " without a mask"}[causal]
+        raise NotApplicable(f"predicted for SA and USA with Q = K = V = 1{mask} only, and no run is one")
+    return require_runs(runs, at, " of the idealised dynamics")
+
+
+def finite(
+    runs: tuple[Run, ...], number: Callable[[Run], float], at: Thresholds, what: str
+) -> tuple[tuple[Run, ...], Float[np.ndarray, " run"]]:
+    """The runs for which the number exists, and the numbers; `what` completes "runs ..." where they are too few."""
+    values = np.array([number(run) for run in runs], np.float64)
+    good = np.isfinite(values)
+    chosen = tuple(run for run, fine in zip(runs, good) if fine)
+    return require_runs(chosen, at, what), values[good]
+
+
+def labels(runs: tuple[Run, ...]) -> tuple[str, ...]:
+    return tuple(run.label for run in runs)
+
+
+def treatment(runs: tuple[Run, ...], whole: bool = False) -> str:
+    """What was left out of the runs before anything was measured, in a sentence; if `whole`, no coordinate was."""
+    said = [run.treatment for run in runs]
+    kept, tokens = sum(int(run.kept.sum()) for run in runs), sum(len(run.kept) for run in runs)
+    counts = {words: sum(len(one[name]) for one in said) for name, words in _LEFT_OUT.items()}
+    if whole:
+        counts.pop(_LEFT_OUT["rogue"])
+    left_out = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return f"{kept} of {tokens} tokens kept over {len(runs)} runs; left out: {left_out or 'nothing'}"
+
+
+_LEFT_OUT = {
+    "special": "special tokens",
+    "sinks": "sinks",
+    "duplicates": "duplicates",
+    "rogue": "rogue coordinates",
+}

@@ -1,0 +1,83 @@
+"""What a hypothesis is, and the thresholds that many of them share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from compare.judging.evidence import Evidence
+from compare.judging.group import Group, Thresholds
+
+GRID = 5
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a verdict depends on, and the range over which the verdict is asked again.
+
+    name: of it. value: the one used. low, high: ends of the range, equal where it is not varied. meaning: in words.
+    """
+
+    name: str
+    value: float | int
+    low: float | int
+    high: float | int
+    meaning: str
+
+    def sweep(self) -> tuple[float | int, ...]:
+        """Values over the range, evenly spaced, whole numbers where the threshold is one; none where it is fixed."""
+        if self.low == self.high:
+            return ()
+        values = np.linspace(self.low, self.high, GRID)
+        if isinstance(self.value, int):
+            return tuple(sorted({round(float(value)) for value in values}))
+        return tuple(float(value) for value in values)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A claim, and the rule by which runs decide it.
+
+    id: "H1" to "H7" for the post's, "P..." for the theory's own. statement: what is claimed. source: who claims it.
+    applies_to: the runs that it speaks of. statistic, unit: one number a run. null: what that number is held against.
+    smallest_effect: the least that matters. rule: when it is CONFIRMED. refuted_by: when it is REFUTED.
+    thresholds: all numbers that the rule uses. variants: the names, among the variants that
+    ``measure(preset="calibrated")`` knows, that the statistic depends on. evidence: what a group has to say about it.
+    across: whether it is put once, to all groups together. whole: whether it is about whole points, rogue coordinates
+    with them.
+    """
+
+    id: str
+    statement: str
+    source: str
+    applies_to: str
+    statistic: str
+    unit: str
+    null: str
+    smallest_effect: float
+    rule: str
+    refuted_by: str
+    thresholds: tuple[Threshold, ...]
+    evidence: Callable[[Group, Thresholds], Evidence]
+    variants: tuple[str, ...] = ()
+    across: bool = False
+    whole: bool = False
+
+    @property
+    def at(self) -> dict[str, float | int]:
+        """The thresholds' values by name."""
+        return {threshold.name: threshold.value for threshold in self.thresholds}
+
+
+RUNS = Threshold("runs", 6, 6, 6, "prompts or seeds needed; fewer give no 95 % interval for a median")
+GATE = Threshold("gate", 0.01, 0.001, 0.05, "level at which the order of depth must matter")
+DEPTHS = Threshold("depths", 6, 6, 6, "depths needed; fewer have too few orders")
+TOKENS = Threshold("tokens", 32, 24, 40, "different tokens needed; fewer cut true clusters off")
+DYNAMICS = (RUNS, GATE, DEPTHS, TOKENS)
+CLUSTER_VARIANTS = ("neighbour", "floor", "fewest", "most", "component", "coverage")
+PLATEAU_VARIANTS = ("least", "deviations", "successive", "ends", "depths", "loosening")
+ROTATION = (
+    "one random rotation of the tokens, the same at all depths: keeps means and covariances, loses clusters"
+)
+ABOVE = "lower end of the 95 % interval over runs above the smallest effect"
+BELOW = "upper end of the 95 % interval over runs below the smallest effect"
