@@ -1,0 +1,125 @@
+"""Groups of one run at each of several beta: where plateaus last exponentially long in beta, and where they do not."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from compare.calibration.clouds import directions, one_of
+from compare.calibration.flow import flow
+from compare.calibration.generator import Clouds, Generator, Shape
+from sim.attention import Attention
+from sim.coalesce import coalesce
+from sim.coalescence import Coalescence
+from sim.sphere import caps, normalise
+
+DEPTHS = 41
+COLDEST, WARMEST = 10.0, 30.0
+APART = 0.6
+MET = 15.0
+CLUSTERS = 8
+
+
+def caps_sweep(random: np.random.Generator, shape: Shape) -> Clouds:
+    """SA from three caps whose nearest two are a right angle apart or less, at beta from 10 to 30, till they meet.
+
+    All runs have the same centres and the same 41 times, evenly spaced in log t from t = 0.1 to past the first meeting
+    of two caps in all of them. The plateau before it lasts e^(beta (1 - cos)), so that the slope of the log of its
+    length is the 1 - cos of the nearest two caps, ``slope`` in the provenance. Until t = 15 all tokens are followed; by
+    then each cap is one point to 1e-6, and `sim.coalesce` follows the three.
+    """
+    clusters = 3
+    centres = _spread(random, clusters, 3)
+    betas = np.linspace(COLDEST, WARMEST, shape.runs)
+    height = random.uniform(0.005, 0.02)
+    per_cap = -(-shape.tokens // clusters)
+    order = np.argsort(random.random((shape.runs, clusters * per_cap)), axis=1)[:, : shape.tokens]
+    seeds = random.integers(2**31, size=shape.runs)
+    starts = np.stack([caps(centres, per_cap, height, int(seed))[row] for seed, row in zip(seeds, order)])
+    members = order // per_cap
+    formed = flow(starts, np.array([0.0, MET]), betas)[:, -1]
+    later = [_as_points(x, own, float(beta)) for x, own, beta in zip(formed, members, betas)]
+    log_times = np.linspace(np.log(0.1), max(run.log_times[0] for run in later) + 1, DEPTHS)
+    early = np.exp(log_times) < MET
+    followed = flow(starts, np.concatenate([[0.0], np.exp(log_times[early])]), betas)[:, 1:]
+    since = np.log(np.exp(log_times[~early]) - MET)
+    merged = [run.trajectory(since).points[:, own] for run, own in zip(later, members)]
+    points = np.concatenate([followed, np.stack(merged)], axis=1)
+    nearest = float(1 - np.sort((centres @ centres.T)[np.triu_indices(clusters, 1)])[-1])
+    facts = {"kind": "SA", "start": "caps", "depth": "log t", "slope": nearest}
+    return Clouds(points, log_times, betas, axis="time", facts=facts)
+
+
+def scalefree(random: np.random.Generator, shape: Shape) -> Clouds:
+    """Eight clusters that merge at times uniform in log t: there is no second time scale."""
+    return _scalefree(random, shape, shape.depths, np.full(shape.runs, random.uniform(COLDEST, WARMEST)))
+
+
+def scalefree_sweep(random: np.random.Generator, shape: Shape) -> Clouds:
+    """The same, said to be over a range of beta, on which nothing depends."""
+    return _scalefree(random, shape, DEPTHS, np.linspace(COLDEST, WARMEST, shape.runs))
+
+
+def _scalefree(
+    random: np.random.Generator, shape: Shape, depths: int, betas: Float[np.ndarray, " run"]
+) -> Clouds:
+    d = one_of(random, (3, 8, 16))
+    log_times = np.linspace(np.log(0.1), np.log(1e4), depths)
+    points = np.stack([_merging(random, shape.tokens, d, log_times) for _ in betas])
+    return Clouds(points, log_times, betas, axis="time", facts={"kind": "SA", "depth": "log t"})
+
+
+def _as_points(
+    x: Float[np.ndarray, "token d"], members: Int[np.ndarray, " token"], beta: float
+) -> Coalescence:
+    """What becomes of clusters of one point each, of the masses of their members."""
+    sizes = np.bincount(members)
+    places = normalise(np.stack([x[members == cap].mean(axis=0) for cap in range(len(sizes))]))
+    found = coalesce(Attention(beta), places, masses=sizes / sizes.sum())
+    assert isinstance(found, Coalescence)
+    return found
+
+
+def _merging(
+    random: np.random.Generator, tokens: int, d: int, log_times: Float[np.ndarray, " depth"]
+) -> Float[np.ndarray, "depth token d"]:
+    """Tokens that gather in eight clusters by t = 1, which then merge pair by pair at times uniform in log t."""
+    members = random.permutation(np.arange(tokens) % CLUSTERS)
+    centres = directions(random, CLUSTERS, d)
+    own = random.standard_normal((tokens, d)) / np.sqrt(d)
+    mergers = np.sort(random.uniform(0, log_times[-1], CLUSTERS - 1))
+    owner = np.arange(CLUSTERS)
+    states = []
+    for log_time in log_times:
+        while mergers.size and mergers[0] <= log_time:
+            kept, gone = random.choice(np.unique(owner), 2, replace=False)
+            centres[kept] = normalise(centres[kept] + centres[gone])
+            owner[owner == gone] = kept
+            mergers = mergers[1:]
+        width = 1.5 * np.exp(-np.exp(log_time)) + 0.01
+        states.append(centres[owner[members]] + width * own)
+    return np.stack(states)
+
+
+def _spread(random: np.random.Generator, clusters: int, d: int) -> Float[np.ndarray, "cluster d"]:
+    """Centres of which the nearest two have 1 - cos from 0.6 to 1: the first draw that does."""
+    while True:
+        centres = directions(random, clusters, d)
+        nearest = 1 - np.max((centres @ centres.T)[np.triu_indices(clusters, 1)])
+        if APART <= nearest <= 1:
+            return centres
+
+
+SWEEPS = (
+    Generator(
+        "caps_sweep",
+        "SA from caps over a range of beta",
+        {"H3": True, "H4": "oracle", "P7": True},
+        caps_sweep,
+    ),
+    Generator("scalefree", "mergers without a time scale", {"H3": False, "P7": False}, scalefree),
+    Generator(
+        "scalefree_sweep",
+        "the same, said to be over a range of beta",
+        {"H3": False, "P7": False},
+        scalefree_sweep,
+    ),
+)
