@@ -1,113 +1,168 @@
-"""The main job: theory and trained models run under the same roof, one NetCDF file a run."""
+"""The runs of the main job: the theory; trained models on texts, their controls, and the dynamics that they learned."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-import probe
-import sim
-from probe.models import LoadedModel, load
-from sim import Trajectory
+from compare.jobs import Job, check_simulation
+from compare.results import Run, Settings, complete, made_by, read_run
+from compare.subjects import Subject, Text
 
 TOKENS = 64
 DIMENSION = 3
 HIGH_DIMENSION = 16
 UNTIL = 1000.0
-DEPTHS = 49
+DEPTHS = 25
+SEEDS = 7
+SWEEP = (20.0, 40.0, 80.0, 160.0)
+SWEEP_TOKENS = 36
+SWEEP_DEPTHS = 49
+COUNTED = (4.0, 9.0, 25.0)
+FOLLOWED = ("gpt2", "bert", "albert")
+MAX_TOKENS = 96
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run to be made: its label, which also names its file, and what makes it."""
+def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[Job]:
+    """Groups of idealised dynamics, each from `seeds` independent starts.
 
-    label: str
-    make: Callable[[], Trajectory]
-
-    @property
-    def stem(self) -> str:
-        """The label as a file's name."""
-        return re.sub(r"[^\w.+-]+", "-", self.label).strip("-").lower()
-
-
-def save_times(until: float, depths: int) -> Float[np.ndarray, " depth"]:
-    """0 and `depths` - 1 times evenly spaced in log t from 0.01 (or `until` / 100, if less) to `until`."""
-    if not (np.isfinite(until) and until > 0 and depths >= 2):
-        raise ValueError(f"need a positive end time and at least 2 depths, got {until} and {depths}")
-    return np.concatenate([[0.0], np.geomspace(min(0.01, until / 100), until, depths - 1)])
-
-
-def simulation_job(
-    label: str,
-    field: sim.Attention,
-    start: Float[np.ndarray, "n d"],
-    times: Float[np.ndarray, " depth"],
-    seed: int,
-    **options: Any,
-) -> Job:
-    """One run of the idealised dynamics, its attention kept; `options` are those of `sim.simulate`."""
-    facts = {"seed": seed}
-    return Job(label, lambda: sim.simulate(field, start, times, attention=True, provenance=facts, **options))
-
-
-def theory_jobs(betas: Sequence[float], seed: int) -> list[Job]:
-    """SA from the same uniform points on S^2, once for each beta, and the largest beta in 16 dimensions too.
-
-    On S^2 the effective rank is at most 3, which leaves what the post gates by rank without a value.
+    SA from uniform points on S^2 at each beta; the largest beta in 16 dimensions, from four caps, and under a causal
+    mask; USA at the middle beta; a blob, which meets at a known rate, and with V = -I, whose energy must fall; uniform
+    points over several beta, for the number of clusters; and caps followed to the last merger over a sweep of beta,
+    for the length of plateaus.
     """
-    times = save_times(UNTIL, DEPTHS)
-    chosen = [(beta, DIMENSION) for beta in betas] + [(max(betas), HIGH_DIMENSION)]
-    return [
-        simulation_job(
-            f"SA, beta {beta:g}, d {dimension}, seed {seed}",
-            sim.Attention(float(beta)),
-            sim.uniform(TOKENS, dimension, seed),
-            times,
-            seed,
+    for beta in betas:
+        check_simulation("SA", beta, "uniform", TOKENS, DIMENSION, seed)
+    largest, middle = max(betas), sorted(betas)[len(betas) // 2]
+    common = {"kind": "SA", "start": "uniform", "tokens": TOKENS, "dimension": DIMENSION, "until": UNTIL}
+    changes: dict[str, dict[str, Any]] = {
+        f"SA, beta {beta:g}, d {DIMENSION}": {"beta": beta} for beta in betas
+    }
+    changes |= {
+        f"SA, beta {largest:g}, d {HIGH_DIMENSION}": {"beta": largest, "dimension": HIGH_DIMENSION},
+        f"SA from caps, beta {largest:g}, d 4": {"beta": largest, "start": "caps", "dimension": 4},
+        f"SA causal, beta {largest:g}, d {DIMENSION}": {"beta": largest, "causal": True},
+        f"USA, beta {middle:g}, d {DIMENSION}": {"beta": middle, "kind": "USA"},
+        f"SA from a blob, beta {min(betas):g}, d {DIMENSION}": {"beta": min(betas), "start": "blob"},
+        f"SA with V = -I, beta {middle:g}, d {DIMENSION}": {
+            "beta": middle,
+            "start": "blob",
+            "repulsive": True,
+        },
+    }
+    numbers = range(seed, seed + seeds)
+    sweep = {"kind": "SA", "start": "caps", "tokens": SWEEP_TOKENS, "dimension": 4, "depths": SWEEP_DEPTHS}
+    jobs = [
+        Job(
+            f"SA from caps, beta {beta:g}, d 4, to the last merger, seed {number}",
+            f"SA from caps, beta {SWEEP[0]:g} to {SWEEP[-1]:g}, d 4",
+            "coalesce",
+            sweep | {"beta": beta, "seed": number},
+            {"published": False},
         )
-        for beta, dimension in chosen
+        for beta in SWEEP
+        for number in numbers
+    ]
+    counted = f"SA, beta {COUNTED[0]:g} to {COUNTED[-1]:g}, d {DIMENSION}"
+    plan = [(group, group, change) for group, change in changes.items()]
+    plan += [(f"{counted}: beta {beta:g}", counted, {"beta": beta}) for beta in COUNTED]
+    return jobs + [
+        Job(
+            f"{name}, seed {number}",
+            group,
+            "simulate",
+            common | change | {"depths": DEPTHS, "seed": number},
+            {"published": number == seed and name == group},
+        )
+        for name, group, change in plan
+        for number in numbers
     ]
 
 
 def model_jobs(
-    models: Iterable[str], texts: Mapping[str, str], revision: str | None = None, **options: Any
-) -> Iterator[Job]:
-    """Every model on every text, given by name; a model is loaded once, when its turn comes.
+    subject: Subject, texts: Sequence[Text], seed: int, max_tokens: int | None = MAX_TOKENS
+) -> list[Job]:
+    """A model on every text, and its controls, each with one thing changed.
 
-    `revision` is that of a hub id; `options` are those of `probe.extract`.
+    On the sphere that attention reads: as trained; with random weights; with shuffled tokens; under the other mask;
+    and its attention and norms alone. On the raw sphere, for the published definitions: as trained, with random
+    weights, and the repeated token on the first text. Random weights and shuffling take another seed for each text.
     """
-    frame = options.get("frame", "raw")
-    for model in models:
-        loaded = load(model, revision=revision)
+    seen = {"frame": "layernorm", "attention": True}
+    raw = {"frame": "raw", "attention": True}
+    name, random = subject.name, f"{subject.name}, random weights"
+    plan: list[tuple[str, str, dict[str, Any], bool]] = [
+        (name, "extract", seen, False),
+        (name, "extract", raw, False),
+    ]
+    if not subject.stage:
+        plan += [
+            (random, "extract", seen | {"init": "random"}, True),
+            (random, "extract", {"frame": "raw", "init": "random"}, True),
+            (f"{name}, shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
+            (f"{name}, other mask", "extract", seen | {"other_mask": True}, False),
+        ]
+        if subject.family in FOLLOWED:
+            plan.append((f"{name}, attention alone", "layer_by_layer", {"attention": True}, False))
+    jobs = [
+        _model_job(
+            subject,
+            text,
+            group,
+            instrument,
+            options | ({"seed": seed + number} if seeded else {}),
+            max_tokens,
+        )
+        for group, instrument, options, seeded in plan
+        for number, text in enumerate(texts)
+    ]
+    if subject.stage:
+        return jobs
+    repeated = {"frame": "raw", "control": "repeated"}
+    return [*jobs, _model_job(subject, texts[0], f"{name}, repeated token", "extract", repeated, max_tokens)]
 
-        for name, text in texts.items():
 
-            def make(name: str = name, text: str = text, loaded: LoadedModel = loaded) -> Trajectory:
-                return _with(probe.extract(loaded, text, **options), prompt=name)
+def _model_job(
+    subject: Subject, text: Text, group: str, instrument: str, options: dict[str, Any], max_tokens: int | None
+) -> Job:
+    frame = ", raw" if options.get("frame") == "raw" else ""
+    settings = {"model": subject.given, "text": text.text, "max_tokens": max_tokens, **options}
+    facts = {"prompt": text.name, "prompt_class": text.kind, "weights": subject.weights}
+    return Job(f"{group}, {text.name}{frame}", group, instrument, settings, facts)
 
-            yield Job(f"{loaded.name}, {name}" + ("" if frame == "raw" else f", {frame}"), make)
 
+def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
+    """The jobs of some groups by name, each with the controls that its name begins; all where no group is named.
 
-def run(jobs: Iterable[Job], directory: Path) -> Iterator[Path]:
-    """Make each job in turn, save it as `directory`/runs/STEM.nc, and yield the file's path.
-
-    Raises ValueError, before it makes the second, for two jobs with one file.
+    Raises ValueError for a group that is not there, and where two jobs would be one file.
     """
-    made: dict[str, str] = {}
-    for job in jobs:
-        if job.stem in made:
-            raise ValueError(
-                f"{job.label!r} and {made[job.stem]!r} would be one file, {job.stem}.nc: give them other names or --out"
-            )
-        made[job.stem] = job.label
-        path = directory / "runs" / f"{job.stem}.nc"
-        _with(job.make(), label=job.label).save(path)
-        yield path
+    jobs = list(jobs)
+    for group in groups:
+        if not any(_belongs(job.group, group) for job in jobs):
+            known = ", ".join(repr(name) for name in dict.fromkeys(job.group for job in jobs))
+            raise ValueError(f"no group {group!r} in this study: choose from {known}")
+    kept = [job for job in jobs if not groups or any(_belongs(job.group, group) for group in groups)]
+    for stem, count in Counter(job.stem for job in kept).items():
+        if count > 1:
+            raise ValueError(f"{count} runs would be one file, {stem}.nc: give models and texts other names")
+    return kept
 
 
-def _with(trajectory: Trajectory, **facts: object) -> Trajectory:
-    return replace(trajectory, provenance={**trajectory.provenance, **facts})
+def _belongs(group: str, asked: str) -> bool:
+    return group == asked or group.startswith(f"{asked}, ")
+
+
+def run(job: Job, directory: Path) -> Path:
+    """Make a run and save it as `directory`/runs/STEM.nc, unless the file there is already its result."""
+    path = directory / "runs" / f"{job.stem}.nc"
+    if made_by(path) != job.key:
+        job.make().save(path)
+    return path
+
+
+def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[Run]:
+    """Make the runs of one group and all their measurements, unless they are there.
+
+    A group is not divided between processes: its runs share compiled code, or a loaded model.
+    """
+    return [complete(read_run(run(job, directory), settings)) for job in jobs]

@@ -37,11 +37,13 @@ def test_simulate_then_report(run, tmp_path):
     trajectory = sim.Trajectory.load(path)
     assert trajectory.provenance["beta"] == 4
     assert trajectory.provenance["seed"] == 3
+    assert trajectory.provenance["start"] == "uniform"
     np.testing.assert_allclose(trajectory.points[0], sim.uniform(5, 3, 3), rtol=0, atol=4e-16)
-    reported = run("report", tmp_path, "--json")
+    reported = run("report", tmp_path, "--json", "--draws", 19)
     assert reported.exit_code == 0, reported.output
     verdicts = json.loads(reported.stdout, parse_constant=pytest.fail)  # no bare NaN: strict JSON
     assert verdicts == json.loads((tmp_path / "verdicts.json").read_text())
+    assert {row["verdict"] for row in verdicts["rows"]} == {"NOT APPLICABLE"}  # a single run
     assert (tmp_path / "report.html").is_file()
 
 
@@ -91,6 +93,9 @@ def test_words_that_are_no_numbers(run, tmp_path):
 def test_everything_is_checked_before_anything_is_run(run, tmp_path):
     refused(run("compare", "--beta", 1, "--beta=-1", "--out", tmp_path / "a"), "beta")
     refused(run("compare", "--model", "./nope", "--out", tmp_path / "b"), "no folder")
+    refused(
+        run("compare", "--model", "minilm", "--group", "nobody", "--out", tmp_path / "c"), "no group 'nobody'"
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -177,19 +182,86 @@ def test_lists(run):
     assert "minilm" in run("models").stdout
 
 
-def test_main_job(run, tmp_path):
-    """Theory and a trained transformer, end to end, on short input; the text holds markup."""
+def test_hypotheses(run):
+    from compare.hypotheses import HYPOTHESES
+
+    rows = json.loads(run("hypotheses", "--json").stdout, parse_constant=pytest.fail)
+    assert [row["id"] for row in rows] == list(HYPOTHESES)
+    assert all(row["refuted_by"] and row["thresholds"] for row in rows)
+    text = run("hypotheses").stdout
+    assert all(name in text for name in HYPOTHESES)
+
+
+def test_sweep(run, tmp_path):
+    import xarray as xr
+
+    grid = tmp_path / "grid.toml"
+    grid.write_text("beta = [1, 4]\nd = 3\nn = 5\nuntil = 2.0\ndepths = 4\n")
+    made = run("sweep", grid, "--out", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    with xr.open_dataset(tmp_path / "out" / "sweeps" / "grid.nc", engine="h5netcdf") as table:
+        assert dict(table.sizes) == {"kind": 1, "n": 1, "d": 1, "beta": 2, "seed": 1, "time": 4}
+        assert np.all(np.diff(table["energy"], axis=-1) > 0)
+    grid.write_text("beta = [1, 4\n")
+    refused(run("sweep", grid, "--out", tmp_path / "out"), "TOML")
+    grid.write_text("beta = [1]\nsize = 3\n")
+    refused(run("sweep", grid, "--out", tmp_path / "out"), "grid must have the axes")
+    refused(run("sweep", tmp_path / "none.toml", "--out", tmp_path / "out"), "cannot read")
+
+
+def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
+    from compare.calibration import calibrate
+
+    calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
+    run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
+    run("report", tmp_path, "--draws", 19)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="calibration"' in page
+    assert "<code>iid</code>" in page
+    assert "--quick" in run("calibrate", "--help").stdout
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """A folder with an untrained GPT-2 of 40 words."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = tmp_path_factory.mktemp("cli") / "small"
+    config = transformers.GPT2Config(
+        vocab_size=41, n_embd=16, n_layer=6, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    words = {"[UNK]": 0} | {f"w{number}": number for number in range(1, 41)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
+        folder
+    )
+    return folder
+
+
+def test_main_job(run, tmp_path, small_model):
+    """Theory, a transformer, its controls and its anatomy, end to end; the text and the folder hold markup."""
     text = tmp_path / "own.txt"
-    text.write_text("A <b>bold</b> word & another word.", encoding="utf-8")
+    text.write_text("<b>bold</b> & " + " ".join(f"w{number}" for number in range(1, 41)), encoding="utf-8")
     out = tmp_path / "out"
-    made = run("compare", "--beta", 2, "--model", "minilm", "--file", text, "--out", out)
+    arguments = ("compare", "--model", small_model, "--file", text, "--seeds", 1, "--draws", 19, "--out", out)
+    made = run(*arguments, "--group", "small", "--group", "SA, beta 9, d 3")
     assert made.exit_code == 0, made.output
     names = sorted(path.name for path in (out / "runs").iterdir())
-    assert names[1:] == ["sa-beta-2-d-16-seed-0.nc", "sa-beta-2-d-3-seed-0.nc"]
-    assert names[0].startswith("minilm-own-")
+    assert "sa-beta-9-d-3-seed-0.nc" in names
+    assert sum(name.startswith("small-") for name in names) == len(names) - 1 == 8
+    # The simulation is measured by both definitions, a model run by those of its frame.
+    assert len(list((out / "measured").iterdir())) == len(names) + 1
+    assert {path.stem for path in (out / "models" / "small").iterdir()} >= {"heads", "parts", "norms"}
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<b>bold</b>" not in page
-    runs = {row["run"] for row in json.loads((out / "verdicts.json").read_text())["criteria"]}
-    assert {run.split(",")[0] for run in runs} == {"SA", "minilm"}
+    assert 'id="model--small"' in page
+    groups = {row["group"] for row in json.loads((out / "verdicts.json").read_text())["rows"]}
+    assert groups >= {"small", "small, random weights", "small, shuffled tokens", "SA, beta 9, d 3"}
     assert not [path for path in Path(out).rglob("*") if path.name.startswith(".")]
     assert os.listdir(tmp_path).count("out") == 1

@@ -1,33 +1,55 @@
-"""The report: one file, everything inside, nothing of a prompt taken for markup."""
+"""The report: one file, everything inside, every verdict on it, nothing of a prompt taken for markup."""
 
 import json
 import re
+from html import unescape
 
 import numpy as np
 import pytest
 
 NASTY = '<script>alert("x")</script>'
+DRAWS = 19
 
 
-def saved_runs(directory):
+def simulations():
     import sim
 
-    times = np.geomspace(0.1, 30, 8)
-    simulated = sim.simulate(
-        sim.Attention(4.0), sim.uniform(12, 3), times, attention=True, provenance={"label": "SA, beta 4"}
-    )
-    simulated.save(directory / "runs" / "a.nc")
-    points = np.stack([sim.uniform(6, 9, seed) for seed in range(4)])
-    model = sim.Trajectory(
-        points,
-        np.arange(4),
-        axis="layer",
-        norms=np.full((4, 6), 3.0),
-        tokens=[NASTY, "b", "c", "d", "e", "f"],
-        special=[True, False, False, False, False, True],
-        provenance={"label": f"model {NASTY}", "scheme": "post", "causal": False, "frame": "raw"},
-    )
-    model.save(directory / "runs" / "b.nc")
+    times = np.concatenate([[0.0], np.geomspace(0.01, 100, 11)])
+    for seed in range(6):
+        facts = {"label": f"SA, seed {seed}", "group": "SA, beta 9", "seed": seed, "published": seed == 0}
+        yield sim.simulate(
+            sim.Attention(9.0), sim.uniform(34, 3, seed), times, attention=True, provenance=facts
+        )
+
+
+def model_runs():
+    """Clouds that drift, under a name that is markup; one of them in the raw frame."""
+    import sim
+    from sim.sphere import normalise
+
+    for number in range(7):
+        random = np.random.default_rng(number)
+        steps = random.standard_normal((8, 34, 12)).cumsum(axis=0)
+        frame = "raw" if number == 6 else "layernorm"
+        yield sim.Trajectory(
+            normalise(steps),
+            np.arange(8),
+            axis="layer",
+            tokens=[NASTY, *map(str, range(33))],
+            attention=np.full((8, 2, 34, 34), 1 / 34) if frame == "raw" else None,
+            provenance={
+                "label": f"{NASTY}, text {number}, {frame}",
+                "group": NASTY,
+                "model": NASTY,
+                "init": "trained",
+                "control": None,
+                "frame": frame,
+                "scheme": "post",
+                "causal": False,
+                "prompt": f"text {number}",
+                "prompt_class": NASTY,
+            },
+        )
 
 
 @pytest.fixture(scope="module")
@@ -35,54 +57,121 @@ def written(tmp_path_factory):
     import compare
 
     directory = tmp_path_factory.mktemp("report")
-    saved_runs(directory)
-    return directory, compare.report(directory).read_text(encoding="utf-8")
+    for number, run in enumerate([*simulations(), *model_runs()]):
+        run.save(directory / "runs" / f"{number:02}.nc")
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr("compare.workers.MOST_PROCESSES", 1)
+        path = compare.report(directory, draws=DRAWS)
+    return directory, path.read_text(encoding="utf-8")
 
 
-def test_page_is_self_contained(written):
+def test_page_needs_nothing_else(written):
     _, page = written
     assert not re.search(r"(src|href)=[\"'](?!data:|#)", page)
-    assert "<script" not in page
     assert "@import" not in page
     assert "url(" not in page
+    assert "http" not in re.sub(r"data:image/svg\+xml;base64,[^\"]*", "", page)
 
 
-def test_text_is_escaped(written):
+def test_scripts_are_ours_alone(written):
     _, page = written
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.S)
+    players = page.count('class="player"')
+    assert players == 2
+    assert len(scripts) == players + 1
+    for data in scripts[:-1]:
+        assert set(json.loads(data)) == {"depths", "points"}
     assert NASTY not in page
-    assert page.count("&lt;script&gt;") >= 4  # table head, navigation, title of the section, dots
+    assert page.count("&lt;script&gt;") > 10
 
 
-def test_page_shows_every_run_and_figure(written):
+def test_every_verdict_is_on_the_page_with_its_reason(written):
+    directory, page = written
+    from compare.report.verdict_table import anchor
+
+    rows = json.loads((directory / "verdicts.json").read_text())["rows"]
+    assert {row["group"] for row in rows} == {"SA, beta 9", NASTY, "all models"}
+    decided = [row for row in rows if row["verdict"] in ("CONFIRMED", "REFUTED")]
+    assert decided
+    text = unescape(page)
+    for row in rows:
+        assert page.count(f'id="{anchor(row["hypothesis"], row["group"])}"') == 1
+        assert row["why"] in text
+    for row in decided:
+        assert row["treatment"] in text
+        assert row["null"] in text
+
+
+def test_every_link_leads_somewhere(written):
     _, page = written
-    assert page.count("<h2 id=") == 3
-    assert (
-        page.count("<img ") == 8 + 3 + 6
-    )  # a simulation with attention; overlays; a model without attention
-    assert page.count("<svg ") == 8
-    assert page.count("<title>") - 1 == 4 * 12 + 4 * 6
+    places = set(re.findall(r'\bid="([^"]*)"', page))
+    links = re.findall(r'href="#([^"]*)"', page)
+    assert len(links) > 10
+    assert set(links) <= places
+    assert len(re.findall(r'\bid="', page)) == len(places)
 
 
-def test_verdicts_are_the_criteria_of_every_run(written):
+def test_json_and_latex(written):
+    directory, _ = written
+    text = (directory / "verdicts.json").read_text()
+    table = json.loads(text, parse_constant=pytest.fail)
+    assert table["schema"] == "metasphere/verdicts/2"
+    assert (table["draws"], table["seed"]) == (DRAWS, 0)
+    latex = (directory / "verdicts.tex").read_text()
+    assert latex.count(r"\\") == 1 + sum(row["verdict"] != "NOT APPLICABLE" for row in table["rows"])
+
+
+def test_published_criteria_are_those_of_the_runs_they_apply_to(written):
     import compare
     from sim import Trajectory
 
     directory, _ = written
-    verdicts = json.loads((directory / "verdicts.json").read_text())
-    assert verdicts["schema"] == "metasphere/verdicts/1"
-    rows = [row for row in verdicts["criteria"] if row["run"] == "SA, beta 4"]
-    criteria = compare.published_criteria(compare.measure(Trajectory.load(directory / "runs" / "a.nc")))
+    table = json.loads((directory / "published.json").read_text(), parse_constant=pytest.fail)
+    assert table["schema"] == "metasphere/published/1"
+    assert {row["run"] for row in table["criteria"]} == {"SA, seed 0", f"{NASTY}, text 6, raw"}
+    rows = [row for row in table["criteria"] if row["run"] == "SA, seed 0"]
+    measured = compare.measure(Trajectory.load(directory / "runs" / "00.nc"), preset="published")
     own = [row for row in rows if row["rule_by"] == "theory"]
     assert [row["met"] for row in own] == [True]  # the theorem, checked at the run's own beta
     published = [(row["statement"], row["met"]) for row in rows if row not in own]
-    assert published == [(criterion.statement, criterion.met) for criterion in criteria]
+    assert published == [(one.statement, one.met) for one in compare.published_criteria(measured)]
 
 
-def test_same_runs_give_the_same_page(written):
+def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written, monkeypatch):
     import compare
+    from compare.results import measure
 
     directory, page = written
-    assert compare.report(directory).read_text(encoding="utf-8") == page
+    kept = directory / "measured" / "00.calibrated.nc"
+    kept.write_bytes(kept.read_bytes()[:500])
+    again = []
+    monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
+    monkeypatch.setattr(
+        "compare.results.measure", lambda *a, **k: again.append(k["preset"]) or measure(*a, **k)
+    )
+    assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
+    assert again == ["calibrated"]
+    assert not [path for path in directory.rglob("*") if path.name.startswith(".")]
+
+
+def test_other_draws_are_other_measurements(written):
+    from compare.results import Settings, saved_runs
+
+    directory, _ = written
+    run = saved_runs(directory, Settings(draws=21))[0]
+    before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
+    assert run.measured("calibrated").sizes["draw"] == 21
+    assert (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes() != before
+
+
+def test_runs_that_no_hypothesis_speaks_of(tmp_path):
+    """A raw run alone is measured by the published definitions, and the page says that nothing was judged."""
+    import compare
+
+    list(model_runs())[-1].save(tmp_path / "runs" / "one.nc")
+    page = compare.report(tmp_path, draws=DRAWS).read_text(encoding="utf-8")
+    assert "No run of this folder can be judged" in page
+    assert json.loads((tmp_path / "verdicts.json").read_text())["rows"] == []
 
 
 def test_empty_folder_is_refused(tmp_path):
@@ -94,35 +183,31 @@ def test_empty_folder_is_refused(tmp_path):
 
 
 def test_spheres_keep_the_geometry_of_s2():
-    """On S^2 the picture loses nothing: heights above the page follow from places, and the share is 1."""
+    """On S^2 the picture loses nothing: cosines follow from the places, and the share is 1."""
     import sim
-    from compare.report.spheres import principal_axes, spheres
+    from compare.report.spheres import player, principal_axes
 
     points = np.stack([sim.uniform(20, 3, seed) for seed in range(5)])
     axes, share = principal_axes(points)
     assert share == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
-    pictures, _ = spheres(sim.Trajectory(points, np.arange(5)), 3)
-    assert [picture.label for picture in pictures] == ["t = 0", "t = 2", "t = 4"]
-    for picture, x in zip(pictures, points[::2]):
-        dots = sorted(picture.dots, key=lambda dot: int(dot.name))
-        flat = np.array([(dot.x, dot.y) for dot in dots])
-        height = np.sqrt(np.maximum(1 - np.sum(flat**2, axis=1), 0)) * [
-            1 if dot.front else -1 for dot in dots
-        ]
-        seen = np.column_stack([flat, height])
-        # Places are rounded to 4 digits, which moves a height by at most 7.1e-5 / |height|.
-        inner = np.abs(height) > 0.1
-        assert inner.sum() > 10
-        np.testing.assert_allclose((seen @ seen.T)[inner][:, inner], (x @ x.T)[inner][:, inner], atol=1.6e-3)
-        np.testing.assert_allclose(seen @ seen.T, x @ x.T, atol=0.025)  # on the rim heights are at most 0.012
+    found = player(sim.Trajectory(points, np.arange(5)))
+    assert found.depths == [f"t = {depth}" for depth in range(5)]
+    assert found.clusters == 0
+    for places, x in zip(found.points, points):
+        seen = np.reshape(places, (20, 3)) / 1000
+        np.testing.assert_allclose(
+            seen @ seen.T, x @ x.T, atol=2e-3
+        )  # places are rounded to 5e-4 in each axis
 
 
-def test_spheres_on_the_circle():
+def test_spheres_on_the_circle_and_of_long_runs():
     import sim
-    from compare.report.spheres import spheres
+    from compare.report.spheres import player
 
-    pictures, share = spheres(sim.Trajectory(sim.ring(5)[None], [0.0]))
-    assert len(pictures) == 1
-    assert share == pytest.approx(1)
-    np.testing.assert_allclose([dot.x**2 + dot.y**2 for dot in pictures[0].dots], 1, atol=1e-3)
+    one = player(sim.Trajectory(sim.ring(5)[None], [0.0]))
+    assert one.share == pytest.approx(1)
+    assert np.reshape(one.points[0], (5, 3))[:, 2].tolist() == [0] * 5
+    long = player(sim.Trajectory(np.repeat(sim.ring(5)[None], 200, 0), np.arange(200)))
+    assert len(long.depths) == len(long.points) == 26
+    assert long.depths[-1] == "t = 199"

@@ -5,24 +5,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
+from compare.log_times import close_log_times
 from compare.report.figures import COLOURS
 from sim import Coalescence, energy
 
 
-def save_log_times(coalescence: Coalescence, count: int = 200) -> np.ndarray:
-    """Log times that show every plateau: an even grid over the whole run, and a close look around each merger."""
-    mergers = coalescence.log_times[np.isfinite(coalescence.log_times)]
-    if mergers.size == 0:
-        return np.array([0.0, 1.0])
-    span = max(mergers[-1] - mergers[0], 1.0)
-    grid = np.linspace(mergers[0] - 0.1 * span, mergers[-1] + 0.1 * span, count)
-    near = (mergers[:, None] + np.array([-3.0, -1.0, -0.3, -0.1, -0.03, 0.0, 0.03, 0.3, 1.0])).ravel()
-    return np.unique(np.concatenate([grid, near]))
-
-
 def staircase(axes: Axes, coalescence: Coalescence) -> Axes:
     """E1 over log t: flat while the clusters stand still, a step at each merger; dotted, the heights sum m_k^2."""
-    log_times = save_log_times(coalescence)
+    log_times = close_log_times(coalescence)
     trajectory = coalescence.trajectory(log_times)
     values = np.asarray(energy(trajectory.points, coalescence.beta, trajectory.masses))
     axes.plot(log_times, values, color=COLOURS[0])

@@ -1,32 +1,36 @@
-"""Tokens on the sphere, as inline SVG: each dot carries its token's name, shown on hover."""
+"""Tokens on the sphere over depth, as an animation: coordinates for the page's player, and one mark a token."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+import xarray as xr
+from jaxtyping import Float, Int
+from markupsafe import Markup
 
+from compare.report.charts import GREY, marker
+from compare.report.figures import COLOURS
 from sim import Trajectory
 from sim.sphere import normalise
 
-
-@dataclass(frozen=True)
-class Dot:
-    """One token as drawn: place on a disc of radius 1, whether it faces the reader, colour angle, name."""
-
-    x: float
-    y: float
-    front: bool
-    hue: int
-    name: str
-    special: bool
+UNITS = 1000
+MOST_DEPTHS = 26
+DOT = 3.2
 
 
 @dataclass(frozen=True)
-class Sphere:
-    """One depth: its label and its dots, those behind first."""
+class Player:
+    """What the page's player moves.
 
-    label: str
-    dots: tuple[Dot, ...]
+    depths: their labels. points: for each depth up, side and towards of each token in turn, in thousandths of the
+    radius. marks: for each token its shape and its name. share: of the squared length that the three axes carry.
+    clusters: how many clusters the marks tell apart, 0 where there is none.
+    """
+
+    depths: list[str]
+    points: list[list[int]]
+    marks: tuple[tuple[Markup, str], ...]
+    share: float
+    clusters: int
 
 
 def principal_axes(points: Float[np.ndarray, "depth token d"]) -> tuple[Float[np.ndarray, "d 3"], float]:
@@ -42,39 +46,59 @@ def principal_axes(points: Float[np.ndarray, "depth token d"]) -> tuple[Float[np
     return np.pad(axes, ((0, 0), (0, 3 - axes.shape[1]))), share
 
 
-def spheres(trajectory: Trajectory, count: int = 4) -> tuple[tuple[Sphere, ...], float]:
-    """Pictures of `count` depths, evenly spaced from first to last, seen along one common direction.
+def player(trajectory: Trajectory, measured: xr.Dataset | None = None) -> Player:
+    """The animation of one run, at 26 of its depths at most.
 
-    Points are projected on the principal axes of the whole run, then to the unit sphere in these three dimensions,
-    seen orthographically with the leading axis up. A token keeps its colour, which is its angle at the last depth,
-    so that tokens that end together share a colour.
-
-    Returns the pictures and the share of squared length that the three axes carry: small shares mean that distances
-    on the picture are not those on S^(d-1).
+    Points are projected on the principal axes of the whole run, then to the unit sphere in these three dimensions;
+    the leading axis is up. A token's colour and shape are those of its cluster at the last depth with clusters, by the
+    calibrated partition; grey circles are in none.
     """
     axes, share = principal_axes(trajectory.points)
     projected = trajectory.points @ axes
     lengths = np.linalg.norm(projected, axis=-1, keepdims=True)
     projected = np.where(lengths > 1e-9, normalise(np.where(lengths > 1e-9, projected, 1.0)), 0.0)
-    final = projected[-1]
-    hues = np.degrees(np.arctan2(final[:, 2], final[:, 1])) % 360
-    chosen = np.unique(np.linspace(0, len(projected) - 1, count).round().astype(int))
-    pictures = []
-    for index in chosen:
-        dots = [
-            Dot(
-                x=round(float(side), 4),
-                y=round(float(-up), 4),
-                front=bool(towards >= 0),
-                hue=round(float(hue)),
-                name=name,
-                special=bool(special),
-            )
-            for (up, side, towards), hue, name, special in zip(
-                projected[index], hues, trajectory.tokens, trajectory.special
-            )
-        ]
-        depth = trajectory.depth[index]
-        label = f"layer {depth:.0f}" if trajectory.axis == "layer" else f"t = {depth:.3g}"
-        pictures.append(Sphere(label, tuple(sorted(dots, key=lambda dot: dot.front))))
-    return tuple(pictures), share
+    count = len(projected)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_DEPTHS)).round().astype(int))
+    labels = _labels(trajectory, measured)
+    return Player(
+        [depth_name(trajectory, int(index)) for index in chosen],
+        [np.round(UNITS * projected[index]).astype(int).ravel().tolist() for index in chosen],
+        tuple((_mark(label), _name(trajectory, token)) for token, label in enumerate(labels.tolist())),
+        share,
+        int(labels.max()) + 1,
+    )
+
+
+def depth_name(trajectory: Trajectory, index: int) -> str:
+    """A depth as a reader would say it."""
+    depth = trajectory.depth[index]
+    if trajectory.axis == "layer":
+        return f"layer {depth:g}"
+    return f"log t = {depth:.3g}" if trajectory.provenance.get("depth") == "log t" else f"t = {depth:.3g}"
+
+
+def _labels(trajectory: Trajectory, measured: xr.Dataset | None) -> Int[np.ndarray, " token"]:
+    """0, 1, ... by size of the cluster; -1 in none."""
+    none = np.full(len(trajectory.tokens), -1)
+    if measured is None:
+        return none
+    labels = measured["cluster_label"].values
+    with_clusters = np.flatnonzero((labels >= 0).any(axis=1))
+    if not len(with_clusters):
+        return none
+    last = labels[with_clusters[-1]]
+    values, sizes = np.unique(last[last >= 0], return_counts=True)
+    for place, value in enumerate(values[np.argsort(-sizes, kind="stable")]):
+        none[last == value] = place
+    return none
+
+
+def _mark(label: int) -> Markup:
+    """A shape about the origin; colours repeat after six clusters, with another shape."""
+    if label < 0:
+        return Markup(marker(0, 0.0, 0.0, GREY, size=DOT))
+    return Markup(marker(label + label // 6 + 1, 0.0, 0.0, COLOURS[label % 6], size=DOT))
+
+
+def _name(trajectory: Trajectory, token: int) -> str:
+    return trajectory.tokens[token] + (" (special)" if trajectory.special[token] else "")

@@ -1,0 +1,59 @@
+"""The group of all commands. An error is one line on standard error and exit code 2."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import jax
+from tqdm import tqdm
+
+
+class OneLineErrors(click.Group):
+    """A group whose commands end what cannot be done with one line on standard error and exit code 2."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.ClickException as error:
+            _refuse(error.format_message())
+        except click.Abort:
+            sys.exit(130)
+        except (ValueError, RuntimeError) as error:
+            _refuse(str(error))
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+@click.group(
+    cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="metasphere")
+def main() -> None:
+    """Run the theory of token clustering, read trained transformers, score both with one set of metrics."""
+    jax.config.update("jax_enable_x64", True)
+
+
+OUT = click.option("--out", type=Path, default=Path("out"), show_default=True, help="Folder for results.")
+SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+DRAWS = click.option(
+    "--draws",
+    type=click.IntRange(min=19),
+    default=99,
+    show_default=True,
+    help="Null draws a run; a p-value cannot be below 1 / (draws + 1).",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def bar(work: Iterable[Any]) -> Iterable[Any]:
+    """`work`, with a progress bar where a person watches."""
+    return tqdm(work, unit="run", disable=not sys.stderr.isatty())

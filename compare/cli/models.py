@@ -1,0 +1,116 @@
+"""Commands about trained models and the texts that they read."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+import probe
+from compare import study
+from compare.cli.group import AS_JSON, OUT, main
+from compare.files import output_directory
+from compare.jobs import Job
+from compare.subjects import Text, default_texts, subject
+
+FRAME = click.option(
+    "--frame",
+    type=click.Choice(["raw", "layernorm"]),
+    default="raw",
+    show_default=True,
+    help="Sphere to project on: x/|x|, or the one that the attention reads.",
+)
+FILES = click.option(
+    "--file",
+    "files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Text file of your own (UTF-8); may be repeated.",
+)
+
+
+def chosen_texts(names: Sequence[str], files: Iterable[Path]) -> list[Text]:
+    """Texts by name, or all, and the user's own; one of each class where nothing is asked for."""
+    known = {name: Text(name, prompt.text, prompt.kind) for name, prompt in probe.prompts().items()}
+    own = [_own(path.stem, _read(path)) for path in files]
+    if not (names or own):
+        return default_texts()
+    for name in names:
+        if name not in known and name != "all":
+            raise ValueError(f"no prompt {name!r}: choose from {', '.join(known)}, all, or give --file")
+    return [known[name] for name in (known if "all" in names else names)] + own
+
+
+def _own(name: str, text: str) -> Text:
+    """A text of the user's own, under a name that another text of that name does not share."""
+    return Text(f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}", text, "own")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read {path} as UTF-8 text ({error}): give a text file") from error
+
+
+@main.command(name="probe")
+@click.argument("model")
+@click.option("--prompt", help="Name of one of the project's texts; the first one if no text is given.")
+@click.option("--text", help="The text itself.")
+@FILES
+@FRAME
+@click.option(
+    "--attention/--no-attention", default=True, show_default=True, help="Keep the attention matrices."
+)
+@click.option("--revision", help="Commit, tag or branch of a hub id.")
+@click.option("--max-tokens", type=int, help="Read this many tokens at most; all if not given.")
+@OUT
+def read_model(
+    model: str,
+    prompt: str | None,
+    text: str | None,
+    files: tuple[Path, ...],
+    out: Path,
+    **options: Any,
+) -> None:
+    """Read the trajectory of a text through MODEL (name, hub id or folder) into OUT/runs/NAME.nc."""
+    if sum((prompt is not None, text is not None, len(files))) > 1:
+        raise ValueError("more than one text was given: use one of --prompt, --text, --file")
+    if text is not None:
+        (chosen,) = [_own("text", text)]
+    else:
+        chosen = chosen_texts([prompt] if prompt else [], files)[0]
+    of = subject(model, options["revision"])
+    label = f"{of.name}, {chosen.name}" + (", raw" if options["frame"] == "raw" else "")
+    settings = {"model": model, "text": chosen.text, **options}
+    facts = {"prompt": chosen.name, "prompt_class": chosen.kind, "weights": of.weights}
+    directory = output_directory(out)
+    path = study.run(Job(label, of.name, "extract", settings, facts), directory)
+    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+
+
+@main.command()
+@AS_JSON
+def models(as_json: bool) -> None:
+    """List the models that are known by name."""
+    print_records(probe.models().values(), as_json)
+
+
+@main.command()
+@AS_JSON
+def prompts(as_json: bool) -> None:
+    """List the project's own texts."""
+    print_records(probe.prompts().values(), as_json)
+
+
+def print_records(records: Iterable[Any], as_json: bool) -> None:
+    """Data classes as JSON, or one field a line."""
+    rows = [asdict(record) for record in records]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo("\n".join(f"{key:>10}  {value}" for key, value in row.items()) + "\n")

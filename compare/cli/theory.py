@@ -1,0 +1,137 @@
+"""Commands that run the theory: one simulation, one run to a single cluster, a grid, an experiment."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+
+import sim
+from compare import study
+from compare.cli.group import OUT, SEED, main
+from compare.experiments import EXPERIMENTS, perform
+from compare.files import output_directory, write_netcdf
+from compare.jobs import STARTS, Job, check_simulation
+from compare.log_times import close_log_times, save_times
+from compare.report import mergers
+from compare.report.figures import save_figure
+
+KIND = click.option(
+    "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."
+)
+DIMENSION = click.option(
+    "--dimension", type=int, default=study.DIMENSION, show_default=True, help="Dimension d of S^(d-1)."
+)
+
+
+@main.command()
+@KIND
+@click.option("--beta", type=float, default=9.0, show_default=True, help="Inverse temperature.")
+@click.option("--tokens", type=int, default=study.TOKENS, show_default=True, help="Number of tokens.")
+@DIMENSION
+@click.option(
+    "--start", type=click.Choice(list(STARTS)), default="uniform", show_default=True, help="First points."
+)
+@click.option("--until", type=float, default=study.UNTIL, show_default=True, help="Last time t.")
+@click.option(
+    "--depths", type=int, default=study.DEPTHS, show_default=True, help="Saved times, evenly in log t."
+)
+@click.option(
+    "--max-steps", type=int, default=100_000, show_default=True, help="Bound on the solver's steps."
+)
+@click.option("--causal", is_flag=True, help="Token i sees tokens j <= i only.")
+@click.option("--repulsive", is_flag=True, help="V = -I, whose energy falls, instead of V = I.")
+@OUT
+@SEED
+def simulate(out: Path, **settings: Any) -> None:
+    """Integrate the idealised dynamics and write OUT/runs/NAME.nc."""
+    kind, start = settings["kind"], settings["start"]
+    words = ["causal" if settings["causal"] else "", "V = -I" if settings["repulsive"] else ""]
+    label = (
+        f"{kind}, beta {settings['beta']:g}, {settings['tokens']} {start} points, d {settings['dimension']}"
+    )
+    label = ", ".join([label, *filter(None, words), f"seed {settings['seed']}"])
+    save_times(settings["until"], settings["depths"])
+    check_simulation(
+        **{name: settings[name] for name in ("kind", "beta", "start", "tokens", "dimension", "seed")}
+    )
+    directory = output_directory(out)
+    path = study.run(Job(label, label, "simulate", settings), directory)
+    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+
+
+@main.command()
+@KIND
+@click.option(
+    "--beta", type=float, default=1000.0, show_default=True, help="Inverse temperature, 0.1 to 1e6."
+)
+@click.option("--tokens", type=int, default=12, show_default=True, help="Number of tokens.")
+@DIMENSION
+@OUT
+@SEED
+def coalesce(
+    kind: Literal["SA", "USA"], beta: float, tokens: int, dimension: int, out: Path, seed: int
+) -> None:
+    """Follow uniform tokens through every merger to one cluster, at any beta.
+
+    Writes OUT/runs/NAME.nc, the trajectory over log t, and OUT/mergers/NAME.png, its staircase and tree.
+    """
+    label = f"coalesce {kind}, beta {beta:g}, {tokens} uniform points, d {dimension}, seed {seed}"
+    settings = {"kind": kind, "beta": beta, "start": "uniform", "tokens": tokens, "dimension": dimension}
+    job = Job(label, label, "coalesce", settings | {"depths": "close", "seed": seed})
+    whole = sim.coalesce(sim.Attention(beta, kind=kind), sim.uniform(tokens, dimension, seed))
+    found = cast(sim.Coalescence, whole)
+    directory = output_directory(out)
+    picture = directory / "mergers" / f"{job.stem}.png"
+    save_figure(picture, lambda: mergers.mergers(found))
+    for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
+        click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
+    path = directory / "runs" / f"{job.stem}.nc"
+    job.told(found.trajectory(close_log_times(found))).save(path)
+    click.echo(f"wrote {picture}")
+    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+
+
+@main.command()
+@click.argument("grid", type=click.Path(path_type=Path))
+@OUT
+def sweep(grid: Path, out: Path) -> None:
+    """Simulate every point of GRID, a TOML file, and write OUT/sweeps/GRID.nc.
+
+    GRID holds lists beta, d, n and may hold kind, seed; and numbers until, depths; and causal. Each run is reduced to
+    its mean cosine and its energy over time.
+    """
+    axes = _read_grid(grid)
+    times = save_times(float(axes.pop("until", study.UNTIL)), int(axes.pop("depths", study.DEPTHS)))
+    causal = bool(axes.pop("causal", False))
+    directory = output_directory(out)
+    table = sim.sweep(axes, times, causal=causal)
+    path = directory / "sweeps" / f"{grid.stem}.nc"
+    write_netcdf(path, table)
+    click.echo(
+        f"{table['reached'].size} runs: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}"
+    )
+    click.echo(f"wrote {path}")
+
+
+def _read_grid(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(
+            f"cannot read {path} as TOML ({error}): give lines such as beta = [1, 9], d = [3], n = [64]"
+        ) from error
+
+
+@main.command()
+@click.argument("name", type=click.Choice(["all", *EXPERIMENTS]))
+@click.option("--quick", is_flag=True, help="Coarser grids, under 20 s.")
+@OUT
+@SEED
+def experiment(name: str, quick: bool, out: Path, seed: int) -> None:
+    """Put a theorem to the test: write OUT/experiments/NAME.nc and NAME.png, print what was found."""
+    directory = output_directory(out)
+    for chosen in EXPERIMENTS if name == "all" else (name,):
+        click.echo(f"{chosen}: {EXPERIMENTS[chosen].question}")
+        click.echo(perform(EXPERIMENTS[chosen], directory, seed, quick))
+        click.echo(f"wrote {directory / 'experiments' / chosen}.nc and .png")

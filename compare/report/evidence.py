@@ -1,0 +1,192 @@
+"""What stands behind a verdict: its numbers, its figures, and the command that repeats it."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from compare.report import curves
+from compare.report.charts import Axis, Chart, Level, Series, draw
+from compare.report.verdict_table import EVERYTHING, Row, anchor
+
+REACH = 1.25
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One verdict unfolded: its row, its place on the page, its interval on the scale of the hypothesis, its charts."""
+
+    row: Row
+    anchor: str
+    interval: Markup
+    charts: tuple[tuple[Markup, str, str], ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """All verdicts on one hypothesis, with what the registry says of it."""
+
+    hypothesis: Any
+    anchor: str
+    panels: tuple[Panel, ...]
+
+
+def sections(
+    rows: Sequence[Row],
+    hypotheses: Mapping[str, Any],
+    measured: Mapping[str, Mapping[str, xr.Dataset]],
+    command: str,
+) -> tuple[Section, ...]:
+    """One section a hypothesis, in the order of the rows.
+
+    measured: the calibrated measurements of each group, by label. command: what repeats the whole study, without group.
+    """
+    made = []
+    for name in dict.fromkeys(row["hypothesis"] for row in rows):
+        chosen = [row for row in rows if row["hypothesis"] == name]
+        reach = _reach(chosen)
+        panels = tuple(
+            Panel(
+                row,
+                anchor(name, row["group"]),
+                interval(row, reach),
+                tuple(pictures(row, measured)) if row["verdict"] != "NOT APPLICABLE" else (),
+                command if row["group"] == EVERYTHING else f"{command} --group {shlex.quote(row['group'])}",
+            )
+            for row in chosen
+        )
+        made.append(Section(hypotheses[name], anchor(name), panels))
+    return tuple(made)
+
+
+def _reach(rows: Sequence[Row]) -> tuple[float, float]:
+    """The scale that the intervals of one hypothesis share: all effects, and the ends that are not far beyond them."""
+    effects = [row["effect"] for row in rows if row["effect"] is not None]
+    bounds = [bound for row in rows for bound in row["claimed"] if bound is not None]
+    places = np.array([0.0, *effects, *bounds])
+    places = places[np.isfinite(places)]
+    room = max(np.ptp(places) * (REACH - 1), 1e-9)
+    return float(places.min() - room), float(places.max() + room)
+
+
+def interval(row: Row, reach: tuple[float, float]) -> Markup:
+    """Effect and interval as a mark on a line; a dotted stroke is a bound of what is claimed, a grey one zero."""
+    if row["effect"] is None:
+        return Markup("")
+    low, high = reach
+
+    def place(value: float) -> float:
+        return 4 + 192 * float(np.clip((value - low) / (high - low), 0, 1))
+
+    ends = [place(end if end is not None else bound) for end, bound in zip(row["ci"], (low, high))]
+    parts = [f'<path class="zero" d="M{place(0.0):.1f} 2V18"/>']
+    parts += [
+        f'<path class="least" d="M{place(float(bound)):.1f} 2V18"/>'
+        for bound in row["claimed"]
+        if bound is not None
+    ]
+    parts.append(f'<path class="ci" d="M{ends[0]:.1f} 10H{ends[1]:.1f}"/>')
+    parts.append(f'<circle class="effect" cx="{place(float(row["effect"])):.1f}" cy="10" r="4"/>')
+    return Markup(f'<svg class="interval" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>')
+
+
+def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[tuple[Markup, str, str]]:
+    """Charts of a verdict with titles and captions: the effect of every run, and what it was taken from."""
+    runs = measured.get(row["group"], {})
+    charts = [effects(row)] if row["values"] else []
+    if runs and row["hypothesis"] in _BEHIND:
+        charts += [chart for chart in (_BEHIND[row["hypothesis"]](row["group"], measured),) if chart]
+    return [(draw(chart), chart.title, chart.caption) for chart in charts]
+
+
+def effects(row: Row) -> Chart:
+    """The effect of each run, the interval of their mean or median, and the bounds of the claim."""
+    values = [np.nan if value is None else value for value in row["values"]]
+    low, high = (np.nan if end is None else end for end in row["ci"])
+    finite = [value for value in (low, high) if np.isfinite(value)]
+    levels = [Level(bound, "bound of the claim") for bound in row["claimed"] if bound is not None]
+    count = len(values)
+    series = [
+        Series("runs (rest the pointer on one)", np.arange(count), values, points=True, names=row["labels"])
+    ]
+    if len(finite) == 2:
+        ends = [-0.5, count - 0.5]
+        middle = [(low + high) / 2] * 2
+        series.insert(0, Series("95 % interval", ends, middle, 1, [low] * 2, [high] * 2, thin=True))
+    ticks = [str(place + 1) for place in range(count)]
+    return Chart(
+        f"{row['hypothesis']}, {row['group']}: effect of every run",
+        Axis("run", ticks=ticks),
+        Axis(f"{row['unit']}"),
+        series,
+        levels,
+        row["statistic"],
+    )
+
+
+def _life(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    return curves.cluster_life({group: list(measured[group].values())}, f"{group}: cluster life over depth")
+
+
+def _life_and_controls(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    names = [group, f"{group}, random weights", f"{group}, shuffled tokens"]
+    chosen = {name: list(measured[name].values()) for name in names if measured.get(name)}
+    return curves.cluster_life(chosen, f"{group}: cluster life beside its controls")
+
+
+def _plateaus(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    return curves.plateaus(measured[group], f"{group}: longest plateau of every run")
+
+
+def _lengths(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
+    runs = list(measured[group].values())
+    return (
+        curves.plateau_lengths(runs, f"{group}: length of the first plateau")
+        if len({run.attrs["beta"] for run in runs}) > 1
+        else None
+    )
+
+
+def _energy(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "energy", f"{group}: energy at the run's own beta", "energy E (off the diagonal)"
+    )
+
+
+def _cosine(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "mean_cosine", f"{group}: mean cosine", "mean cosine of a pair", high=1.0
+    )
+
+
+def _number(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "cluster_number", f"{group}: number of clusters", "clusters", low=0.0
+    )
+
+
+def _follow(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
+    return curves.follow(list(measured[group].values()), f"{group}: attention within clusters")
+
+
+_BEHIND = {
+    "H1": _life,
+    "H2": _plateaus,
+    "H3": _lengths,
+    "H4": _energy,
+    "H6": _follow,
+    "H7": _life_and_controls,
+    "P2": _cosine,
+    "P5": _number,
+    "P7": _number,
+    "P9": _number,
+    "P10": _number,
+}

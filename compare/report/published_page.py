@@ -1,0 +1,112 @@
+"""The post's own criteria and metrics, by its definitions: the table of what is met, and the curves behind it."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure as Canvas
+
+from compare.criteria import Criterion, published_criteria
+from compare.metrics.across import AcrossTexts, across_texts
+from compare.report import figures
+from compare.report.verdict_table import anchor, changed
+from compare.results import Run
+
+MOST_DRAWN = 7
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The published figures of one run, as images."""
+
+    label: str
+    anchor: str
+    images: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How many runs of a group meet a criterion, of those on which it is defined, and why it is not on the others."""
+
+    met: int
+    defined: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class PublishedPage:
+    """columns: groups. rows: for each criterion what it is and one cell a group."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Criterion, tuple[Cell, ...]], ...]
+    across: tuple[AcrossTexts, ...]
+    drawn: tuple[Drawn, ...]
+
+
+def criteria_rows(measured: Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
+    """The criteria of every run as JSON values: one row a criterion and run."""
+    return [
+        {
+            "run": label,
+            **asdict(criterion),
+            "value": criterion.value if np.isfinite(criterion.value) else None,
+        }
+        for label, table in measured.items()
+        for criterion in published_criteria(table)
+    ]
+
+
+def published_page(runs: Mapping[str, Run]) -> PublishedPage:
+    """The table of all groups, and the figures of the first run of some groups that are no controls, models first.
+
+    runs: by label, those to which the published definitions apply.
+    """
+    measured = {label: run.measured("published") for label, run in runs.items()}
+    groups = tuple(dict.fromkeys(run.group for run in runs.values()))
+    rows: dict[tuple[str, str], dict[str, list[Criterion]]] = {}
+    for label, table in measured.items():
+        for criterion in published_criteria(table):
+            row = rows.setdefault(
+                (criterion.hypothesis, criterion.statement), {group: [] for group in groups}
+            )
+            row[runs[label].group].append(criterion)
+    main = [label for label, run in runs.items() if not changed(run.facts)]
+    first = {runs[label].group: label for label in reversed(main)}
+    shown = sorted(first.values(), key=lambda label: not runs[label].is_model)[:MOST_DRAWN]
+    return PublishedPage(
+        groups,
+        tuple(
+            (next(one for cell in row.values() for one in cell), tuple(map(_cell, row.values())))
+            for row in rows.values()
+        ),
+        across_texts(measured[label] for label in main if runs[label].is_model),
+        tuple(
+            Drawn(label, anchor("published", label), tuple(_images(measured[label])))
+            for label in sorted(shown)
+        ),
+    )
+
+
+def _cell(criteria: list[Criterion]) -> Cell:
+    defined = [one for one in criteria if one.met is not None]
+    reasons = [one.reason for one in criteria if one.met is None]
+    return Cell(sum(one.met is True for one in defined), len(defined), reasons[0] if reasons else "")
+
+
+def _images(measured: xr.Dataset) -> list[tuple[str, str, str]]:
+    made = []
+    for figure in figures.OF_A_RUN:
+        if figure.needs in measured:
+            with mpl.rc_context(figures.STYLE):
+                canvas = Canvas()
+                figure.draw(canvas.add_subplot(), measured)
+                buffer = io.BytesIO()
+                canvas.savefig(buffer, format="svg", dpi=130, metadata={"Date": None})
+            source = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+            made.append((figure.title, figure.caption, source))
+    return made
