@@ -78,7 +78,8 @@ def retried(
     Arguments
     ---------
     verdicts: of `compare.judge`. published: for each group, what ``measure(run, preset="published")`` gave for its runs
-        (own_energy is not looked at). Groups without verdicts and those of simulations are passed over.
+        (own_energy is not looked at). Simulations are passed over; groups without verdicts have no row, but
+        the repeated token, by which H3 is measured, may be one of them.
     everything: the group that H5 is put to.
 
     "Monotone in no model" (H4) is held against the share of runs with any counted fall, by Clopper and Pearson, not
@@ -86,16 +87,13 @@ def retried(
     """
     rows = []
     judged = {row.group for row in verdicts.rows}
-    models = {
-        name: runs
-        for name, runs in published.items()
-        if name in judged and runs and _facts(runs[0]).get("model")
-    }
+    measured = {name: runs for name, runs in published.items() if runs and _facts(runs[0]).get("model")}
+    models = {name: runs for name, runs in measured.items() if name in judged}
     for hypothesis, claimed in POST.items():
         groups = models if hypothesis != "H5" else {everything: ()}
         for group in sorted(judged & set(groups), key=list(groups).index):
             ours = verdicts.row(hypothesis, group)
-            found, why = _PUBLISHED[hypothesis](models, group)
+            found, why = _PUBLISHED[hypothesis](measured, group)
             unclaimed = bool(groups[group]) and all(_is_unclaimed(hypothesis, run) for run in groups[group])
             decided = _monotone(ours) if hypothesis == "H4" else ours.verdict
             rows.append(
