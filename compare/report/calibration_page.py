@@ -15,11 +15,13 @@ from compare.report.evidence import interval
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the calibration, its interval drawn on [0, 1], and whether it meets its target, None without one."""
+    """One row of the calibration, its interval drawn on [0, 1], whether its share meets its target, None without one,
+    and whether all of the interval does."""
 
     row: Row
     interval: Markup
     met: bool | None
+    shown: bool
 
 
 @dataclass(frozen=True)
@@ -58,4 +60,5 @@ def _line(row: Row) -> Line:
         {"effect": row.share, "ci": (row.low, row.high), "claimed": (target, None)}, (-0.02, 1.02)
     )
     met = None if target is None else row.share >= target if row.claim == POWER else row.share <= target
-    return Line(row, drawn, met)
+    shown = target is not None and (row.low >= target if row.claim == POWER else row.high <= target)
+    return Line(row, drawn, met, shown)
