@@ -3,18 +3,23 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
-from compare.calibration.generator import DEPTHS, Generator, Shape, group
+from compare.calibration.generator import DEPTHS, Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.calibration.summary import as_json, as_text, rows, summary
 from compare.files import code_digest, output_directory, write_text
 from compare.judge import judge
+from compare.metrics.calibrated import calibrated
+from compare.metrics.thresholds import BASE
 from compare.verdicts import Verdict
+from compare.workers import Spread
 from sim.trajectory import Trajectory
 
 MAKING = (
@@ -36,13 +41,14 @@ CODE = (
     *(f"compare.{package}" for package in ("judging", "metrics", "nulls", "theory")),
 )
 SEED = 2026
+JUDGE_SEED = 0
 SIZE = 9
 TOKENS = (36, 48, 64)
 GROUP = "group"
 LARGE = ("sa", "caps", "fuzzy", "iid", "mean", "drift", "student")
 SLOW = ("caps_sweep",)
 Record = dict[str, Any]
-Progress = Callable[[Sequence[Any]], Iterable[Any]]
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 def calibrate(
@@ -58,9 +64,9 @@ def calibrate(
     """Judge groups of runs whose truth is known, and count how often the judge is right.
 
     Each group is made from its own seed, rounded to bfloat16, measured with the preset ``"calibrated"`` and judged
-    alone. What was found is kept in `directory`/groups/NAME.json, one file a generator, after every group; a second
-    call with the same arguments goes on where the first one was stopped, and judges nothing twice. A file that other
-    arguments or other code made is begun anew. Nothing was tuned on the default seed.
+    alone, in as many processes as help. What was found is kept in `directory`/groups/NAME.json, one file a generator,
+    after every group; a second call with the same arguments goes on where the first one was stopped, and judges nothing
+    twice. A file that other arguments or other code made is begun anew. Nothing was tuned on the default seed.
 
     Arguments
     ---------
@@ -69,14 +75,14 @@ def calibrate(
     size: runs of a group, 6 or more for the judge to decide anything.
     tokens: numbers of tokens, taken by the groups in turn; from 32 on H1 applies.
     draws: null draws of a run.
-    seed: of the generators; the judge's own is 0.
-    progress: wraps the list of (generator, group number) still to do, such as a bar.
+    seed: of the generators; the judge has its own.
+    progress: wraps the groups still to do, which have a length, such as a bar.
     names: generators, all of them where None.
 
     Returns the data set of `compare.calibration.summary.summary`.
     Raises ValueError for an unknown name, fewer than 1 group, 2 runs, 8 tokens or 1 draw, or a directory that cannot
-    be written. Cost: that of measuring groups * size runs of each generator, about 2 s of one core a group of nine
-    runs with 48 tokens at 99 draws, 1 s at 39; making them costs a tenth of it.
+    be written. Cost: that of measuring groups * size runs of each generator, about 0.5 s of one core
+    a group of nine runs with 48 tokens at 99 draws.
     """
     chosen = _chosen(names)
     if groups < 1 or size < 2 or draws < 1 or not tokens or min(tokens) < 8:
@@ -93,22 +99,31 @@ def calibrate(
         "draws": draws,
         "seed": seed,
     }
-    records = {generator.name: _kept(_path(found, generator), settings)[:groups] for generator in chosen}
+    records = {name: _kept(_path(found, name), settings, groups) for name in chosen}
     todo = [
-        (generator, number) for generator in chosen for number in range(len(records[generator.name]), groups)
+        (name, number, Shape(size, tokens[number % len(tokens)], DEPTHS[number // len(tokens) % len(DEPTHS)]))
+        for name in chosen
+        for number in range(groups)
+        if number not in records[name]
     ]
-    for generator, number in progress(todo):
-        shape = Shape(size, tokens[number % len(tokens)], DEPTHS[number // len(tokens) % len(DEPTHS)])
-        kept = records[generator.name]
-        kept.append(judged(group(generator, seed, number, shape), draws))
-        _keep(_path(found, generator), settings, kept)
-    table = summary(records).assign_attrs(settings=json.dumps(settings, sort_keys=True))
+    for name, number, record in progress(Spread(partial(_tried, draws=draws, seed=seed), todo)):
+        records[name][number] = record
+        _keep(_path(found, name), settings, records[name])
+    table = summary({name: _in_order(kept) for name, kept in records.items()})
+    table = table.assign_attrs(settings=json.dumps(settings, sort_keys=True))
     write_text(folder / "calibration.json", as_json(table))
     return table
 
 
+def _tried(task: tuple[str, int, Shape], draws: int, seed: int) -> tuple[str, int, Record]:
+    name, number, shape = task
+    return name, number, judged(group(GENERATORS[name], seed, number, shape), draws)
+
+
 def judged(runs: Sequence[Trajectory], draws: int) -> Record:
     """What the judge says of one group: its verdicts, effects and p by hypothesis, beside what is true of its runs.
+
+    Thresholds of the measurement are not varied, which is most of its cost and has no part in a verdict.
 
     Runs whose provenance has another ``part`` than "group" are judged beside it, as its controls.
     ``plateau`` and ``descent`` are means over the runs of what their provenance says of the points before rounding.
@@ -116,7 +131,12 @@ def judged(runs: Sequence[Trajectory], draws: int) -> Record:
     parts: dict[str, list[Trajectory]] = {}
     for run in runs:
         parts.setdefault(run.provenance.get("part", GROUP), []).append(run)
-    verdicts = judge(parts, draws=draws)
+    with threadpool_limits(limits=1):
+        measured = {
+            name: [calibrated(run, draws, JUDGE_SEED, {"base": BASE}) for run in each]
+            for name, each in parts.items()
+        }
+    verdicts = judge(parts, seed=JUDGE_SEED, draws=draws, measured=measured)
     facts = [run.provenance for run in runs]
     depths, tokens, dimension = runs[0].points.shape
     return {
@@ -143,12 +163,12 @@ def _told(row: Verdict) -> Record:
 
 
 def kept_records(directory: str | os.PathLike[str]) -> dict[str, list[Record]]:
-    """What the files of a directory hold, by generator: to summarise what is there of a run that goes on."""
+    """The groups of the files of a directory, by generator: to summarise what is there of a run that goes on."""
     folder = Path(directory) / "groups"
     return {
-        name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["groups"]
+        name: json.loads(_path(folder, name).read_text(encoding="utf-8"))["groups"]
         for name in GENERATORS
-        if (folder / f"{name}.json").is_file()
+        if _path(folder, name).is_file()
     }
 
 
@@ -170,29 +190,36 @@ def command(
     return "\n\n".join(as_text(rows(table)) for table in (usual, large))
 
 
-def _chosen(names: Iterable[str] | None) -> list[Generator]:
+def _chosen(names: Iterable[str] | None) -> list[str]:
     wanted = list(GENERATORS) if names is None else list(names)
     for name in wanted:
         if name not in GENERATORS:
             raise ValueError(f"no generator {name!r}: choose from {', '.join(GENERATORS)}")
-    return [GENERATORS[name] for name in wanted]
+    return wanted
 
 
-def _path(folder: Path, generator: Generator) -> Path:
-    return folder / f"{generator.name}.json"
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
 
 
-def _kept(path: Path, settings: Mapping[str, Any]) -> list[Record]:
-    """The groups of a file that these settings and this code made; none where there is no such file."""
+def _kept(path: Path, settings: Mapping[str, Any], groups: int) -> dict[int, Record]:
+    """The first `groups` groups of a file, by number, that these settings and this code made."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return []
-    return kept["groups"] if kept.get("settings") == settings else []
+        return {}
+    if kept.get("settings") != settings:
+        return {}
+    return {number: record for number, record in zip(kept["numbers"], kept["groups"]) if number < groups}
 
 
-def _keep(path: Path, settings: Mapping[str, Any], groups: Sequence[Record]) -> None:
-    write_text(path, json.dumps({"settings": settings, "groups": groups}, indent=0, sort_keys=True) + "\n")
+def _keep(path: Path, settings: Mapping[str, Any], records: Mapping[int, Record]) -> None:
+    kept = {"settings": settings, "numbers": sorted(records), "groups": _in_order(records)}
+    write_text(path, json.dumps(kept, indent=0, sort_keys=True) + "\n")
+
+
+def _in_order(records: Mapping[int, Record]) -> list[Record]:
+    return [records[number] for number in sorted(records)]
 
 
 def _mean(values: Sequence[float]) -> float | None:

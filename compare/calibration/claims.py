@@ -19,8 +19,10 @@ from compare.calibration.flow import flow
 from compare.calibration.generator import Clouds, Draw, Generator, Shape, layers, moments
 from compare.calibration.negatives import mean, over_layers
 from compare.calibration.positives import FIRST, fuzzy, in_caps, of_the_theory
+from compare.theory import separation
 
 BETAS = (8.0, 64.0)
+ESCAPES = (4000.0, 8000.0)
 PARTS = ("group", "random", "shuffled")
 CONTROL_FACTS = {
     "group": {"init": "trained", "control": None},
@@ -103,10 +105,13 @@ def cone(random: np.random.Generator, shape: Shape, speed: float) -> Clouds:
 
 
 def trapped(random: np.random.Generator, shape: Shape, value: float) -> Clouds:
-    """V = `value` I, said to be SA, from orthogonal caps small enough for Theorem 1.2 of 2410.06833."""
-    beta = random.uniform(60, 120)
-    times = moments(FIRST, 100.0, shape.depths)
-    starts = in_caps(random, shape, 3, one_of(random, (3, 8)), random.uniform(0.002, 0.01))
+    """V = `value` I, said to be SA, from orthogonal caps, with five depths round the time T2 of Theorem 1.2."""
+    height = random.uniform(0.002, 0.005)
+    starts = in_caps(random, shape, 3, one_of(random, (3, 8)), height)
+    log_escape = np.log(random.uniform(*ESCAPES))
+    beta = (log_escape + np.log(shape.tokens / height)) / (1 - separation(np.eye(3), height))
+    late = np.exp(log_escape) * np.geomspace(0.3, 1.5, 5)
+    times = np.concatenate([moments(FIRST, 10.0, shape.depths - len(late)), late])
     told = of_the_theory(starts, times, beta, value=value, start="caps")
     return replace(told, facts={**told.facts, "value": 1.0})
 

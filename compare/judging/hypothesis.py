@@ -70,7 +70,7 @@ class Hypothesis:
 
 
 RUNS = Threshold("runs", 6, 6, 6, "prompts or seeds needed; fewer give no 95 % interval for a median")
-GATE = Threshold("gate", 0.01, 0.001, 0.05, "level at which the order of depth must matter")
+GATE = Threshold("gate", 0.001, 0.0001, 0.01, "level at which the order of depth must matter")
 DEPTHS = Threshold("depths", 6, 6, 6, "depths needed; fewer have too few orders")
 TOKENS = Threshold("tokens", 32, 24, 40, "different tokens needed; fewer cut true clusters off")
 DYNAMICS = (RUNS, GATE, DEPTHS, TOKENS)

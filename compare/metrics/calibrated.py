@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from compare import treatment
 from compare.metrics import attention_follow, cluster_life, descent, gate, plateaus
 from compare.metrics.lives import Linked, Lives, linked, lives, stays
-from compare.metrics.thresholds import BASE, CLUSTER_SWEEP, VARIANTS
+from compare.metrics.thresholds import BASE, VARIANTS, Thresholds
 from compare.metrics.variable import Variable, labelled
 from compare.nulls.rotation import rotated, rotations
 from compare.treatment import Treatment
@@ -40,12 +40,17 @@ VARIABLES = {
 }
 
 
-def calibrated(trajectory: Trajectory, draws: int, seed: int) -> xr.Dataset:
-    """The calibrated measurements of one trajectory; `compare.measure` describes the result."""
+def calibrated(
+    trajectory: Trajectory, draws: int, seed: int, variants: Mapping[str, Thresholds] = VARIANTS
+) -> xr.Dataset:
+    """The calibrated measurements of one trajectory; `compare.measure` describes the result.
+
+    variants: thresholds under which effects are measured, ``"base"`` first; the rest of the result is that of the base.
+    """
     made = treatment.treatment(trajectory)
     points = treatment.treated(trajectory, made)
     beta, source = own_beta(trajectory, made)
-    measured = _clusters(points, draws, seed) | _means(points) | gate.gate(points, seed)._asdict()
+    measured = _clusters(points, draws, seed, variants) | _means(points) | gate.gate(points, seed)._asdict()
     measured |= _energy(trajectory, made, points, beta, seed)
     labels = np.full((len(points), len(made.kept)), -2)
     labels[:, made.kept] = measured["cluster_label"]
@@ -63,7 +68,7 @@ def calibrated(trajectory: Trajectory, draws: int, seed: int) -> xr.Dataset:
             "depth": ("depth", trajectory.depth, {"axis": trajectory.axis}),
             "kept": ("token", made.kept),
             "token_name": ("token", np.asarray(trajectory.tokens, dtype=object)),
-            "variant": list(VARIANTS),
+            "variant": list(variants),
         },
         attrs={
             "preset": "calibrated",
@@ -98,30 +103,31 @@ def own_beta(trajectory: Trajectory, made: Treatment) -> tuple[float, str]:
     return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
 
 
-def _clusters(points: Float[np.ndarray, "depth token dim"], draws: int, seed: int) -> dict[str, Any]:
+def _clusters(
+    points: Float[np.ndarray, "depth token dim"], draws: int, seed: int, variants: Mapping[str, Thresholds]
+) -> dict[str, Any]:
     """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one."""
     depths, tokens, _ = points.shape
     if tokens < LEAST_TOKENS:
-        return _nothing(depths, tokens, draws)
-    components = (BASE.cluster.component, *CLUSTER_SWEEP["component"])
-    own = linked([points], components)
-    blocks = rotated(rotations(points, seed), draws, seed)
-    null = linked(blocks, components)
+        return _nothing(depths, tokens, draws, len(variants))
+    rules = [rule for rule, _ in variants.values()]
+    own = linked([points], rules)
+    null = linked(rotated(rotations(points, seed), draws, seed), rules)
     known: dict[cluster_life.Rule, Lives] = {}
     held = {}
-    for name, (rule, plateau_rule) in VARIANTS.items():
+    for name, (rule, plateau_rule) in variants.items():
+        sides = own[rule.neighbour], null[rule.neighbour]
         if rule not in known:
-            known[rule] = lives(own, null, rule)
-        sides = own[rule.neighbour - 1], null[rule.neighbour - 1]
+            known[rule] = lives(*sides, rule)
         held[name] = stays(*sides, known[rule], plateau_rule)
     base, (stay, null_shares) = known[BASE.cluster], held["base"]
-    excesses = np.array([known[rule].excess for rule, _ in VARIANTS.values()])
+    excesses = np.array([known[rule].excess for rule in rules])
     late = excesses[:, -int(np.ceil(LATE_SHARE * depths)) :].mean(axis=1)
     return {
         "cluster_life": base.own.life,
         "cluster_life_null": base.null.life,
         "cluster_life_excess": base.excess,
-        **_labels(own[BASE.cluster.neighbour - 1], base.own.cut, tokens),
+        **_labels(own[BASE.cluster.neighbour], base.own.cut, tokens),
         "plateau_share": plateaus.share(stay, depths),
         **{f"plateau_{end}": value for end, value in zip(("start", "end"), stay)},
         "first_plateau_start": stay.first_start,
@@ -152,7 +158,7 @@ def _labels(side: Linked, cut: Int[np.ndarray, " depth"], tokens: int) -> Mappin
     return {"cluster_label": labels, "cluster_number": number}
 
 
-def _nothing(depths: int, tokens: int, draws: int) -> dict[str, Any]:
+def _nothing(depths: int, tokens: int, draws: int, variants: int) -> dict[str, Any]:
     """What too few tokens for two clusters have: no life, no label, no plateau."""
     names = ("late_excess", "gain", "plateau_share_effect")
     return {
@@ -167,7 +173,7 @@ def _nothing(depths: int, tokens: int, draws: int) -> dict[str, Any]:
         "first_plateau_start": -1,
         "first_plateau_end": -1,
         "plateau_share_null": np.zeros(draws),
-        **{name: np.zeros(len(VARIANTS)) for name in names},
+        **{name: np.zeros(variants) for name in names},
     }
 
 

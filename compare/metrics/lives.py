@@ -35,35 +35,38 @@ class Lives(NamedTuple):
 
 
 def linked(
-    blocks: Iterable[Float[np.ndarray, "*batch token dim"]], components: tuple[float, ...]
-) -> tuple[Linked, ...]:
-    """Link the clouds of all blocks, once for each number of neighbours 1, 2, 3.
+    blocks: Iterable[Float[np.ndarray, "*batch token dim"]], rules: Iterable[Rule]
+) -> dict[int, Linked]:
+    """Link the clouds of all blocks, once for each number of neighbours that one of the rules asks for.
 
-    Arguments: blocks of clouds of one size; components, the shares of `Rule.component` that will be asked for.
+    Arguments: blocks of clouds of one size; rules, whose `neighbour` and `component` are prepared.
     """
-    found: list[list[Mergers]] = [[] for _ in range(life.MOST_NEIGHBOURS)]
+    rules = tuple(rules)
+    components = tuple(dict.fromkeys(rule.component for rule in rules))
+    found: dict[int, list[Mergers]] = {rule.neighbour: [] for rule in rules}
     for points in blocks:
         squared = life.squared_chords(points)
         squared = squared.reshape(-1, *squared.shape[-2:])
-        for several, core in zip(found, life.core_squares(squared)):
-            several.append(life.mergers(squared, core))
-    result = []
-    for several in found:
+        core = life.core_squares(squared)
+        for neighbour, several in found.items():
+            several.append(life.mergers(squared, core[neighbour - 1]))
+    result = {}
+    for neighbour, several in found.items():
         joined = Mergers(*(np.concatenate(parts) for parts in zip(*several)))
         tokens = joined.order.shape[1]
         least = np.array([life.least_size(tokens, Rule(component=share)) for share in components])
-        result.append(Linked(joined, life.growth(joined.radius, least), components))
-    return tuple(result)
+        result[neighbour] = Linked(joined, life.growth(joined.radius, least), components)
+    return result
 
 
-def lives(own: tuple[Linked, ...], null: tuple[Linked, ...], rule: Rule) -> Lives:
+def lives(own: Linked, null: Linked, rule: Rule) -> Lives:
     """Cluster lives of data and draws under one rule.
 
-    Arguments: own, null, of `linked`; the clouds of `null` are the draws one after the other, each with all depths.
+    Arguments: own, null, of `linked` at the rule's number of neighbours; the clouds of `null` are the draws one after
+    the other, each with all depths.
     """
     data, drawn = (
-        life.cluster_life(side.growth, side.components.index(rule.component), rule)
-        for side in (own[rule.neighbour - 1], null[rule.neighbour - 1])
+        life.cluster_life(side.growth, side.components.index(rule.component), rule) for side in (own, null)
     )
     return Lives(data, Life(*(part.reshape(-1, len(data.life)) for part in drawn)))
 
