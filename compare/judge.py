@@ -42,7 +42,7 @@ class Question(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What a family of rows allows: the one-sided level of a row, and how many rows were asked."""
+    """What a correction over some rows allows: the one-sided level of a row, and how many rows were asked."""
 
     cutoff: float
     asked: int
@@ -62,9 +62,9 @@ def judge(
     A hypothesis gives each run of a group one number. Its 95 % interval is taken over the runs, which are prompts of a
     model or seeds of a simulation, never over the layers of one run: Student's t for means, Clopper and Pearson for
     shares, order statistics for medians. The bound that it must clear is the smallest effect that matters, not 0.
-    Both one-sided p of each row enter a Benjamini-Hochberg correction over the rows of its family: simulations, trained
-    models, controls, and all models together. So what is sure of simulations costs and lends models nothing. Theorems,
-    which one run refutes, stay out of it. Then
+    Both one-sided p of each row enter a Benjamini-Hochberg correction over the whole table, and one over the rows of its
+    family: simulations, trained models, controls, all models together. A row must pass both: what is sure of simulations
+    lends models nothing. Theorems, which one run refutes, stay out of it. Then
 
     - CONFIRMED and REFUTED need q <= 0.05, which for a single row is an interval that is clear of the bound;
     - UNDECIDED is the rest;
@@ -99,14 +99,8 @@ def judge(
         for hypothesis in HYPOTHESES.values()
         for group in (everything if hypothesis.across else made)
     ]
-    p = np.array([np.nan if each.found is None else each.found.p for each in questions])
-    families = np.array([_family(each) for each in questions])
-    q, levels = np.minimum(1, 2 * p), {THEOREM: Level(RATE / 2, 1)}
-    for family in set(families.tolist()) - {THEOREM}:
-        q[families == family] = benjamini_hochberg(q[families == family])
-        levels[family] = _level(q[families == family])
     rows = tuple(
-        _row(each, float(own), levels[family], seed) for each, own, family in zip(questions, q, families)
+        _row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions))
     )
     thresholds = {
         name: {one.name: _described(one) for one in hypothesis.thresholds}
@@ -124,6 +118,21 @@ def ask(hypothesis: Hypothesis, group: Group) -> Question:
     except Undecided as reason:
         return Question(hypothesis, group, None, None, (UNDECIDED, str(reason)))
     return Question(hypothesis, group, evidence, balance(evidence))
+
+
+def _corrected(questions: Sequence[Question]) -> list[tuple[float, Level]]:
+    """q of each question, and the level that its p has to meet, where it has been corrected in both ways."""
+    q = np.minimum(1, [np.nan if each.found is None else 2 * each.found.p for each in questions])
+    families = np.array([_family(each) for each in questions])
+    corrected, levels = q.copy(), [Level(RATE / 2, 1)] * len(questions)
+    together = [families == family for family in sorted(set(families) - {THEOREM})]
+    for members in (*together, families != THEOREM):
+        own = benjamini_hochberg(q[members])
+        level = _level(own)
+        corrected[members] = np.fmax(corrected[members], own)
+        for place in np.flatnonzero(members):
+            levels[place] = min(levels[place], level)
+    return [(float(one), level) for one, level in zip(corrected, levels)]
 
 
 def _family(question: Question) -> str:
