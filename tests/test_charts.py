@@ -46,6 +46,20 @@ def test_names_of_ticks_leave_each_other_room(scale, low):
     assert max(ends)[1] < 360 + 12
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.9, 1.4), (2.1, 4.8), (0.4, 40.0), (3.0, 3000.0), (1e-9, 1e9)])
+def test_logarithmic_axes_can_be_read(low, high):
+    """Two names or more on any range, each where its value belongs: places are linear in the logarithm."""
+    from compare.report.charts import Axis, Series
+
+    svg = drawn(Series("", [low, high], [1.0, 1.0], points=True), x=Axis("x", "log"))
+    found = re.findall(r'<text x="([\d.]+)" y="195" text-anchor="middle">([^<]*)</text>', svg)
+    assert len(found) >= 2
+    ends = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', svg)]
+    logs = np.log([float(name) for _, name in found])
+    expected = np.interp(logs, np.log([low, high]), ends)
+    np.testing.assert_allclose([float(x) for x, _ in found], expected, atol=0.11)  # both are rounded to 0.1
+
+
 def test_gaps_single_points_and_nothing():
     from compare.report.charts import Axis, Series
 

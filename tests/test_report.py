@@ -111,6 +111,49 @@ def test_every_link_leads_somewhere(written):
     assert len(re.findall(r'\bid="', page)) == len(places)
 
 
+def test_quantities_of_one_name_keep_their_own_definitions(written):
+    """Both presets measure an energy: the judge's leaves the diagonal out, the post's keeps it."""
+    _, page = written
+    said = dict(re.findall(r'<dt id="definition--(\w+)--energy">.*?</dt>\s*<dd>(.*?)<small>', page, re.S))
+    assert set(said) == {"calibrated", "published"}
+    assert "diagonal included" in said["published"]
+    assert "diagonal included" not in said["calibrated"]
+
+
+def test_charts_lead_to_the_definition_of_what_they_show(written):
+    _, page = written
+    captions = re.findall(r"<figcaption><b>[^<]*: number of clusters\.</b>.*?</figcaption>", page, re.S)
+    assert captions
+    assert all('href="#definition--calibrated--cluster_number"' in caption for caption in captions)
+
+
+def test_runs_that_the_study_did_not_make_have_no_command_of_it(written):
+    _, page = written
+    assert "--group" not in page
+    assert "runs that were not made by" in page
+
+
+def test_lines_of_the_table_name_their_units_once():
+    from compare.report.verdict_table import measures
+
+    row = {"unit": "nat", "smallest_effect": 0.25, "effect": 0.0}
+    silent = {"unit": "nat, or ratio", "smallest_effect": 0.25, "effect": None}
+    assert measures([row, None, silent, row]) == ("nat; matters from 0.25",)
+    assert measures([{**row, "smallest_effect": 0.0}]) == ("nat",)
+    assert measures([silent]) == ()
+
+
+def test_range_of_beta_of_a_group():
+    import xarray as xr
+
+    from compare.report.evidence import beta_range
+
+    runs = {str(beta): xr.Dataset(attrs={"beta": beta}) for beta in (4.0, 25.0, 9.0, 9.0, np.nan)}
+    assert beta_range({"beta": 9.0}, runs) == "4 to 25"
+    assert beta_range({"beta": 9.0}, {"9.0": runs["9.0"]}) == "9"
+    assert beta_range({"beta": None}, runs) == "unknown"
+
+
 def test_json_and_latex(written):
     directory, _ = written
     text = (directory / "verdicts.json").read_text()
@@ -207,7 +250,33 @@ def test_spheres_on_the_circle_and_of_long_runs():
 
     one = player(sim.Trajectory(sim.ring(5)[None], [0.0]))
     assert one.share == pytest.approx(1)
+    assert one.depths == ["t = 0"]
     assert np.reshape(one.points[0], (5, 3))[:, 2].tolist() == [0] * 5
     long = player(sim.Trajectory(np.repeat(sim.ring(5)[None], 200, 0), np.arange(200)))
     assert len(long.depths) == len(long.points) == 26
     assert long.depths[-1] == "t = 199"
+
+
+def test_depths_of_spheres_are_read_at_a_glance():
+    import sim
+    from compare.report.spheres import depth_name
+
+    times = [0.0, 0.0740568, 1234.0, 2e6]
+    found = sim.Trajectory(np.repeat(sim.ring(5)[None], 4, 0), times)
+    assert [depth_name(found, place) for place in range(4)] == [
+        "t = 0",
+        "t = 0.0741",
+        "t = 1230",
+        "t = 2e+06",
+    ]
+
+
+def test_axes_of_spheres_point_to_the_side_of_the_mean():
+    """Up is where the tokens gather, whatever sign the eigenvectors come with."""
+    import sim
+    from compare.report.spheres import principal_axes
+
+    points = sim.caps(-np.eye(4)[:1], 20, 0.3, 1)[None]
+    axes, _ = principal_axes(points)
+    assert ((points @ axes).sum(axis=(0, 1)) >= 0).all()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)  # orthonormal to rounding

@@ -9,8 +9,8 @@ import xarray as xr
 
 from compare.collapse import PREDICTORS, SPEEDS, Association, Collapse, collapse
 from compare.metrics.timescales import TwoTimescales, two_timescales
-from compare.report.charts import Axis, Chart, Series
-from compare.report.model_page import Picture, drawn
+from compare.report.charts import Axis, Chart, Picture, Series
+from compare.report.model_page import drawn
 
 WORDS = {
     "spectral_radius": "spectral radius of O V, all heads together",

@@ -71,7 +71,7 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """What a chart shows: title, series, axes, levels; caption for the reader."""
+    """What a chart shows: title, series, axes, levels; caption for the reader; where the page defines the quantity."""
 
     title: str
     x: Axis
@@ -79,6 +79,15 @@ class Chart:
     series: Sequence[Series]
     levels: Sequence[Level] = ()
     caption: str = ""
+    definition: str = ""
+
+
+class Picture(NamedTuple):
+    """A chart as the page has it."""
+
+    image: Markup
+    title: str
+    caption: Markup
 
 
 class Scale(NamedTuple):
@@ -100,6 +109,14 @@ def draw(chart: Chart) -> Markup:
         _legend(chart),
     ]
     return Markup("".join(parts))
+
+
+def picture(chart: Chart) -> Picture:
+    """The chart with its words, and a link to the definition of what it shows."""
+    link = (
+        Markup(' <a href="#{}">Definition</a>').format(chart.definition) if chart.definition else Markup("")
+    )
+    return Picture(draw(chart), chart.title, escape(chart.caption) + link)
 
 
 def _values(chart: Chart, which: str) -> Float[np.ndarray, " value"]:
@@ -134,7 +151,8 @@ def _round_ticks(low: float, high: float, whole: bool) -> list[tuple[float, str]
     """At most seven round numbers."""
     raw = (high - low) / 6
     power = 10.0 ** np.floor(np.log10(raw))
-    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw)
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = power * next(factor for factor in factors if factor * power >= raw)
     step = max(step, 1.0) if whole else step
     places = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
     return [(float(place), f"{place + 0.0:.6g}") for place in places]
@@ -149,9 +167,7 @@ def _logarithmic(axis: Axis, seen: Float[np.ndarray, " value"], begin: float, en
     zero = low - 0.08 * (high - low) if axis.scale == "time" and (seen <= 0).any() else low
     room = 0.03 * (high - zero)
     start, length = zero - room, high - zero + 2 * room
-    decades = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
-    stride = max(1, int(np.ceil(len(decades) / 6)))
-    ticks = [(10.0**decade, _power(decade)) for decade in decades[::stride]]
+    ticks = _decades(low, high)
     if zero < low:
         ticks.insert(0, (0.0, "0"))
 
@@ -161,6 +177,21 @@ def _logarithmic(axis: Axis, seen: Float[np.ndarray, " value"], begin: float, en
         return begin + (np.where(np.isnan(given), np.nan, logs) - start) / length * (end - begin)
 
     return Scale(place, ticks)
+
+
+def _decades(low: float, high: float) -> list[tuple[float, str]]:
+    """Powers of ten, at most six; where fewer than three are in reach, twice and five times each as well.
+
+    Where fewer than two of those are, round numbers as on a linear axis.
+    """
+    decades = np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
+    if len(decades) > 2:
+        return [(10.0**decade, _power(decade)) for decade in decades[:: int(np.ceil(len(decades) / 6))]]
+    near = np.outer(10.0 ** np.arange(np.floor(low), np.ceil(high) + 1), (1, 2, 5)).ravel()
+    inside = near[(near >= 10**low * (1 - 1e-9)) & (near <= 10**high * (1 + 1e-9))]
+    if len(inside) > 1:
+        return [(float(value), f"{value:g}") for value in inside]
+    return _round_ticks(10.0**low, 10.0**high, whole=False)
 
 
 def _power(decade: float) -> str:

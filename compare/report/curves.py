@@ -9,7 +9,9 @@ import xarray as xr
 
 from compare.hypotheses import HYPOTHESES
 from compare.report.charts import GREY, Axis, Chart, Level, Series
+from compare.report.definitions import definition_anchor
 
+CALIBRATED = "calibrated"
 NULL_BAND = (5, 95)
 SMALLEST_LIFE = HYPOTHESES["H1"].smallest_effect
 LONGEST_NAME = 34
@@ -46,6 +48,7 @@ def cluster_life(groups: Mapping[str, Sequence[xr.Dataset]], title: str) -> Char
         Axis("excess of cluster life (ln radius)"),
         [band, *_lines(groups, "cluster_life_excess")],
         [Level(SMALLEST_LIFE, "smallest excess that matters")],
+        definition=definition_anchor(CALIBRATED, "cluster_life_excess"),
     )
 
 
@@ -54,7 +57,8 @@ def over_depth(
 ) -> Chart:
     """One variable over depth: the mean of each group, its runs as thin lines."""
     axis = depth_axis(next(iter(groups.values()))[0])
-    return Chart(title, axis, Axis(label, **more), _lines(groups, name))
+    lines = _lines(groups, name)
+    return Chart(title, axis, Axis(label, **more), lines, definition=definition_anchor(CALIBRATED, name))
 
 
 def _lines(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> list[Series]:
@@ -101,6 +105,7 @@ def plateaus(runs: Mapping[str, xr.Dataset], title: str) -> Chart:
         Axis("run", ticks=[str(place + 1) for place in range(len(names))]),
         series,
         caption="Depths between which the partition stays and its clusters do not loosen.",
+        definition=definition_anchor(CALIBRATED, "plateau_share"),
     )
 
 
@@ -115,7 +120,14 @@ def follow(runs: Sequence[xr.Dataset], title: str) -> Chart | None:
         label = "runs, mean over heads" if number == 0 else ""
         series.append(Series(label, run["depth"].values, excess.mean("head").values, thin=True))
     levels = [Level(0.0, "what mask and positions give")]
-    return Chart(title, depth_axis(usable[0]), Axis("ln (attention within clusters / null)"), series, levels)
+    return Chart(
+        title,
+        depth_axis(usable[0]),
+        Axis("ln (attention within clusters / null)"),
+        series,
+        levels,
+        definition=definition_anchor(CALIBRATED, "attention_follow"),
+    )
 
 
 def plateau_lengths(runs: Sequence[xr.Dataset], title: str) -> Chart:
@@ -136,4 +148,5 @@ def plateau_lengths(runs: Sequence[xr.Dataset], title: str) -> Chart:
         Axis("beta"),
         Axis("ln of the length of the first plateau (units of t)"),
         [Series("runs", betas, lengths, points=True)],
+        definition=definition_anchor(CALIBRATED, "first_plateau_end"),
     )

@@ -1,5 +1,6 @@
 """What stands behind a verdict: its numbers, its figures, and the command that repeats it."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import xarray as xr
 from markupsafe import Markup
 
 from compare.report import curves
-from compare.report.charts import Axis, Chart, Level, Series, draw
+from compare.report.charts import Axis, Chart, Level, Picture, Series, picture
 from compare.report.verdict_table import EVERYTHING, Row, anchor
 
 REACH = 1.25
@@ -18,13 +19,17 @@ REACH = 1.25
 
 @dataclass(frozen=True)
 class Panel:
-    """One verdict unfolded: its row, its place on the page, its interval on the scale of the hypothesis, its charts."""
+    """One verdict unfolded: its row, its place on the page, its interval on the scale of the hypothesis, its charts.
+
+    command: what repeats it, "" where the study did not make its runs. betas: those of its runs.
+    """
 
     row: Row
     anchor: str
     interval: Markup
-    charts: tuple[tuple[Markup, str, str], ...]
+    charts: tuple[Picture, ...]
     command: str
+    betas: str
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,32 @@ def sections(
                 anchor(name, row["group"]),
                 interval(row, reach),
                 tuple(pictures(row, measured)) if row["verdict"] != "NOT APPLICABLE" else (),
-                command if row["group"] == EVERYTHING else f"{command} --group {shlex.quote(row['group'])}",
+                _command(row, measured.get(row["group"], {}), command),
+                beta_range(row, measured.get(row["group"], {})),
             )
             for row in chosen
         )
         made.append(Section(hypotheses[name], anchor(name), panels))
     return tuple(made)
+
+
+def _command(row: Row, runs: Mapping[str, xr.Dataset], command: str) -> str:
+    """What makes and judges the runs of a row again; "" where the study did not make them."""
+    if row["group"] == EVERYTHING:
+        return command
+    facts = [json.loads(run.attrs["provenance"]) for run in runs.values()]
+    if not any("job" in each for each in facts):
+        return ""
+    return f"{command} --group {shlex.quote(row['group'])}"
+
+
+def beta_range(row: Row, runs: Mapping[str, xr.Dataset]) -> str:
+    """The inverse temperature of the runs: one number, or their range."""
+    given = [float(run.attrs.get("beta", np.nan)) for run in runs.values()]
+    found = sorted({f"{beta:.3g}": beta for beta in given if np.isfinite(beta)}.values())
+    if row["beta"] is None:
+        return "unknown"
+    return f"{found[0]:.3g} to {found[-1]:.3g}" if len(found) > 1 else f"{row['beta']:.3g}"
 
 
 def _reach(rows: Sequence[Row]) -> tuple[float, float]:
@@ -95,13 +120,13 @@ def interval(row: Row, reach: tuple[float, float]) -> Markup:
     return Markup(f'<svg class="interval" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>')
 
 
-def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[tuple[Markup, str, str]]:
+def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[Picture]:
     """Charts of a verdict with titles and captions: the effect of every run, and what it was taken from."""
     runs = measured.get(row["group"], {})
     charts = [effects(row)] if row["values"] else []
     if runs and row["hypothesis"] in _BEHIND:
         charts += [chart for chart in (_BEHIND[row["hypothesis"]](row["group"], measured),) if chart]
-    return [(draw(chart), chart.title, chart.caption) for chart in charts]
+    return [picture(chart) for chart in charts]
 
 
 def effects(row: Row) -> Chart:
@@ -122,7 +147,7 @@ def effects(row: Row) -> Chart:
     return Chart(
         f"{row['hypothesis']}, {row['group']}: effect of every run",
         Axis("run", ticks=ticks),
-        Axis(f"{row['unit']}"),
+        Axis(f"effect ({row['unit']})"),
         series,
         levels,
         row["statistic"],

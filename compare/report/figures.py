@@ -35,6 +35,7 @@ STYLE: dict[RcKeyType, Any] = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
     "svg.hashsalt": "metasphere",
 }
 COLLAPSED = 1e-13

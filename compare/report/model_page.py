@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
-from markupsafe import Markup
 
 from compare.report import curves
-from compare.report.charts import Chart, draw
+from compare.report.charts import Chart, Picture, picture
 from compare.report.head_charts import HeadRow, head_charts, head_rows, value_path_charts
 from compare.report.part_charts import norm_charts, part_charts, parting_charts
 from compare.report.spheres import Player, player
 from compare.report.verdict_table import anchor
 from compare.results import Run
 
-Picture = tuple[Markup, str, str]
 COMPARED = ("", "random weights", "shuffled tokens")
 
 
@@ -81,7 +79,7 @@ def by_group(runs: Sequence[Run], preset: str) -> dict[str, dict[str, Run]]:
 
 
 def drawn(charts: Sequence[Chart | None]) -> list[Picture]:
-    return [(draw(chart), chart.title, chart.caption) for chart in charts if chart is not None]
+    return [picture(chart) for chart in charts if chart is not None]
 
 
 def _by_text(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture]:

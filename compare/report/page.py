@@ -8,16 +8,17 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+import probe
 from compare.anatomy import Anatomies
 from compare.hypotheses import HYPOTHESES
 from compare.report.across_page import across_page
 from compare.report.calibration_page import calibration_page
-from compare.report.definitions import definitions
+from compare.report.definitions import definition_anchor, definitions
 from compare.report.evidence import sections
 from compare.report.model_page import by_group, model_page
 from compare.report.published_page import published_page
 from compare.report.theory_page import theory_page
-from compare.report.verdict_table import SIGNS, TOGETHER, anchor, columns, tables, tally
+from compare.report.verdict_table import SIGNS, TOGETHER, anchor, columns, measures, tables, tally
 from compare.results import Run
 from compare.retried import retried
 from compare.verdicts import Verdicts
@@ -67,6 +68,7 @@ def page(directory: Path, runs: Sequence[Run], judged: Verdicts, bodies: Anatomi
         "retried": retried(judged, published_by_group),
         "definitions": definitions(run.measured(preset) for run in runs for preset in run.presets),
         "command": command,
+        "embedded": sorted(name for name, one in probe.models().items() if one.source == "embedded"),
     }
     return _environment().get_template("report.html.j2").render(context)
 
@@ -95,5 +97,13 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.loopcontrols"],
     )
-    environment.globals |= {"signs": SIGNS, "number": number, "anchor": anchor, "own": _own, "zip": zip}
+    environment.globals |= {
+        "signs": SIGNS,
+        "number": number,
+        "anchor": anchor,
+        "definition_anchor": definition_anchor,
+        "measures": measures,
+        "own": _own,
+        "zip": zip,
+    }
     return environment

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from compare.anatomy import Anatomies, anatomies
 from compare.files import write_text
 from compare.judge import judge
@@ -51,8 +53,9 @@ def write_report(directory: Path, runs: Iterable[Run], *, draws: int, seed: int)
     """Judge runs that are complete, and write the files of `report`; returns the path of the page."""
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     bodies = anatomies(directory)
-    judged = judge_runs(ordered, bodies, draws, seed)
-    text = page(directory, ordered, judged, bodies)
+    with threadpool_limits(limits=1):
+        judged = judge_runs(ordered, bodies, draws, seed)
+        text = page(directory, ordered, judged, bodies)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
     judged.to_json(directory / "verdicts.json")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compare.report import curves
-from compare.report.model_page import Picture, drawn
+from compare.report.charts import Picture
+from compare.report.model_page import drawn
 from compare.report.spheres import Player, player
 from compare.report.verdict_table import anchor
 from compare.results import Run

@@ -34,12 +34,16 @@ TOGETHER = Column(EVERYTHING, "trained", "", "")
 
 @dataclass(frozen=True)
 class Table:
-    """One table: columns, and for each hypothesis a cell for each of them, None where nothing was asked."""
+    """One table: columns, and for each hypothesis a cell for each of them, None where nothing was asked.
+
+    counts: how many of its cells have each verdict.
+    """
 
     title: str
     name: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[Row | None, ...]], ...]
+    counts: Mapping[str, int]
 
 
 def anchor(*words: str) -> str:
@@ -84,8 +88,19 @@ def tables(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[Table, ...]:
             line for line in lines if any(cell and cell["verdict"] != "NOT APPLICABLE" for cell in line[1])
         )
         if chosen and spoken:
-            made.append(Table(title, name, chosen, spoken))
+            counts = tally(cell for _, each in spoken for cell in each if cell)
+            made.append(Table(title, name, chosen, spoken, counts))
     return tuple(made)
+
+
+def measures(cells: Iterable[Row | None]) -> tuple[str, ...]:
+    """What the numbers of a line of the table are in, with the smallest effect that matters, once each."""
+    found = {
+        f"{row['unit']}; matters from {row['smallest_effect']:.3g}" if row["smallest_effect"] else row["unit"]
+        for row in cells
+        if row and row["effect"] is not None
+    }
+    return tuple(sorted(found))
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:
