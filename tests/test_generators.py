@@ -44,7 +44,8 @@ NAMES = (
         "artok",
     ),
     *("student", "classes", "gains", "rotating", "curve", "repeats", "sink"),
-    *("iidclus", "frozenclus", "churn", "sharpen", "cdrift", "scalefree", "scalefree_sweep", "fall_0.1"),
+    *("iidclus", "frozenclus", "churn", "sharpen", "cdrift", "scalefree", "scalefree_sweep", "power_sweep"),
+    "fall_0.1",
     *("following", "blind", "distracted", "local", "learned", "unlearned", "words"),
     *("cone", "slow_cone", "trapped", "leaving", "over_beta", "one_beta", "unmasked"),
 )
@@ -65,8 +66,8 @@ def test_every_generator_is_here_or_has_its_own_test():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_group_is_what_the_judge_reads(made, name):
     runs = made(name)
-    parts = 3 if name in ("learned", "unlearned", "words") else 1
-    assert len(runs) == parts * SHAPE[0]
+    times = 3 if name in ("learned", "unlearned", "words") else 2 if name.endswith("_sweep") else 1
+    assert len(runs) == times * SHAPE[0]
     assert len({run.points.shape for run in runs}) == 1
     assert len({run.provenance["label"] for run in runs}) == len(runs)
     for run in runs:
@@ -336,6 +337,28 @@ def test_scale_free_mergers_are_uniform_in_log_time():
     expected = 1 + (CLUSTERS - 1) * (1 - clouds.depth[later] / clouds.depth[-1])
     # the mean of 40 runs: standard error 0.2; two of eight random centres may be near each other from the start
     assert np.abs(np.mean(counts, axis=0)[later] - expected).max() < 1.0
+
+
+def test_a_power_sweep_is_a_power_of_beta():
+    """One merger a run; its log time is linear in log beta, within the half nat of its scatter and a grid of 0.6."""
+    from compare.calibration.generator import Shape
+    from compare.calibration.sweeps import power_sweep
+
+    clouds = power_sweep(np.random.default_rng(4), Shape(40, 24, 7))
+    merged = []
+    for points in clouds.points:
+        counts = np.array(
+            [_components(each / np.linalg.norm(each, axis=-1, keepdims=True)) for each in points]
+        )
+        later = clouds.depth > 1.5
+        assert set(counts[later]) == {2, 3}
+        merged.append(clouds.depth[later][np.argmax(counts[later] == 2)])
+    power, _ = np.polyfit(np.log(clouds.beta / 10), merged, 1)
+    rest = merged - np.polyval(np.polyfit(np.log(clouds.beta / 10), merged, 1), np.log(clouds.beta / 10))
+    assert 4.5 < power < 12.5
+    assert rest.std() < 0.8
+    assert np.unique(clouds.beta).size == 40
+    assert clouds.beta.size == 80
 
 
 def _components(points):

@@ -93,7 +93,7 @@ def group(generator: Generator, seed: int, number: int, shape: Shape) -> list[Tr
     """
     random = np.random.default_rng([seed, number, crc32(generator.name.encode())])
     clouds = generator.draw(random, shape)
-    own = clouds.own or ({},) * shape.runs
+    own = clouds.own or ({},) * len(clouds.points)
     runs = []
     for run, points in enumerate(clouds.points):
         clean, beta = normalise(points), float(clouds.beta[run])

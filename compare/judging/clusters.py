@@ -16,6 +16,7 @@ from compare.judging.group import (
 
 LATE, GAIN = "late excess of cluster life", "gain of late cluster life over depth 0"
 UNIT = "natural log of a radius range"
+GROWN = 0.1
 CONTROLS = ("random", "shuffled")
 
 
@@ -33,8 +34,8 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
             Claim(GAIN, UNIT, gain, low=at["delta"]),
         ),
         labels(runs),
-        note=f"beside it, the length of the mean goes from {lengths[0]:.2f} to {lengths[1]:.2f}, which is consensus "
-        "or a growing common mean",
+        note=f"beside it, the length of the mean goes from {lengths[0]:.2f} to {lengths[1]:.2f}"
+        + (", as for consensus or a growing common mean" if lengths[1] - lengths[0] > GROWN else ""),
     )
 
 

@@ -62,19 +62,23 @@ def _growth_with_beta(group: Group, at: Thresholds) -> Evidence:
 
     The theory says 1 - cos of the clusters that merge first, less 1/beta. With p ln(beta) fitted beside it, a power
     law leaves no slope. So growth is called exponential only where that partial slope is above 0, by Student's t,
-    which rejects every power law at the level of the test, and is not clearly too small.
+    which rejects every power law at the level of the test, and is not clearly too small. Where a plateau outlasts its
+    run the slope stays open: without the longest plateaus it would be that of the others.
     """
     found = [run for run in group.runs if _first(run) is not None]
-    seen = [run for run in found if not _is_censored(run)]
-    betas = np.array([run.facts["beta"] for run in seen])
+    betas = np.array([run.facts["beta"] for run in found])
     needed = max(at["runs"], MOST_TERMS + 2)
-    if len(np.unique(betas)) < at["betas"] or len(seen) < needed:
+    if len(np.unique(betas)) < at["betas"] or len(found) < needed:
         raise Undecided(
-            f"of {len(group.runs)} runs {len(found)} have a plateau and {len(seen)} of these end within the run, at "
-            f"{len(np.unique(betas))} values of beta: needs {needed} runs at {at['betas']} values or more; record "
-            "other times or betas"
+            f"{len(found)} of {len(group.runs)} runs have a plateau, at {len(np.unique(betas))} values of beta: needs "
+            f"{needed} runs at {at['betas']} values or more; record other times or betas"
         )
-    lengths = np.array([np.mean(np.log(_length_range(run))) for run in seen])
+    if outlasting := sum(_is_censored(run) for run in found):
+        raise Undecided(
+            f"in {outlasting} of {len(group.runs)} runs the first plateau lasts to the end of the run, so that its "
+            "length is not known; record later times"
+        )
+    lengths = np.array([np.mean(np.log(_length_range(run))) for run in found])
     straight = np.stack([np.ones_like(betas), betas], axis=1)
     claim = Claim(
         "growth of log plateau length in beta",
@@ -94,9 +98,9 @@ def _growth_with_beta(group: Group, at: Thresholds) -> Evidence:
         )
     return Evidence(
         (claim,),
-        labels(tuple(seen)),
+        labels(tuple(found)),
         note=f"over beta from {betas.min():g} to {betas.max():g}; {curved.effect:.2g} where a power of beta is fitted "
-        "beside it",
+        f"beside it; {len(group.runs) - len(found)} of {len(group.runs)} runs have no plateau and are left out",
     )
 
 
@@ -136,7 +140,8 @@ def _life_over_formation(group: Group, at: Thresholds) -> Evidence:
         ),
         labels(chosen),
         smallest_effect=at["ratio"],
-        note=f"{len(missing)} of {len(chosen)} runs have no plateau and count as 0, {ended} end inside theirs",
+        note=f"{len(missing)} of {len(chosen)} runs have no plateau and count as 0, {ended} end inside theirs, and "
+        f"{at_start} more are left out, whose clusters are there from the first depth",
     )
 
 
