@@ -1,44 +1,13 @@
 """Parts of a block's change of energy: they add up, and a part that does nothing gets nothing."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under a bridge while fish"
 BETA = 3.0
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 24,
-    "num_attention_heads": 3,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3, "hidden_act": "gelu"}
-
-
-def make(family):
-    """A small model, every tensor shaken; and a tokenizer of whole words."""
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=3, bos_token_id=0, eos_token_id=0),
-        "bert": lambda: transformers.BertConfig(**POST),
-        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16),
-    }
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(6)
-        model = transformers.AutoModel.from_config(configs[family](), attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
-    return model.eval(), wrapped
 
 
 def frames_of(pair):
@@ -49,8 +18,8 @@ def frames_of(pair):
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request):
-    pair = make(request.param)
+def small(request, shaken):
+    pair = shaken(request.param)
     raw, inside = frames_of(pair)
     return SimpleNamespace(family=request.param, model=pair[0], raw=raw, inside=inside)
 
@@ -195,11 +164,11 @@ def test_order_average_of_increments():
         np.testing.assert_allclose(found[name].sel(part="attention")[2], 0, atol=1e-14)
 
 
-def test_parts_that_are_silenced_get_nothing():
+def test_parts_that_are_silenced_get_nothing(shaken):
     """A BERT whose attention writes nothing, and then one whose norms have gain 1 and bias 0 as well."""
     from compare.decomposition import decomposition
 
-    model, tokenizer = make("bert")
+    model, tokenizer = shaken("bert")
     with torch.no_grad():
         for block in model.encoder.layer:
             block.attention.output.dense.weight.zero_()

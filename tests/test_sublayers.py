@@ -1,43 +1,18 @@
 """States between attention and feed-forward part, and the marks that metrics leave tokens out by."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under the bridge"
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 24,
-    "num_attention_heads": 3,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3, "hidden_act": "gelu"}
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request):
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=3, bos_token_id=0, eos_token_id=0),
-        "bert": lambda: transformers.BertConfig(**POST),
-        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16),
-    }
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(6)
-        model = transformers.AutoModel.from_config(configs[request.param](), attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
-    return SimpleNamespace(family=request.param, model=model.eval(), pair=(model, wrapped))
+def small(request, shaken):
+    model, tokenizer = shaken(request.param)
+    return SimpleNamespace(family=request.param, model=model, pair=(model, tokenizer))
 
 
 def feed_forward(small, layer, state):
