@@ -6,7 +6,9 @@ Random weights throughout: time and memory depend on shapes only. Writes nothing
 
 Each ratio is measured twice: as it comes, and with memory kept, where the process reuses what it has freed. On a
 virtual machine that hands free memory back to its host, the first touch of the 300 MB of rows of a 512-token text
-takes up to 0.7 s of kernel time, which the forward pass alone, with its small arrays, is spared.
+takes up to 0.7 s of kernel time, which the forward pass alone, with its small arrays, is spared. The forward pass is
+the model's own under eager attention, which rows need; it returns the last state only, which is what the target is
+set against. A second ratio is to the same pass asked to keep its states and rows by itself.
 """
 
 import json
@@ -77,7 +79,7 @@ def seconds(call: Callable[[], Any]) -> tuple[float, float]:
 
 
 def overhead(loaded: LoadedModel, tokens: int) -> dict[str, float]:
-    """Medians over passes that take turns: the model alone, and `extract` with attention and sublayers."""
+    """Medians over passes that take turns: the model alone, the model keeping its outputs, and all of `extract`."""
     text = text_of(tokens)
     inputs = text_inputs(loaded, text, None, None, 0)
 
@@ -85,18 +87,26 @@ def overhead(loaded: LoadedModel, tokens: int) -> dict[str, float]:
         with torch.inference_mode():
             loaded.model(**inputs.arguments, use_cache=False)
 
+    def keeping() -> None:
+        with torch.inference_mode():
+            loaded.model(
+                **inputs.arguments, use_cache=False, output_hidden_states=True, output_attentions=True
+            )
+
     def extraction() -> None:
         probe.extract(loaded, text, frame="layernorm", attention=True, sublayers=True)
 
-    forward()
-    extraction()
-    passes = [(*seconds(forward), *seconds(extraction)) for _ in range(REPEATS)]
-    forward_wall, forward_processor, wall, processor = map(median, zip(*passes))
+    calls = (forward, keeping, extraction)
+    for call in calls:
+        call()
+    passes = [[number for call in calls for number in seconds(call)] for _ in range(REPEATS)]
+    forward_wall, forward_processor, _, keeping_processor, wall, processor = map(median, zip(*passes))
     return {
         "forward_s": forward_wall,
         "extract_s": wall,
         "ratio": wall / forward_wall,
         "processor_ratio": processor / forward_processor,
+        "to_keeping": processor / keeping_processor,
     }
 
 
@@ -137,7 +147,8 @@ def main() -> None:
                 print(
                     f"{name}, {tokens} tokens, {memory}: forward {found['forward_s']:.3f} s, extract "
                     f"{found['extract_s']:.3f} s, ratio {found['ratio']:.2f}, of processor time "
-                    f"{found['processor_ratio']:.2f} (target {TARGET_RATIO})",
+                    f"{found['processor_ratio']:.2f} (target {TARGET_RATIO}), to a pass that keeps its outputs "
+                    f"{found['to_keeping']:.2f}",
                     flush=True,
                 )
     print(f"gpt2-xl shapes, 512 tokens: peak {peak_memory():.1f} GiB (target {TARGET_GIBIBYTES})")

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from probe.families import Site
 from probe.inputs import Inputs
 from probe.models import LoadedModel, quiet
 
@@ -60,16 +59,22 @@ def read(
     stride = 2 if sublayers else 1
 
     def keep_state(place: int, module: nn.Module, given: Any, made: Any) -> None:
-        state = _float64(_first(given if sites[place].end == "input" else made))
-        vectors = _in_frame(frame, sites[place], given, state)
-        lengths[place] = _lengths(state)
-        norms[place] = lengths[place] if vectors is state else _lengths(vectors)
+        site, vectors = sites[place], points[place]
+        _copy(_first(given if site.end == "input" else made), vectors)
+        lengths[place] = norms[place] = _lengths(vectors)
+        if frame != "raw":
+            if site.end == "output" and isinstance(module, nn.LayerNorm):
+                _copy(_first(given), vectors)
+                _standardise(vectors, module.eps)
+            else:
+                _centre(vectors)
+            norms[place] = _lengths(vectors)
         if not (np.isfinite(norms[place]).all() and norms[place].all()):
             raise ValueError(
                 f"{loaded.name} has a state of length 0, infinity or NaN at depth {place / stride:g}: "
                 "try dtype='float32' or check its weights"
             )
-        np.divide(vectors, norms[place][:, None], out=points[place])
+        vectors /= norms[place][:, None]
 
     def keep_rows(place: int, module: nn.Module, given: Any, made: Any) -> None:
         if made[1] is None:
@@ -78,7 +83,7 @@ def read(
                 "load it with attn_implementation='eager'"
             )
         weights = made[1][0].float()
-        if model.dtype.itemsize < 4:  # rows rounded to half precision miss 1 by a thousandth
+        if made[1].dtype.itemsize < 4:  # rows rounded to half precision miss 1 by a thousandth
             weights = weights / weights.sum(-1, keepdim=True)
         np.copyto(rows[stride * place], weights.cpu().numpy())  # pyright: ignore[reportOptionalSubscript]
 
@@ -140,21 +145,9 @@ def _first(value: Any) -> Float[torch.Tensor, "1 token dim"]:
     return value if isinstance(value, torch.Tensor) else value[0]
 
 
-def _float64(batch: Float[torch.Tensor, "1 token dim"]) -> Float[np.ndarray, "token dim"]:
-    return batch[0].cpu().double().numpy()
-
-
-def _in_frame(
-    frame: str, site: Site, given: Any, state: Float[np.ndarray, "token dim"]
-) -> Float[np.ndarray, "token dim"]:
-    """The vectors y of `extract`: from what enters the norm that makes the state, or else from the state."""
-    if frame == "raw":
-        return state
-    if site.end == "output" and isinstance(site.module, nn.LayerNorm):
-        centred = _centred(_float64(_first(given)))
-        variance = _lengths(centred)[:, None] ** 2 / centred.shape[-1]
-        return centred / np.sqrt(variance + site.module.eps)
-    return _centred(state)
+def _copy(batch: Float[torch.Tensor, "1 token dim"], vectors: Float[np.ndarray, "token dim"]) -> None:
+    """Into float64, without an array in between that every state would allocate anew."""
+    torch.from_numpy(vectors).copy_(batch[0])
 
 
 def _lengths(vectors: Float[np.ndarray, "token dim"]) -> Float[np.ndarray, " token"]:
@@ -162,5 +155,11 @@ def _lengths(vectors: Float[np.ndarray, "token dim"]) -> Float[np.ndarray, " tok
     return np.sqrt(np.einsum("td,td->t", vectors, vectors))
 
 
-def _centred(vectors: Float[np.ndarray, "token dim"]) -> Float[np.ndarray, "token dim"]:
-    return vectors - vectors.mean(axis=-1, keepdims=True)
+def _centre(vectors: Float[np.ndarray, "token dim"]) -> None:
+    vectors -= vectors.mean(axis=-1, keepdims=True)
+
+
+def _standardise(vectors: Float[np.ndarray, "token dim"], epsilon: float) -> None:
+    """What a layer norm makes of its input before gain and bias."""
+    _centre(vectors)
+    vectors /= np.sqrt(_lengths(vectors)[:, None] ** 2 / vectors.shape[-1] + epsilon)

@@ -280,15 +280,24 @@ def _moved(model: torch.nn.Module, device: str) -> torch.nn.Module:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no warnings of transformers inside; what was set before is set again after."""
+    """No progress bars and no warnings of transformers inside; what was set before is set again after.
+
+    The handlers are told, not the logger: after a change of its level all loggers forget what is enabled, which takes
+    longer than to tokenise a text.
+    """
     from transformers.utils import logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    logger, bars = logging.get_logger(), logging.is_progress_bar_enabled()
+    levels, propagates = [handler.level for handler in logger.handlers], logger.propagate
+    for handler in logger.handlers:
+        handler.setLevel("ERROR")
+    logger.propagate = False
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for handler, level in zip(logger.handlers, levels):
+            handler.setLevel(level)
+        logger.propagate = propagates
         if bars:
             logging.enable_progress_bar()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import brentq
 
 from sim.trajectory import Trajectory
@@ -39,7 +39,7 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     among them.
 
     Raises ValueError where there is no attention, or fewer than two tokens are kept.
-    Cost: O(heads n^2) time for each of about 15 trials of beta, a depth.
+    Cost: O(n^2) time for each of about 10 trials of beta, a head; 5 n^2 numbers of memory.
 
     Source: 2510.05554 compares beta (1 - cos) with log n; the recipe is ours.
     """
@@ -61,10 +61,13 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     found = []
     for place in depths:
         cosines = trajectory.points[place] @ trajectory.points[place].T
-        gaps = _gaps(cosines[keep], seen[keep])
-        for rows in attention[place].astype(np.float64):
-            slope, share, count = _regression(rows, cosines, pairs & (rows > 0))
-            found.append((slope, share, _matched(gaps, float(_entropies(rows[keep]).mean())), count))
+        entropies = _Entropies(cosines[keep], seen[keep])
+        for head in attention[place]:
+            rows = head.astype(np.float64)
+            logs = np.log(rows, where=rows > 0, out=np.zeros_like(rows))  # 0 log 0 = 0
+            entropy = -float(np.einsum("ij,ij->i", rows, logs)[keep].mean())
+            slope, share, count = _regression(logs, cosines, pairs & (rows > 0))
+            found.append((slope, share, entropies.beta(entropy), count))
     columns = np.reshape(found, (len(depths), attention.shape[1], 4)).transpose(2, 0, 1)
     return xr.Dataset(
         {name: (("depth", "head"), column) for name, column in zip(NAMES, columns)},
@@ -73,52 +76,69 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
 
 
 def _regression(
-    weights: Float[np.ndarray, "token token"],
+    logs: Float[np.ndarray, "token token"],
     cosines: Float[np.ndarray, "token token"],
     pairs: Bool[np.ndarray, "token token"],
 ) -> tuple[float, float, int]:
     """Slope and R^2 of log weights on cosines, both less their means over each row's pairs."""
-    logs = _within_rows(np.log(weights, where=pairs, out=np.zeros_like(weights)), pairs)
-    angles = _within_rows(cosines, pairs)
-    count, spread, covariance = int(pairs.sum()), np.sum(angles**2), np.sum(angles * logs)
+    of_row = pairs.sum(axis=1)
+    logs, angles = _within_rows(logs, pairs, of_row), _within_rows(cosines, pairs, of_row)
+    count = int(of_row.sum())
+    spread, covariance, total = (
+        float(np.einsum("ij,ij->", left, right))
+        for left, right in ((angles, angles), (angles, logs), (logs, logs))
+    )
     if spread == 0:
         return np.nan, np.nan, count
-    explained, total = covariance**2 / spread, np.sum(logs**2)
+    explained = covariance**2 / spread
     return covariance / spread, explained / total if total > count * ROUNDING**2 else np.nan, count
 
 
 def _within_rows(
-    values: Float[np.ndarray, "token token"], pairs: Bool[np.ndarray, "token token"]
+    values: Float[np.ndarray, "token token"],
+    pairs: Bool[np.ndarray, "token token"],
+    of_row: Int[np.ndarray, " token"],
 ) -> Float[np.ndarray, "token token"]:
-    means = np.sum(values, axis=1, where=pairs) / np.maximum(pairs.sum(axis=1), 1)
-    return np.where(pairs, values - means[:, None], 0)
+    means = np.einsum("ij,ij->i", values, pairs) / np.maximum(of_row, 1)
+    result = values - means[:, None]
+    result *= pairs
+    return result
 
 
-def _entropies(rows: Float[np.ndarray, "row token"]) -> Float[np.ndarray, " row"]:
-    """In nats, with 0 log 0 = 0."""
-    return -np.sum(rows * np.log(rows, where=rows > 0, out=np.zeros_like(rows)), axis=1)
+class _Entropies:
+    """The mean entropy of the rows softmax(beta cosines) over the seen keys, a decreasing function of beta.
 
+    Arrays hold the seen pairs only, row by row. Every value is kept, so that each head starts from what the ones
+    before it have found.
+    """
 
-def _gaps(
-    cosines: Float[np.ndarray, "row token"], seen: Bool[np.ndarray, "row token"]
-) -> Float[np.ndarray, "row token"]:
-    """Cosines less the largest of the row's seen keys; minus infinity where a key is not seen."""
-    highest = np.max(cosines, axis=1, where=seen, initial=-1, keepdims=True)
-    return np.where(seen, cosines - highest, -np.inf)
+    def __init__(self, cosines: Float[np.ndarray, "row token"], seen: Bool[np.ndarray, "row token"]) -> None:
+        highest = np.max(cosines, axis=1, where=seen, initial=-1, keepdims=True)
+        self._gaps = (cosines - highest)[seen]
+        self._weights = np.empty_like(self._gaps)
+        self._rows = np.concatenate([[0], np.cumsum(seen.sum(axis=1))[:-1]])
+        self._known: dict[float, float] = {}
 
+    def beta(self, entropy: float) -> float:
+        """The beta of this entropy; 0 below `HOTTEST`, infinity above `COLDEST`."""
+        low, high = np.log(HOTTEST), np.log(COLDEST)
+        if entropy >= self._at(low):
+            return 0.0
+        if entropy < self._at(high):
+            return np.inf
+        low = max(place for place, value in self._known.items() if value >= entropy)
+        high = min((place for place, value in self._known.items() if value < entropy), default=high)
+        found: Any = brentq(lambda place: self._at(place) - entropy, low, high, xtol=1e-10)
+        return float(np.exp(found))
 
-def _entropy(beta: float, gaps: Float[np.ndarray, "row token"]) -> float:
-    """The mean entropy of the rows softmax(beta gaps), beta > 0: a decreasing function of beta."""
-    weights = np.exp(beta * gaps)
-    return float(np.mean(_entropies(weights / weights.sum(axis=1, keepdims=True))))
-
-
-def _matched(gaps: Float[np.ndarray, "row token"], target: float) -> float:
-    """The beta of this entropy; 0 below `HOTTEST`, infinity above `COLDEST`."""
-    if target >= _entropy(HOTTEST, gaps):
-        return 0.0
-    if target < _entropy(COLDEST, gaps):
-        return np.inf
-    low, high = np.log(HOTTEST), np.log(COLDEST)
-    found: Any = brentq(lambda log: _entropy(float(np.exp(log)), gaps) - target, low, high, xtol=1e-10)
-    return float(np.exp(found))
+    def _at(self, log_beta: float) -> float:
+        """A row's entropy is the log of the sum of exp(beta gap), less beta times the mean gap."""
+        if log_beta in self._known:
+            return self._known[log_beta]
+        beta = np.exp(log_beta)
+        weights = np.exp(np.multiply(self._gaps, beta, out=self._weights), out=self._weights)
+        totals = np.add.reduceat(weights, self._rows)
+        weights *= self._gaps
+        mean_gaps = np.add.reduceat(weights, self._rows) / totals
+        self._known[log_beta] = float(np.mean(np.log(totals) - beta * mean_gaps))
+        return self._known[log_beta]

@@ -207,10 +207,20 @@ def _read_provenance(text: str) -> dict[str, Any]:
 
 
 def _check_rows(attention: Float[np.ndarray, "depth head token token"]) -> None:
-    """Each row at least 0 and summing to 1, or all NaN: told by two numbers a row, without a copy of the rows."""
-    least = np.fmin.reduce(attention, axis=-1)  # passes over NaN, so that it is NaN where the whole row is
-    with np.errstate(invalid="ignore"):
-        sums = attention @ np.ones(attention.shape[-1], attention.dtype)
+    """Each row at least 0 and summing to 1, or all NaN."""
+    ones = np.ones(attention.shape[-1], attention.dtype)
+    for rows in attention:
+        with np.errstate(invalid="ignore"):
+            sums = rows @ ones
+        whole = rows.min() >= 0 and np.all(np.abs(sums - 1) <= ROW_TOLERANCE)
+        if not whole and not np.isnan(np.fmin.reduce(rows, axis=None)):
+            _check_each_row(rows, sums)
+
+
+def _check_each_row(
+    rows: Float[np.ndarray, "head token token"], sums: Float[np.ndarray, "head token"]
+) -> None:
+    least = np.fmin.reduce(rows, axis=-1)  # passes over NaN, so that it is NaN where the whole row is
     wrong = ~(np.isnan(least) | ((least >= 0) & (np.abs(sums - 1) <= ROW_TOLERANCE)))
     if np.any(wrong):
         raise ValueError(

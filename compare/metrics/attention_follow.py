@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from compare.metrics.variable import Variable
 from compare.nulls.locality import mask_matched
 
 LEAST_SHARE = 1e-6
+MOVES_AT_ONCE = 20
 VARIABLES = {
     "attention_follow": Variable(
         ("depth", "head"),
@@ -62,21 +63,23 @@ def attention_follow(
     own = np.full((depths, heads), np.nan)
     null = np.full((draws, depths, heads), np.nan)
     kept = np.flatnonzero(labels[0] > -2)
+    inside = np.ix_(kept, kept)
     seen = np.tri(tokens, dtype=bool) if causal else np.ones((tokens, tokens), bool)
-    seen = (seen & ~np.eye(tokens, dtype=bool))[np.ix_(kept, kept)]
     pairs = np.zeros((tokens, tokens), bool)
-    pairs[np.ix_(kept, kept)] = seen
+    pairs[inside] = (seen & ~np.eye(tokens, dtype=bool))[inside]
     moves = np.stack([np.arange(len(kept)), *_moves(len(kept), draws, local, seed)])
+    weights = np.empty((2, heads, len(kept), len(kept)))
     for depth in range(depths):
         if np.isnan(attention[depth]).any() or np.all(labels[depth] < 0):
             continue
-        rows = np.where(pairs, attention[depth], 0).astype(np.float64)
-        expected = mask_matched(rows, pairs, local=local)
-        both = np.stack([part[:, kept][:, :, kept].reshape(heads, -1) for part in (rows, expected)])
-        found = np.stack([both @ same.ravel() for same in _same(labels[depth, kept][moves], seen)])
+        for head, whole in enumerate(attention[depth]):  # one at a time stays in the processor's cache
+            rows = np.where(pairs, whole, 0).astype(np.float64)
+            weights[0, head] = rows[inside]
+            weights[1, head] = mask_matched(rows[None], pairs, local=local)[0][inside]
+        found = _within_clusters(weights, labels[depth, kept][moves])
         with np.errstate(divide="ignore", invalid="ignore"):
-            quotients = np.log(np.maximum(found[:, 0] / found[:, 1], LEAST_SHARE))
-        own[depth], null[:, depth] = quotients[0], quotients[1:]
+            quotients = np.log(np.maximum(found[0] / found[1], LEAST_SHARE))
+        own[depth], null[:, depth] = quotients[:, 0], quotients[:, 1:].T
     return own, null
 
 
@@ -92,9 +95,16 @@ def _moves(tokens: int, draws: int, local: bool, seed: int) -> Iterator[Int[np.n
             yield random.permutation(places)
 
 
-def _same(
-    labels: Int[np.ndarray, "draw token"], seen: Bool[np.ndarray, "token token"]
-) -> Iterator[Float[np.ndarray, "token token"]]:
-    """1 at the seen pairs within a cluster."""
-    for row in labels:
-        yield (seen & (row[:, None] == row) & (row >= 0)[:, None]).astype(np.float64)
+def _within_clusters(
+    weights: Float[np.ndarray, "part head token token"], labels: Int[np.ndarray, "move token"]
+) -> Float[np.ndarray, "part head move"]:
+    """Sums of weights over the pairs of one cluster, under each labelling."""
+    parts, heads, tokens, _ = weights.shape
+    flat = weights.reshape(parts * heads, tokens**2)
+    found = np.empty((parts * heads, len(labels)))
+    for start in range(0, len(labels), MOVES_AT_ONCE):
+        some = labels[start : start + MOVES_AT_ONCE]
+        keys = np.where(some < 0, -2, some)  # a token without a cluster shares it with none
+        same = (some[:, :, None] == keys[:, None]).astype(np.float64)
+        found[:, start : start + MOVES_AT_ONCE] = flat @ same.reshape(len(some), -1).T
+    return found.reshape(parts, heads, -1)

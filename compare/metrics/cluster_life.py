@@ -129,15 +129,18 @@ def squared_chords(points: Float[np.ndarray, "*batch token dim"]) -> Float[np.nd
 
     In single precision they are good to 1e-7 of the cloud's own squared width. Cost: O(token^2 dim) a cloud.
     """
-    centred = points - points.mean(axis=-2, keepdims=True)
-    squares = np.einsum("...i,...i->...", centred, centred)
-    result = centred @ np.swapaxes(centred, -1, -2)
-    result *= -2
-    result += squares[..., :, None]
-    result += squares[..., None, :]
-    np.maximum(result, 0, out=result)
-    diagonal = np.arange(points.shape[-2])
-    result[..., diagonal, diagonal] = 0
+    tokens, dim = points.shape[-2:]
+    result = np.empty((*points.shape[:-1], tokens), points.dtype)
+    clouds = zip(points.reshape(-1, tokens, dim), result.reshape(-1, tokens, tokens))
+    for cloud, squared in clouds:  # one at a time stays in the processor's cache
+        centred = cloud - cloud.mean(axis=0)
+        squares = np.einsum("ti,ti->t", centred, centred)
+        np.matmul(centred, centred.T, out=squared)
+        squared *= -2
+        squared += squares[:, None]
+        squared += squares
+        np.maximum(squared, 0, out=squared)
+        np.fill_diagonal(squared, 0)
     return result
 
 
@@ -145,8 +148,12 @@ def core_squares(
     squared: Float[np.ndarray, "*batch token token"],
 ) -> Float[np.ndarray, "neighbour *batch token"]:
     """Squared distances of each token to its first, second and third other token, nearest first."""
-    nearest = np.arange(1, min(MOST_NEIGHBOURS, squared.shape[-1] - 1) + 1)
-    return np.moveaxis(np.partition(squared, nearest, axis=-1)[..., nearest], -1, 0)
+    most = min(MOST_NEIGHBOURS, squared.shape[-1] - 1)
+    nearest = np.empty((*squared.shape[:-1], most + 1), squared.dtype)
+    rows = zip(squared.reshape(-1, *squared.shape[-2:]), nearest.reshape(-1, squared.shape[-1], most + 1))
+    for cloud, found in rows:
+        found[:] = np.sort(np.partition(cloud, most, axis=1)[:, : most + 1], axis=1)
+    return np.moveaxis(nearest[..., 1:], -1, 0)
 
 
 def mergers(
@@ -163,21 +170,20 @@ def mergers(
     clouds = np.arange(batch)
     order = np.zeros((batch, tokens), np.intp)
     radius = np.empty((batch, tokens - 1), squared.dtype)
-    taken = np.zeros_like(core)
-    taken[:, 0] = np.inf
+    core = core.copy()
     nearest = np.full_like(core, np.inf)
     reach = np.empty_like(core)
     newest = order[:, 0]
     for step in range(1, tokens):
+        least = core[clouds, newest][:, None]
+        core[clouds, newest] = nearest[clouds, newest] = np.inf  # no edge leads back to a token taken up
         np.take(rows, first_row + newest, axis=0, out=reach, mode="clip")
         np.maximum(reach, core, out=reach)
-        np.maximum(reach, core[clouds, newest][:, None], out=reach)
+        np.maximum(reach, least, out=reach)
         np.minimum(nearest, reach, out=nearest)
-        np.maximum(nearest, taken, out=reach)
-        newest = np.argmin(reach, axis=1)
+        newest = np.argmin(nearest, axis=1)
         order[:, step] = newest
         radius[:, step - 1] = nearest[clouds, newest]
-        taken[clouds, newest] = np.inf
     return Mergers(order, np.sqrt(radius))
 
 

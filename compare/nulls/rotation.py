@@ -10,7 +10,7 @@ from scipy.linalg import helmert, qr
 
 from compare.nulls.projection import matched, principal
 
-MOST_ENTRIES = 2**24
+MOST_ENTRIES = 2**23  # 32 MiB in single precision: what malloc keeps and reuses
 
 
 class Rotations(NamedTuple):
@@ -75,14 +75,19 @@ def rotations(points: Float[np.ndarray, "depth token dim"], seed: int, correctio
 def rotated(shared: Rotations, draws: int, seed: int) -> Iterator[Float[np.ndarray, "draw depth token axis"]]:
     """Blocks of draws, as many at once as fit into a bounded memory."""
     depths, axes = shared.means.shape
+    of_depth = np.ascontiguousarray(shared.mixing.reshape(-1, depths, axes).swapaxes(0, 1))
     random = np.random.default_rng((seed, 0))
     at_once = max(1, MOST_ENTRIES // (depths * shared.tokens * max(shared.tokens, axes)))
     for start in range(0, draws, at_once):
         frames = _frames(min(at_once, draws - start), shared.tokens, len(shared.mixing), random)
-        points = (frames @ shared.mixing).reshape(len(frames), shared.tokens, depths, axes)
-        points += shared.means
-        points /= np.sqrt(np.einsum("...i,...i->...", points, points))[..., None]
-        yield points.swapaxes(1, 2)
+        points = np.empty((len(frames), depths, shared.tokens, axes), np.float32)
+        for frame, draw in zip(frames, points):
+            # one depth at a time stays in the processor's cache
+            for mixing, mean, cloud in zip(of_depth, shared.means, draw):
+                np.matmul(frame, mixing, out=cloud)
+                cloud += mean
+                cloud /= np.sqrt(np.einsum("ti,ti->t", cloud, cloud))[:, None]
+        yield points
 
 
 def _frames(
