@@ -12,7 +12,7 @@ from compare.criteria import Criterion, published_criteria
 from compare.intervals import clopper_pearson
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
 from compare.metrics.timescales import KEYS, two_timescales
-from compare.subjects import STAGES
+from compare.subjects import is_stage
 from compare.verdicts import Verdict, Verdicts
 
 STANDS, FALLS, OPEN, SETTLED = "stands", "falls", "stays open", "is settled"
@@ -210,5 +210,4 @@ def _is_unclaimed(hypothesis: str, run: xr.Dataset) -> bool:
     """A control, a stage of a training, or for H3 a GPT-2 of fewer blocks than the post finds two time scales in."""
     facts = _facts(run)
     shallow = facts.get("family") == "gpt2" and int(str(facts.get("blocks", DEEP_GPT2))) < DEEP_GPT2
-    is_stage = str(facts.get("model")).rpartition("-")[2] in STAGES
-    return _is_control(run) or is_stage or (hypothesis == "H3" and shallow)
+    return _is_control(run) or is_stage(str(facts.get("model"))) or (hypothesis == "H3" and shallow)

@@ -48,13 +48,18 @@ def subject(model: str, revision: str | None = None) -> Subject:
     if folder is None and known is None and Path(model).is_dir():
         folder = Path(model)
     name = model if folder is None or known else folder.resolve().name
-    base, _, last = name.rpartition("-")
-    stage = last in STAGES and base in probe.models()
+    stage = is_stage(name)
     if folder is None:
         return Subject(model, name, known.family if known else None, revision, stage)
     family = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
     weights = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
     return Subject(model, name, family, " ".join(weights), stage)
+
+
+def is_stage(name: str) -> bool:
+    """Whether a model is a stage of the training of one that is known: its name, "-" and one of `STAGES`."""
+    base, _, last = name.rpartition("-")
+    return last in STAGES and base in probe.models()
 
 
 def default_texts() -> list[Text]:

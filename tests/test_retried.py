@@ -102,6 +102,7 @@ WHOLE = {"H1": "stands", "H2": "stands", "H3": "stands", "H4": "stands", "H6": "
         {"model": "gpt2-xl", "family": "gpt2", "blocks": 48},
         {"model": "gpt2-large", "family": "gpt2", "blocks": 36},
         {"model": "early-bird", "family": "bert", "blocks": 12},
+        {"model": "my-early", "family": "bert", "blocks": 12},
     ],
 )
 def test_the_post_claims_everything_of_trained_models(conclusions, facts):
