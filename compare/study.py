@@ -1,12 +1,12 @@
 """The runs of the main job: the theory; trained models on texts, their controls, and the dynamics that they learned."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from compare.jobs import Job, check_simulation
-from compare.results import Run, Settings, complete, made_by, read_run
+from compare.results import Run, Settings, complete, run_of, save_run
 from compare.subjects import Subject, Text
 
 TOKENS = 64
@@ -154,15 +154,33 @@ def _belongs(group: str, asked: str) -> bool:
 
 def run(job: Job, directory: Path) -> Path:
     """Make a run and save it as `directory`/runs/STEM.nc, unless the file there is already its result."""
+    return _run(job, directory, Settings()).path
+
+
+def _run(job: Job, directory: Path, settings: Settings) -> Run:
     path = directory / "runs" / f"{job.stem}.nc"
-    if made_by(path) != job.key:
-        job.make().save(path)
-    return path
+    return run_of(job.key, path, settings) or save_run(job.make(), path, settings)
 
 
 def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[Run]:
-    """Make the runs of one group and all their measurements, unless they are there.
+    """Make runs and all their measurements, unless they are there."""
+    return [complete(_run(job, directory, settings)) for job in jobs]
 
-    A group is not divided between processes: its runs share compiled code, or a loaded model.
+
+def batches(jobs: Iterable[Job]) -> list[list[Job]]:
+    """The jobs that one process should do after each other: they share compiled code, or a model that is loaded.
+
+    Simulations of one program, whatever their beta, start and seed; of models, the jobs of one group.
     """
-    return [complete(read_run(run(job, directory), settings)) for job in jobs]
+    found: dict[Any, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(_shared(job), []).append(job)
+    return list(found.values())
+
+
+def _shared(job: Job) -> Hashable:
+    """What makes the program of a simulation; the group of a model's run."""
+    if "model" in job.settings:
+        return job.group
+    varied = ("beta", "start", "seed")
+    return job.instrument, *((name, value) for name, value in job.settings.items() if name not in varied)

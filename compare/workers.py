@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import jax
 import torch
+from threadpoolctl import threadpool_limits
 
 MOST_PROCESSES = 2
 WORTH_A_PROCESS = 3
@@ -34,7 +35,8 @@ class Spread(Generic[Task, Result]):
     def __iter__(self) -> Iterator[Result]:
         processes = min(MOST_PROCESSES, os.cpu_count() or 1, len(self.tasks) // WORTH_A_PROCESS)
         if processes < 2:
-            yield from map(self.do, self.tasks)
+            with threadpool_limits(limits=1):
+                yield from map(self.do, self.tasks)
             return
         with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare) as pool:
             futures = [pool.submit(self.do, task) for task in self.tasks]
@@ -49,3 +51,4 @@ class Spread(Generic[Task, Result]):
 def _prepare() -> None:
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
+    threadpool_limits(limits=1)

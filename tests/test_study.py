@@ -108,6 +108,91 @@ def test_many_tasks_are_spread_over_processes():
         list(Spread(len, [[], None]))  # pyright: ignore[reportArgumentType]
 
 
+def threads_here(_):
+    """How many threads every pool that BLAS and OpenMP have in this process may use, and torch."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    return {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
+
+
+def test_a_process_computes_on_one_thread(monkeypatch):
+    """Threads that wait for each other took 7 times the processor time for the anatomy of a model."""
+    from compare.workers import Spread
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert all(found == {1} for found in Spread(threads_here, range(6)))
+
+
+def test_a_program_is_compiled_in_one_process():
+    from compare import study
+    from compare.subjects import Subject, default_texts
+
+    theory = study.theory_jobs((1.0, 9.0, 25.0), seed=0)
+    models = study.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
+    batches = study.batches(theory + models)
+    assert sorted(job.key for batch in batches for job in batch) == sorted(job.key for job in theory + models)
+    homes: dict[str, list[int]] = {}
+    for number, batch in enumerate(batches):
+        for group in {job.group for job in batch}:
+            homes.setdefault(group, []).append(number)
+    assert all(len(places) == 1 for places in homes.values())
+    same = ["SA, beta 1, d 3", "SA, beta 25, d 3", "SA from a blob, beta 1, d 3", "SA, beta 4 to 25, d 3"]
+    assert len({homes[group][0] for group in same}) == 1
+    apart = ["SA, beta 1, d 3", "SA causal, beta 25, d 3", "USA, beta 9, d 3", "SA with V = -I, beta 9, d 3"]
+    assert len({homes[group][0] for group in apart}) == 4
+
+
+def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
+    """Same bytes: a study that goes on from files must not differ from one that never stopped."""
+    from compare import study
+    from compare.results import Settings, complete, read_run
+
+    settings = Settings(draws=9)
+    jobs = [small(0), replace(small(1), facts={"published": True})]
+    for made in study.work(jobs, tmp_path, settings):
+        assert made.made is not None
+        assert made.made.attention is None
+        kept = {preset: tmp_path / "measured" / f"{made.path.stem}.{preset}.nc" for preset in made.presets}
+        before = {preset: path.read_bytes() for preset, path in kept.items()}
+        for path in kept.values():
+            path.unlink()
+        again = complete(read_run(made.path, settings))
+        assert {preset: path.read_bytes() for preset, path in kept.items()} == before
+        assert str(again.facts) == str(made.facts)  # in the same order too: the page prints them
+        assert again.made is not None
+        np.testing.assert_array_equal(again.made.points, made.made.points, strict=True)
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    """Numbers and flags to the bit, words, attributes; a file that was cut off is no table."""
+    import xarray as xr
+
+    from compare.results import keep_table, kept_table
+
+    table = xr.Dataset(
+        {
+            "share": (("depth", "token"), np.array([[0.1, np.nan], [np.inf, -0.0]]), {"units": "1"}),
+            "clusters": ("depth", np.array([3, -1])),
+            "nested": ("depth", np.array([True, False])),
+            "name": ("token", np.array(["β", ""], dtype=object)),
+            "length": ((), np.float64(1 / 3)),
+        },
+        attrs={"key": "k", "dim": 3, "provenance": '{"text": "ß"}'},
+    )
+    path = tmp_path / "table.nc"
+    keep_table(path, table)
+    again = kept_table(path, "k")
+    assert again is not None
+    xr.testing.assert_identical(again, table)
+    assert again["nested"].dtype == bool
+    assert kept_table(path, "other") is None
+    whole = path.read_bytes()
+    for size in (0, 3, 100, len(whole) // 2, len(whole) - 8):
+        path.write_bytes(whole[:size])
+        assert kept_table(path) is None
+
+
 def test_even_log_times_reach_over_all_mergers():
     import sim
     from compare.log_times import even_log_times, save_times

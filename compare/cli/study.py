@@ -21,7 +21,7 @@ from compare.files import output_directory
 from compare.hypotheses import HYPOTHESES, Hypothesis, describe
 from compare.report.report import report as report_on
 from compare.report.report import write_report
-from compare.results import Settings, complete, saved_runs
+from compare.results import Settings, complete, read_run, run_paths
 from compare.subjects import subject
 from compare.workers import Spread
 
@@ -100,11 +100,10 @@ def compare(
     directory, settings = output_directory(out), Settings(draws, seed)
     work = partial(study.work, directory=directory, settings=settings)
     look = partial(keep_anatomy, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
-    members = {group: [job for job in jobs if job.group == group] for group in asked}
-    tasks = [partial(work, each) for each in members.values()] + [partial(look, one) for one in opened]
+    tasks = [partial(look, one) for one in opened] + [partial(work, each) for each in study.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
-    before = [complete(run) for run in saved_runs(directory, settings) if run.path not in paths]
+    before = [complete(read_run(path, settings)) for path in run_paths(directory) if path not in paths]
     page = write_report(directory, [*made, *before], draws=draws, seed=seed)
     _say(page, as_json)
 
