@@ -62,9 +62,9 @@ def judge(
     A hypothesis gives each run of a group one number. Its 95 % interval is taken over the runs, which are prompts of a
     model or seeds of a simulation, never over the layers of one run: Student's t for means, Clopper and Pearson for
     shares, order statistics for medians. The bound that it must clear is the smallest effect that matters, not 0.
-    Both one-sided p of each row enter a Benjamini-Hochberg correction over the whole table, and one over the rows of its
-    family: simulations, trained models, controls, all models together. A row must pass both: what is sure of simulations
-    lends models nothing. Theorems, which one run refutes, stay out of it. Then
+    Both one-sided p of each row enter a Benjamini-Hochberg correction over the whole table, and one over the rows of
+    its family: simulations, trained models, controls, all models together. A row must pass both: what is sure of
+    simulations lends models nothing. Theorems, which one run refutes, stay out of it. Then
 
     - CONFIRMED and REFUTED need q <= 0.05, which for a single row is an interval that is clear of the bound;
     - UNDECIDED is the rest;

@@ -31,11 +31,11 @@ class Verdict:
     `values`; labels: the runs. effect: their mean (or share, median, slope). ci: its 95 % interval over runs, not
     corrected. smallest_effect: the least that matters, as in the registry; claimed: the range that the effect must
     lie in. null: what it was held against. p: one-sided, of the effect lying on the wrong side of the bound, where
-    "wrong" is the side that the data speak against. q: 2 p, corrected by Benjamini and Hochberg for the whole table and
-    for its family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED need
-    q <= 0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it was varied and the share of
-    it with the same verdict, agreement; agreement: the mean of these. treatment: which tokens were left out. beta:
-    the median over runs. Numbers that do not exist are NaN.
+    "wrong" is the side that the data speak against. q: 2 p, corrected by Benjamini and Hochberg for the whole table
+    and for its family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED
+    need q <= 0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it
+    was varied and the share of it with the same verdict, agreement; agreement: the mean of these. treatment: which
+    tokens were left out. beta: the median over runs. Numbers that do not exist are NaN.
     """
 
     hypothesis: str

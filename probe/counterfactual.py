@@ -8,7 +8,11 @@ from jaxtyping import Float
 from probe.spectra import factors
 from sim.attention import Attention
 
-KINDS = ("identity", "symmetric", "gradient", "sign flipped", "spectrum shuffled")
+KINDS = (
+    *("identity", "symmetric", "gradient"),
+    *("sign flipped", "spectrum shuffled", "zero", "halved", "doubled"),
+)
+STRENGTHS = {"sign flipped": -1.0, "zero": 0.0, "halved": 0.5, "doubled": 2.0}
 _MEAN_FREE = 1e-5
 
 Matrices = Float[np.ndarray, "head _ _"]
@@ -22,8 +26,10 @@ def counterfactual(field: Attention, kind: str, seed: int | tuple[int, ...] = 0)
     | ``"identity"`` | c I / H, the same in each of the H heads | norm of sum_h M_h kept |
     | ``"symmetric"`` | (M_h + M_h^T) / 2 | what is left of it |
     | ``"gradient"`` | a_h Q_h^T K_h, a_h >= 0 | norm of each M_h kept |
-    | ``"sign flipped"`` | -M_h | kept |
+    | ``"sign flipped"`` | -M_h | kept, as is the size of every eigenvalue |
     | ``"spectrum shuffled"`` | the singular values of M_h, between random orthonormal vectors | kept |
+    | ``"zero"`` | 0: biases alone are written | none |
+    | ``"halved"``, ``"doubled"`` | M_h / 2, 2 M_h | half and twice that of M_h |
 
     Norms are Frobenius norms. In ``"gradient"`` attention climbs the energy sum_ij exp(beta <Q x_i, K x_j>) where
     Q_h^T K_h is symmetric and the same in all heads, without mask and biases; a flipped sign then descends it
@@ -73,8 +79,8 @@ def counterfactual(field: Attention, kind: str, seed: int | tuple[int, ...] = 0)
         wanted, given = _norms(output, value), _norms(query.transpose(0, 2, 1), key)
         strength = np.divide(wanted, given, out=np.zeros_like(wanted), where=given > 0)
         output, value = strength[:, None, None] * query.transpose(0, 2, 1), key
-    elif kind == "sign flipped":
-        output = -output
+    elif kind in STRENGTHS:
+        output = STRENGTHS[kind] * output
     else:
         output, value = _shuffled(output, value, space, np.random.default_rng(seed))
     return _with(field, output, value, push)

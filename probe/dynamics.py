@@ -81,8 +81,10 @@ def layer_by_layer(
     own = extract(loaded, text, "layernorm", **chosen)
     x, z = _first(loaded, text, own, chosen)
     states, rows = [own.points[0] * own.norms[0][:, None]], []
-    for layer, after in enumerate(_norms(loaded, iterations)):
-        field = _changed(fields, layer, value, seed)
+    distinct = {id(field): layer for layer, field in enumerate(fields)}
+    changed = {key: _changed(fields, layer, value, seed) for key, layer in distinct.items()}
+    for own_field, after in zip(fields, _norms(loaded, iterations)):
+        field = changed[id(own_field)]
         if attention:
             rows.append(np.asarray(field.weights(z), np.float32))
         x = x + np.asarray(field.attend(z))

@@ -1,4 +1,4 @@
-"""Commands that run the theory: one simulation, one run to a single cluster, a grid, an experiment."""
+"""Commands that run the theory and the experiments: a simulation, a run to a single cluster, a grid, an experiment."""
 
 import tomllib
 from pathlib import Path
@@ -125,11 +125,15 @@ def _read_grid(path: Path) -> dict[str, Any]:
 
 @main.command()
 @click.argument("name", type=click.Choice(["all", *EXPERIMENTS]))
-@click.option("--quick", is_flag=True, help="Coarser grids, under 20 s.")
+@click.option("--quick", is_flag=True, help="Coarser grids or fewer texts, under 20 s.")
 @OUT
 @SEED
 def experiment(name: str, quick: bool, out: Path, seed: int) -> None:
-    """Put a theorem to the test: write OUT/experiments/NAME.nc and NAME.png, print what was found."""
+    """Put a theorem or a claim on trained models to the test, and print what was found.
+
+    trapping to counts run the theory; value_matrices, iterated and lengths the models that come with metasphere.
+    Writes OUT/experiments/NAME.nc and NAME.png.
+    """
     directory = output_directory(out)
     for chosen in EXPERIMENTS if name == "all" else (name,):
         click.echo(f"{chosen}: {EXPERIMENTS[chosen].question}")

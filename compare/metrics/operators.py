@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from jaxtyping import Float
 
@@ -80,16 +81,23 @@ def value_spectrum(
     Returns a data set with dimensions ``layer`` (those that share weights, as ALBERT's, each have a row) and ``rank``,
     and the attribute ``model``. `VARIABLES` has the definitions.
 
-    Raises ValueError where the model cannot be had or its family has no value matrix that `probe.operators` can read.
+    Raises ValueError where the model cannot be had. Rotary models, which have no operators, have their W_V too.
     Cost: O(d^3) a layer.
     """
     loaded = load(model, revision=revision, init=init, seed=seed)
-    layers = loaded.family.projections(loaded.model)
-    known = {id(layer.value.weight): layer.value.weight for layer in layers}
+    weights = _values(loaded)
+    known = {id(weight): weight for weight in weights}
     found = {key: spectrum(weight.detach().cpu().double().numpy()) for key, weight in known.items()}
-    rows = [found[id(layer.value.weight)] for layer in layers]
+    rows = [found[id(weight)] for weight in weights]
     values = {name: np.stack([row[name] for row in rows]) for name in VARIABLES}
     return xr.Dataset(labelled(VARIABLES, values), attrs={"model": loaded.name, "init": loaded.init})
+
+
+def _values(loaded: LoadedModel) -> list[torch.Tensor]:
+    family = loaded.family
+    if family.values is not None:
+        return family.values(loaded.model)
+    return [layer.value.weight for layer in family.projections(loaded.model)]
 
 
 def spectrum(matrix: Float[np.ndarray, "d d"]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Family:
     sublayers: model -> for each block, the site of the state between its attention and its feed-forward part.
     attentions: model -> for each block, the module whose second output is its attention rows.
     projections: model -> for each block, the weights of its attention.
+    values: model -> for each block, W_V, the heads one below the other; that of `projections` where None.
     readable: (tokenizer, token) -> the characters that the token stands for.
     reads: ``"text"``, or ``"image"`` for pixel values.
     epsilon: config -> the number that its norms add to the variance.
@@ -71,6 +72,7 @@ class Family:
     sublayers: Callable[[Any], list[Site]]
     attentions: Callable[[Any], list[nn.Module]]
     projections: Callable[[Any], list[Projections]]
+    values: Callable[[Any], list[torch.Tensor]] | None = None
     readable: Callable[[Any, str], str] = lambda tokenizer, token: token
     reads: Literal["text", "image"] = "text"
     epsilon: Callable[[Any], float] = lambda config: config.layer_norm_eps

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from .family import Family, Projections, Site, byte_level
@@ -31,6 +32,13 @@ def _projections(model: Any) -> list[Projections]:
     )
 
 
+def _values(model: Any) -> list[torch.Tensor]:
+    """The rows of the fused matrix are query, key and value of the first head, then those of the second."""
+    split = (model.config.num_attention_heads, 3, -1)
+    fused = [block.attention.query_key_value.weight for block in model.layers]
+    return [weight.unflatten(0, split)[:, 2].flatten(0, 1) for weight in fused]
+
+
 FAMILY = Family(
     name="gpt_neox",
     architecture="GPTNeoXModel",
@@ -40,5 +48,6 @@ FAMILY = Family(
     sublayers=_sublayers,
     attentions=_attentions,
     projections=_projections,
+    values=_values,
     readable=byte_level,
 )

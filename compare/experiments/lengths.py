@@ -1,0 +1,176 @@
+"""How do collapse, clusters and the temperature of the heads of trained models depend on the number of tokens?"""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+import probe
+from compare.experiments.embedded import embedded
+from compare.experiments.experiment import Experiment
+from compare.experiments.over_texts import stated, with_interval
+from compare.long_context import long_context
+from compare.metrics import measure
+from compare.pairs import kept, mean_cosine
+from compare.report.figures import COLOURS
+from probe.controls import length_sweep
+from probe.models import LoadedModel, load
+from probe.prompts import Prompt
+
+LENGTHS = (32, 64, 128, 256)
+WEIGHTS = {"trained": "-", "random": "--"}
+VARIABLES = {
+    "mean_cosine": ("mean cosine after the last block", "1"),
+    "late_excess": ("cluster life less its null, mean of the last third of the blocks", "nat"),
+    "beta": ("beta_eff matched to the entropy of the rows, median over the heads of all blocks", "1"),
+    "strength": ("beta_eff (1 - mean cosine) / log n, median over the heads of all blocks", "1"),
+    "merging_heads": ("share of heads with beta_eff (1 - mean cosine) / log n below 1", "1"),
+}
+
+
+def run(seed: int, quick: bool) -> xr.Dataset:
+    """The first 32 to 256 tokens of a long text a class through each model, trained and with random weights.
+
+    In the table: the `VARIABLES`, over (model, weights, text, length), and ``log_context``, the mean over the kept
+    queries of the log of the number of keys that they see: ln n without a mask (`compare.long_context`). Points are
+    those of the frame ``"layernorm"``, tokens those that `compare.treatment` keeps; repeated ones are left out, and a
+    longer text has more of them.
+
+    Each length is read afresh, except that a causal model's first tokens cannot see what follows: there a shorter run
+    is the beginning of a longer one. Random weights take another seed for each text. `quick` has lengths 32 and 64 of
+    three texts through two models.
+    """
+    models = embedded()[:: 3 if quick else 1]
+    prompts = [prompt for prompt in probe.prompts().values() if prompt.length == "long"][
+        : 3 if quick else None
+    ]
+    lengths, draws = (LENGTHS[:2], 9) if quick else (LENGTHS, 19)
+    rows = []
+    for name in models:
+        loaded = load(name)
+        rows.append(
+            [
+                [
+                    _measured(loaded, prompt, lengths, weights, draws, seed + t)
+                    for t, prompt in enumerate(prompts)
+                ]
+                for weights in WEIGHTS
+            ]
+        )
+    names = (*VARIABLES, "log_context")
+    table = xr.Dataset(
+        {
+            name: (("model", "weights", "text", "length"), column)
+            for name, column in zip(names, np.moveaxis(np.array(rows), -1, 0))
+        },
+        coords={
+            "model": models,
+            "weights": list(WEIGHTS),
+            "text": [prompt.name for prompt in prompts],
+            "length": ("length", list(lengths), {"units": "token"}),
+        },
+    )
+    for name, (words, unit) in VARIABLES.items():
+        table[name].attrs = {"long_name": words, "units": unit}
+    table["log_context"].attrs = {"long_name": "log of the number of keys that a query sees", "units": "nat"}
+    return table.assign_attrs(finding=finding(table))
+
+
+def _measured(
+    loaded: LoadedModel, prompt: Prompt, lengths: tuple[int, ...], weights: str, draws: int, seed: int
+) -> list[list[float]]:
+    """The `VARIABLES` and ``log_context``, a row for each length."""
+    rows = []
+    options = {"frame": "layernorm", "attention": True, "init": weights, "seed": seed}
+    for trajectory in length_sweep(loaded, prompt.text, lengths, **options):
+        heads = long_context(trajectory)
+        late = measure(trajectory, preset="calibrated", draws=draws)["late_excess"].sel(variant="base")
+        rows.append(
+            [
+                float(mean_cosine(trajectory.points[-1:, kept(trajectory, None)])[0]),
+                float(late),
+                float(heads["beta_entropy"].median()),
+                float(heads["strength"].median()),
+                float((heads["strength"] < 1).mean()),
+                float(heads["log_context"]),
+            ]
+        )
+    return rows
+
+
+def growth(table: xr.Dataset, name: str) -> xr.DataArray:
+    """Least-squares slope of a variable in ``log_context``; (model, weights, text)."""
+    context = table["log_context"] - table["log_context"].mean("length")
+    return (context * table[name]).sum("length") / (context**2).sum("length")
+
+
+def finding(table: xr.Dataset) -> str:
+    """The sentences, from the table alone."""
+    first, last = (int(table["length"][place]) for place in (0, -1))
+    trained = table.sel(weights="trained")
+    told = [f"From {first} to {last} tokens:"]
+    for model in table["model"].values:
+        one = trained.sel(model=model)
+        short, long = one.isel(length=0), one.isel(length=-1)
+        slopes = [growth(table, name).sel(model=model) for name in ("mean_cosine", "beta", "strength")]
+        told.append(
+            f"{model}: mean cosine {stated(short['mean_cosine'])} to {stated(long['mean_cosine'])}, "
+            f"{stated(slopes[0].sel(weights='trained'), 3)} a unit of log n (random weights "
+            f"{stated(slopes[0].sel(weights='random'), 3)}); late excess at most "
+            f"{float(one['late_excess'].mean('text').max()):.2f} nat; beta_eff {stated(short['beta'])} to "
+            f"{stated(long['beta'])}, {stated(slopes[1].sel(weights='trained'))} a unit of log n (random "
+            f"{stated(slopes[1].sel(weights='random'))}); "
+            f"beta_eff (1 - rho)/log n {stated(short['strength'])} to {stated(long['strength'])}, "
+            f"{stated(slopes[2].sel(weights='trained'), 3)} a unit, and "
+            f"{100 * float(long['merging_heads'].mean()):.0f} % of the heads below 1 at {last}."
+        )
+    return " ".join(told)
+
+
+def draw(table: xr.Dataset) -> Figure:
+    """Each variable against the number of tokens, trained and random."""
+    figure = Figure(figsize=(11, 6.4))
+    panels = figure.subplots(2, 3)
+    *axes, key = panels.ravel()
+    titles = ("Mean cosine, last block", "Clusters beyond the null", "Temperature of the heads")
+    titles += ("... on the scale of log n", "Heads on the merging side")
+    labels = ("mean cosine", "late excess (nat)", "beta_eff, median head", "beta_eff (1 - rho) / log n")
+    labels += ("share of heads below 1",)
+    spread = np.exp(0.02 * (np.arange(table.sizes["model"]) - table.sizes["model"] / 2))
+    for panel, name, title, label in zip(axes, VARIABLES, titles, labels):
+        found = with_interval(table[name])
+        for model, colour, shift in zip(table["model"].values, COLOURS, spread):
+            for weights, style in WEIGHTS.items():
+                one = found.sel(model=model, weights=weights)
+                reach = np.abs(np.stack([one["low"], one["high"]]) - one["mean"].values)
+                panel.errorbar(
+                    one["length"] * shift,
+                    one["mean"],
+                    reach,
+                    linestyle=style,
+                    color=colour,
+                    marker="o",
+                    markersize=3,
+                    label=f"{model}, {weights} weights",
+                )
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(table["length"].values, [str(length) for length in table["length"].values])
+        panel.minorticks_off()
+        panel.set(title=title, ylabel=label, xlabel="tokens n")
+    for panel in (axes[0], axes[4]):
+        panel.set_ylim(-0.03, 1.03)
+    matters = axes[1].axhline(0.25, color="black", linestyle=":", linewidth=1)
+    critical = axes[3].axhline(1, color="black", linewidth=1)
+    key.axis("off")
+    lines, names = axes[0].get_legend_handles_labels()
+    names += ["smallest excess that matters", "critical in the theorem"]
+    key.legend([*lines, matters, critical], names, loc="center", title="bars: 95 % interval over texts")
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="lengths",
+    question="How do mean cosine, clusters and beta_eff of trained models depend on the number of tokens?",
+    source="2510.05554 (P11: attention merges its context where beta (1 - rho) < log n); the post's length sweep",
+    run=run,
+    draw=draw,
+)
