@@ -99,9 +99,7 @@ def judge(
         for hypothesis in HYPOTHESES.values()
         for group in (everything if hypothesis.across else made)
     ]
-    rows = tuple(
-        _row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions))
-    )
+    rows = tuple(_row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions)))
     thresholds = {
         name: {one.name: _described(one) for one in hypothesis.thresholds}
         for name, hypothesis in HYPOTHESES.items()
