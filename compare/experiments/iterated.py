@@ -163,7 +163,13 @@ def draw(table: xr.Dataset) -> Figure:
     figure = Figure(figsize=(11, 6.4))
     panels = figure.subplots(2, 3)
     *axes, key = panels.ravel()
-    titles = ("Mean cosine", "Clusters beyond the null", "Energy at beta_eff", "Step of a block", "Way back")
+    titles = (
+        "Mean cosine",
+        "Clusters beyond the null",
+        "Energy at beta_eff",
+        "Step of a block",
+        "Angle to an earlier state",
+    )
     labels = (
         "mean cosine",
         "cluster life - null (nat)",
@@ -179,8 +185,10 @@ def draw(table: xr.Dataset) -> Figure:
             panel.set_xlabel("blocks applied")
             for native in np.unique(table["native"]):
                 panel.axvline(native, color="0.4", linestyle=":", linewidth=1)
-    axes[0].set_ylim(0, 1.03)
+    for panel in (axes[0], axes[2]):
+        panel.set_ylim(0, 1.03)
     axes[1].axhline(DELTA, color=COLOURS[3], linewidth=1)
+    axes[3].set_ylim(0, None)
     axes[4].set(xlabel=f"blocks before (mean over the last {LATE} iterations)", ylim=(0, None))
     key.axis("off")
     lines, names = axes[0].get_legend_handles_labels()

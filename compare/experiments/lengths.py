@@ -131,8 +131,8 @@ def draw(table: xr.Dataset) -> Figure:
     figure = Figure(figsize=(11, 6.4))
     panels = figure.subplots(2, 3)
     *axes, key = panels.ravel()
-    titles = ("Mean cosine, last block", "Clusters beyond the null", "Temperature of the heads")
-    titles += ("... on the scale of log n", "Heads on the merging side")
+    titles = ("Mean cosine, last block", "Clusters beyond the null", "Inverse temperature of the heads")
+    titles += ("Inverse temperature against log n", "Heads on the merging side")
     labels = ("mean cosine", "late excess (nat)", "beta_eff, median head", "beta_eff (1 - rho) / log n")
     labels += ("share of heads below 1",)
     spread = np.exp(0.02 * (np.arange(table.sizes["model"]) - table.sizes["model"] / 2))
@@ -163,7 +163,12 @@ def draw(table: xr.Dataset) -> Figure:
     key.axis("off")
     lines, names = axes[0].get_legend_handles_labels()
     names += ["smallest excess that matters", "critical in the theorem"]
-    key.legend([*lines, matters, critical], names, loc="center", title="bars: 95 % interval over texts")
+    key.legend(
+        [*lines, matters, critical],
+        names,
+        loc="center",
+        title="bars: 95 % interval over texts\nrho: mean cosine that a head reads",
+    )
     return figure
 
 

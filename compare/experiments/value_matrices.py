@@ -219,9 +219,14 @@ def draw(table: xr.Dataset) -> Figure:
     cosines[0].set_ylabel("mean cosine")
     speeds[0].set_ylabel("speed of collapse (1/layer)")
     lines, names = cosines[0].get_legend_handles_labels()
-    kinds = [Line2D([], [], marker="o", color=fill, markeredgecolor="k", linewidth=0) for fill in ("k", "w")]
-    names += ["layer by layer, 95 % over texts", "second layer as a flow"]
-    figure.legend([*lines, *kinds], names, loc="outside lower center", ncols=4)
+    speeds_of = {"filled: layer by layer, 95 % over texts": "0.5"}
+    if table["flow_speed"].notnull().any():
+        speeds_of["hollow: second layer as a flow"] = "none"
+    filled = [
+        Line2D([], [], marker="h", color="0.5", markerfacecolor=fill, linewidth=0)
+        for fill in speeds_of.values()
+    ]
+    figure.legend([*lines, *filled], [*names, *speeds_of], loc="outside lower center", ncols=4)
     return figure
 
 
