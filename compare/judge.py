@@ -42,7 +42,7 @@ class Question(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What a correction over some rows allows: the one-sided level of a row, and how many rows were asked."""
+    """What correction allows: the one-sided level of a row, and among how many rows its q is the larger."""
 
     cutoff: float
     asked: int
@@ -122,15 +122,16 @@ def _corrected(questions: Sequence[Question]) -> list[tuple[float, Level]]:
     """q of each question, and the level that its p has to meet, where it has been corrected in both ways."""
     q = np.minimum(1, [np.nan if each.found is None else 2 * each.found.p for each in questions])
     families = np.array([_family(each) for each in questions])
-    corrected, levels = q.copy(), [Level(RATE / 2, 1)] * len(questions)
+    corrected = [(float(one), Level(RATE / 2, 1)) for one in q]
     together = [families == family for family in sorted(set(families) - {THEOREM})]
     for members in (*together, families != THEOREM):
         own = benjamini_hochberg(q[members])
         level = _level(own)
-        corrected[members] = np.fmax(corrected[members], own)
-        for place in np.flatnonzero(members):
-            levels[place] = min(levels[place], level)
-    return [(float(one), level) for one, level in zip(corrected, levels)]
+        for place, one in zip(np.flatnonzero(members), own):
+            largest, known = corrected[place]
+            asked = level.asked if one > largest else known.asked
+            corrected[place] = (max(largest, float(one)), Level(min(known.cutoff, level.cutoff), asked))
+    return corrected
 
 
 def _family(question: Question) -> str:

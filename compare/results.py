@@ -141,7 +141,7 @@ def kept_table(path: Path, key: str | None = None) -> xr.Dataset | None:
     try:
         with xr.open_dataset(path) as opened:
             return opened.load() if key in (None, opened.attrs.get("key")) else None
-    except (OSError, ValueError, LookupError, RuntimeError):
+    except (OSError, ValueError, LookupError, RuntimeError, TypeError):
         return None
 
 

@@ -60,12 +60,15 @@ def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[J
             sweep | {"beta": beta, "seed": number},
             {"published": False},
         )
-        for beta in SWEEP
-        for number in numbers
+        for beta, own in _own_seeds(SWEEP, seed, seeds)
+        for number in own
     ]
     counted = f"SA, beta {COUNTED[0]:g} to {COUNTED[-1]:g}, d {DIMENSION}"
-    plan = [(group, group, change) for group, change in changes.items()]
-    plan += [(f"{counted}: beta {beta:g}", counted, {"beta": beta}) for beta in COUNTED]
+    plan = [(group, group, change, numbers) for group, change in changes.items()]
+    plan += [
+        (f"{counted}: beta {beta:g}", counted, {"beta": beta}, own)
+        for beta, own in _own_seeds(COUNTED, seed, seeds)
+    ]
     return jobs + [
         Job(
             f"{name}, seed {number}",
@@ -74,8 +77,15 @@ def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[J
             common | change | {"depths": DEPTHS, "seed": number},
             {"published": number == seed and name == group},
         )
-        for name, group, change in plan
-        for number in numbers
+        for name, group, change, own in plan
+        for number in own
+    ]
+
+
+def _own_seeds(betas: Sequence[float], seed: int, seeds: int) -> list[tuple[float, range]]:
+    """Other seeds at each beta, so that the runs of a sweep are independent of each other."""
+    return [
+        (beta, range(seed + place * seeds, seed + (place + 1) * seeds)) for place, beta in enumerate(betas)
     ]
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from logging import NullHandler
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,8 @@ def quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     logger, bars = logging.get_logger(), logging.is_progress_bar_enabled()
+    silent = NullHandler()
+    logger.addHandler(silent)  # without any handler Python's last resort would print
     levels, propagates = [handler.level for handler in logger.handlers], logger.propagate
     for handler in logger.handlers:
         handler.setLevel("ERROR")
@@ -298,6 +301,7 @@ def quiet() -> Iterator[None]:
     finally:
         for handler, level in zip(logger.handlers, levels):
             handler.setLevel(level)
+        logger.removeHandler(silent)
         logger.propagate = propagates
         if bars:
             logging.enable_progress_bar()

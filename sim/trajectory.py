@@ -212,7 +212,7 @@ def _check_rows(attention: Float[np.ndarray, "depth head token token"]) -> None:
     for rows in attention:
         with np.errstate(invalid="ignore"):
             sums = rows @ ones
-        whole = rows.min() >= 0 and np.all(np.abs(sums - 1) <= ROW_TOLERANCE)
+        whole = rows.min(initial=0) >= 0 and np.all(np.abs(sums - 1) <= ROW_TOLERANCE)
         if not whole and not np.isnan(np.fmin.reduce(rows, axis=None)):
             _check_each_row(rows, sums)
 

@@ -40,7 +40,7 @@ CODE = (
     *(f"compare.{name}" for name in ("hypotheses", "intervals", "judge", "pairs", "treatment")),
     *(f"compare.{package}" for package in ("judging", "metrics", "nulls", "theory")),
 )
-SEED = 2026
+SEED = 2027
 JUDGE_SEED = 0
 SIZE = 9
 TOKENS = (36, 48, 64)
@@ -99,7 +99,7 @@ def calibrate(
         "draws": draws,
         "seed": seed,
     }
-    records = {name: _kept(_path(found, name), settings, groups) for name in chosen}
+    records = {name: _kept(_path(found, name), settings) for name in chosen}
     todo = [
         (name, number, Shape(size, tokens[number % len(tokens)], DEPTHS[number // len(tokens) % len(DEPTHS)]))
         for name in chosen
@@ -109,7 +109,7 @@ def calibrate(
     for name, number, record in progress(Spread(partial(_tried, draws=draws, seed=seed), todo)):
         records[name][number] = record
         _keep(_path(found, name), settings, records[name])
-    table = summary({name: _in_order(kept) for name, kept in records.items()})
+    table = summary({name: _in_order(kept)[:groups] for name, kept in records.items()})
     table = table.assign_attrs(settings=json.dumps(settings, sort_keys=True))
     write_text(folder / "calibration.json", as_json(table))
     return table
@@ -202,15 +202,13 @@ def _path(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def _kept(path: Path, settings: Mapping[str, Any], groups: int) -> dict[int, Record]:
-    """The first `groups` groups of a file, by number, that these settings and this code made."""
+def _kept(path: Path, settings: Mapping[str, Any]) -> dict[int, Record]:
+    """The groups of a file, by number, that these settings and this code made."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if kept.get("settings") != settings:
-        return {}
-    return {number: record for number, record in zip(kept["numbers"], kept["groups"]) if number < groups}
+    return dict(zip(kept["numbers"], kept["groups"])) if kept.get("settings") == settings else {}
 
 
 def _keep(path: Path, settings: Mapping[str, Any], records: Mapping[int, Record]) -> None:

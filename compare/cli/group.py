@@ -43,7 +43,8 @@ def main() -> None:
 
 
 OUT = click.option("--out", type=Path, default=Path("out"), show_default=True, help="Folder for results.")
-SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+SEEDS = click.IntRange(0, 2**31 - 1)
+SEED = click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of everything random.")
 DRAWS = click.option(
     "--draws",
     type=click.IntRange(min=19),

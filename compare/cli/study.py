@@ -15,7 +15,7 @@ from compare import study
 from compare.anatomy import has_anatomy, keep_anatomy
 from compare.calibration.calibrate import SEED as CALIBRATION_SEED
 from compare.calibration.calibrate import command as calibration
-from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, bar, main
+from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
 from compare.hypotheses import HYPOTHESES, Hypothesis, describe
@@ -155,7 +155,7 @@ def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
     "--quick", is_flag=True, help="3 groups of each kind at 29 null draws: minutes instead of hours."
 )
 @click.option(
-    "--seed", type=int, default=CALIBRATION_SEED, show_default=True, help="Seed that nothing was tuned on."
+    "--seed", type=SEEDS, default=CALIBRATION_SEED, show_default=True, help="Seed that nothing was tuned on."
 )
 @OUT
 def judge_the_judge(quick: bool, seed: int, out: Path) -> None:

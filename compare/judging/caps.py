@@ -58,10 +58,13 @@ def caps_trap(group: Group, at: Thresholds) -> Evidence:
 
 
 def used_share(run: Run, caps: Caps) -> float:
-    """NaN where no depth behind the first is recorded from T1 to T2, or the last of these is before T2/2."""
+    """NaN where no depth behind the first is recorded from T1 to T2, or the last of these is before T2/2.
+
+    The first depth says nothing: eps is the height of its highest token.
+    """
     points, clock, bounds = run.trajectory.points, run.clock, caps.bounds
-    before = clock <= bounds.escape_time
-    tight = before & (clock >= bounds.collapse_time) & (np.arange(len(clock)) > 0)
+    before = (clock <= bounds.escape_time) & (np.arange(len(clock)) > 0)
+    tight = before & (clock >= bounds.collapse_time)
     if not tight.any() or clock[tight][-1] < bounds.escape_time / 2:
         return np.nan
     own = caps.centres[caps.members]

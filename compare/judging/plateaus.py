@@ -110,12 +110,16 @@ def _life_over_formation(group: Group, at: Thresholds) -> Evidence:
     formed = [run for run in runs if (first := _first(run)) is not None and first[0] > 0]
     missing = [run for run in runs if _first(run) is None]
     at_start = len(runs) - len(formed) - len(missing)
-    if len(missing) == len(runs):
+    if not formed and not at_start:
         raise NotApplicable("no run has a plateau, so there is no second time scale to measure")
     if at_start > at["unseen"] * len(runs):
         raise NotApplicable(
             f"in {at_start} of {len(runs)} runs the clusters are there from the first depth, so that their formation "
             "was not seen"
+        )
+    if not formed:
+        raise NotApplicable(
+            f"{len(missing)} of {len(runs)} runs have no plateau, and the clusters of the others are not seen to form"
         )
     chosen = require_runs(tuple(run for run in runs if run in formed or run in missing), at)
     ranges = np.array([_ratio_range(run) for run in chosen])

@@ -52,8 +52,10 @@ def groups_of(
 
 
 def together(groups: Sequence[Group]) -> Group:
-    """All runs as one group, for what is asked across models."""
-    return Group("all models", tuple(run for group in groups for run in group.runs), tables=groups[0].tables)
+    """All runs of models, or all where there is none, as one group, for what is asked across models."""
+    runs = tuple(run for group in groups for run in group.runs)
+    of_models = tuple(run for run in runs if run.facts.get("model"))
+    return Group("all models", of_models or runs, tables=groups[0].tables)
 
 
 def _check(
