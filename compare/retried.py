@@ -34,7 +34,7 @@ POST: Mapping[str, Claimed] = {
     "H3": Claimed("CONFIRMED", "two time scales, above a threshold in depth; magnitudes provisional", True),
     "H4": Claimed("FALSIFIED", "the energy is monotone in no model", False),
     "H5": Claimed(
-        "FALSIFIED",
+        "CLAIMED",
         "the spectral radius of V governs collapse; the other half, that dimension does not, stays open here",
         True,
     ),
@@ -47,11 +47,11 @@ POST: Mapping[str, Claimed] = {
 class Retried:
     """One hypothesis of the post on one group of model runs.
 
-    post, post_words: its verdict and what it says. published: the verdict of its definitions on our runs, "CONFIRMED",
-    "FALSIFIED", "MIXED" or "NOT DEFINED"; published_why: in how many runs. calibrated, calibrated_why: our verdict and
-    its sentence. conclusion: whether what the post concludes "stands", "falls" or "stays open"; "is settled" where it
-    left open what we can decide, "not claimed" of controls, of stages of a training, and for H3 of a GPT-2 of fewer
-    than 36 blocks, of which it says nothing.
+    post, post_words: its verdict, "CLAIMED" for H5, and what it says. published: the verdict of its definitions on our
+    runs, "CONFIRMED", "FALSIFIED", "MIXED" or "NOT DEFINED"; published_why: in how many runs. calibrated,
+    calibrated_why: our verdict and its sentence. conclusion: whether what the post concludes "stands", "falls" or
+    "stays open"; "is settled" where it left open what we can decide, "not claimed" of controls, of stages of a
+    training, and for H3 of a GPT-2 of fewer than 36 blocks, of which it says nothing.
     """
 
     hypothesis: str

@@ -47,6 +47,7 @@ def test_intervals_are_over_texts():
     assert found["mean"].notnull().sum() == 5
     # Student's quantile for 3 numbers, 4.303, times 1 / sqrt(3)
     assert stated(xr.DataArray([1.0, 2.0, 3.0], dims="text")) == "2.00 (-0.48 to 4.48)"
+    assert stated(xr.DataArray([-0.004, -0.003], dims="text")) == "0.00 (-0.01 to 0.00)"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,17 @@ def test_speed_of_a_planted_collapse():
     assert np.isnan(found[2])
 
 
+def test_the_fit_is_one_for_an_exponential_alone():
+    from compare.experiments.value_matrices import fit
+
+    layer = np.arange(13)
+    exponential, there_and_back = 1 - 0.9 * np.exp(-0.3 * layer), 0.9 - 0.1 * np.abs(layer - 6)
+    found = fit(xr.DataArray([exponential, there_and_back, np.ones(13)], dims=("text", "layer")))
+    # sums of 13 terms of order 1
+    np.testing.assert_allclose(found[:2], [1, 0], atol=1e-12)
+    assert np.isnan(found[2])
+
+
 def test_matrices_have_the_radii_of_their_kinds(matrices):
     radius = matrices["spectral_radius"]
     own = radius.sel(matrix="as trained")
@@ -93,7 +105,7 @@ def test_trained_matrices_give_the_learned_dynamics(matrices):
     from probe.dynamics import layer_by_layer
 
     text = default_texts()[1]
-    run = layer_by_layer("albert-128", text.text, max_tokens=48)
+    run = layer_by_layer("albert-128", text.text, max_tokens=32)
     cloud = run.points[-1, kept(run, None)]
     pairs = np.triu_indices(len(cloud), 1)
     told = matrices["mean_cosine"].sel(model="albert-128", matrix="as trained", text=text.name).isel(layer=-1)
@@ -109,6 +121,9 @@ def test_the_sentence_on_matrices_follows_the_table(matrices):
     ruled = matrices.assign(speed=0.1 * matrices["spectral_radius"] * spread)
     assert "radius of O V over 9 matrices: 1.00 (" in finding(ruled)
     assert "the slowest is: zero" in finding(ruled)
+    assert "2.00 with its own V; all 9 matrices: 2.00" in finding(
+        matrices.assign(fit=2 + 0 * matrices["fit"])
+    )
     doubled = matrices.assign(speed=matrices["width"] * (1 + 0 * matrices["speed"]) * spread)
     assert "slower than the narrow one with 0 of the 9 kinds of V and faster with 9." in finding(doubled)
     assert float(wider(doubled).isel(text=0, matrix=0)) == 384 - 128
@@ -161,10 +176,25 @@ def test_the_sentence_on_iterations_follows_the_table(iterated):
     assert "albert-384 has collapsed by block 60" in finding(gone)
     lag, part = iterated["lag"], 1 + 0.01 * xr.DataArray(np.arange(3), dims="text")
     cycle = iterated.assign(returned=(lag % 4 + 0.1) * part + 0 * iterated["returned"])
-    assert "tokens turn back" in finding(cycle)
+    assert "and tokens come back" in finding(cycle)
     assert "after 4 to 4 blocks" in finding(cycle)
     drift = iterated.assign(returned=lag * part + 0 * iterated["returned"])
-    assert "tokens drift on" in finding(drift)
+    assert "and tokens drift on" in finding(drift)
+
+
+def test_what_the_interval_leaves_open_is_said_to_be_open(iterated):
+    from compare.experiments.iterated import finding
+
+    text = xr.DataArray(np.arange(3), dims="text")
+    around = iterated.assign(mean_cosine=0.985 + 0.005 * text + 0 * iterated["mean_cosine"])
+    told = finding(around)
+    assert "It is not clear whether albert-384 has collapsed by block 60 (mean cosine above 0.99)" in told
+    below = iterated.assign(mean_cosine=0.5 + 0.001 * text + 0 * iterated["mean_cosine"])
+    assert "albert-384 has not collapsed by block 60" in finding(below)
+    steps = (iterated["lag"] == 1) + (iterated["lag"] > 1) * (0.5 + 0.5 * text)
+    told = finding(iterated.assign(returned=steps + 0 * iterated["returned"]))
+    assert "it is not clear whether tokens come back" in told
+    assert "after" not in told
 
 
 def test_a_causal_model_reads_a_short_text_as_the_start_of_a_long_one(lengths):

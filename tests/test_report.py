@@ -280,3 +280,98 @@ def test_axes_of_spheres_point_to_the_side_of_the_mean():
     axes, _ = principal_axes(points)
     assert ((points @ axes).sum(axis=(0, 1)) >= 0).all()
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)  # orthonormal to rounding
+
+
+@pytest.mark.parametrize(
+    ("value", "smallest", "said"),
+    [
+        (-7.11e-5, 0.25, "0.00"),
+        (-9.65e-7, 0.05, "0.000"),
+        (8.5e-15, 0.05, "0"),
+        (0.9659, 0.25, "0.97"),
+        (-0.00499, 0.1, "-0.005"),
+        (83.611, 0.2, "83.6"),
+        (245.21, 20.0, "245"),
+        (-0.693147, 0.0, "-0.693"),
+        (0.29329, None, "0.293"),
+    ],
+)
+def test_effects_are_no_finer_than_what_matters(value, smallest, said):
+    from compare.report.verdict_table import size
+
+    assert size(value, smallest) == said
+
+
+def test_missing_numbers_are_a_dash():
+    from compare.report.page import number
+
+    assert [number(None), number(float("nan")), number(np.float64(0.25))] == ["&ndash;", "&ndash;", "0.25"]
+
+
+def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
+    """A slope has one effect, of all runs together: no figure shows the runs beside its bound."""
+    from compare.hypotheses import HYPOTHESES
+    from compare.report.evidence import FITTED, per_run, pictures
+
+    row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
+    row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
+    known = [one.statistic for one in HYPOTHESES.values()]
+    for statistic, said in FITTED.items():
+        assert any(statistic in each for each in known)
+        slope = row | {"statistic": statistic}
+        assert pictures(slope, {}) == []
+        assert per_run(slope) == said
+    ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
+    assert len(pictures(ratio, {})) == 1
+    assert per_run(ratio) == "Effect of every run"
+
+
+def parted(*, depths, differences):
+    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
+    import xarray as xr
+
+    model, blocks = np.zeros_like(differences), np.array(differences)
+    runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
+    against = ["idealised blocks", "closed form"]
+    texts = len(depths)
+    names = np.array([["feed_forward" if depth == depth else "", ""] for depth in depths])
+    return xr.Dataset(
+        {
+            "energy": (("text", "run", "depth"), runs),
+            "parting_depth": (
+                ("text", "against", "quantity"),
+                np.stack([depths, np.full(texts, np.nan)], axis=1)[:, :, None],
+            ),
+            "leading_part": (("text", "against", "quantity"), names[:, :, None]),
+        },
+        coords={"run": ["model", *against], "against": against, "quantity": ["energy"]},
+        attrs={"tolerance": 0.1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("depths", "differences", "said"),
+    [
+        (
+            [np.nan, 1.0, 3.0],
+            [[0.0, 0.0], [0.0, 0.2], [0.0, 0.2]],
+            "parts from the idealised blocks in 2 of 3 texts, at layer 2 (their median), "
+            "mostly by its feed-forward part",
+        ),
+        (
+            [np.nan, np.nan],
+            [[0.0, 0.09], [0.05, 0.0]],
+            "never parts from the idealised blocks by more than 0.1",
+        ),
+        (
+            [np.nan, np.nan],
+            [[0.0, 0.09], [0.3, 0.0]],
+            "is within 0.1 of the idealised blocks again at the last layer",
+        ),
+    ],
+)
+def test_what_is_said_of_parting(depths, differences, said):
+    """A closed form that does not exist is not spoken of, and coming back is not staying."""
+    from compare.report.part_charts import _said_of_parting
+
+    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."

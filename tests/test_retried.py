@@ -69,6 +69,7 @@ def test_the_post_tried_again():
         again = retried(table(*monotone), {"net": groups["net"]})
         assert [row.conclusion for row in again if row.hypothesis == "H4"] == [then]
     assert found["H5", "all models"].conclusion == "stays open"
+    assert found["H5", "all models"].post == "CLAIMED"
     assert found["H6", "net"].published == "NOT DEFINED"
     assert found["H7", "net"].published_why.startswith("H1 met in 1 of 1 trained and")
     assert {row.conclusion for row in found.values() if row.group == "net, random"} == {NOT_CLAIMED}

@@ -24,6 +24,16 @@ LATE = 20
 CONSENSUS = 0.99
 DELTA = 0.25
 WEIGHTS = {"trained": "-", "random": "--"}
+COLLAPSE = {
+    1: "{} has collapsed",
+    0: "It is not clear whether {} has collapsed",
+    -1: "{} has not collapsed",
+}
+RETURN = {
+    1: "tokens drift on",
+    0: "it is not clear whether tokens come back",
+    -1: "tokens come back",
+}
 VARIABLES = {
     "mean_cosine": ("iteration", "mean cosine", "1"),
     "cluster_life_excess": ("iteration", "cluster life less its null", "nat"),
@@ -122,7 +132,7 @@ def closing(table: xr.Dataset) -> xr.DataArray:
 def nearest_return(table: xr.Dataset) -> xr.DataArray:
     """How near tokens come to where they were 2 to 20 blocks before, over how far one block moves them.
 
-    Below 1 they turn back, at 1 or above they drift on; (model, weights, text).
+    Below 1 they come back, above it they drift on; (model, weights, text).
     """
     return table["returned"].sel(lag=slice(2, None)).min("lag") / table["returned"].sel(lag=1)
 
@@ -139,23 +149,28 @@ def finding(table: xr.Dataset) -> str:
 def _of_model(one: xr.Dataset) -> str:
     trained, random = (one.sel(weights=weights) for weights in WEIGHTS)
     native, end = int(one["native"]), trained["mean_cosine"].sel(iteration=ITERATIONS)
-    ends = with_interval(xr.concat([end, trained["back"]], "number"))
-    collapsed, turning = float(ends["low"][0]) > CONSENSUS, float(ends["high"][1]) < 1
+    collapsed, turning = _side(end, CONSENSUS), _side(trained["back"], 1)
     nearest = trained["returned"].sel(lag=slice(2, None)).idxmin("lag")
-    after = f", after {float(nearest.min()):.0f} to {float(nearest.max()):.0f} blocks" if turning else ""
+    after = f", after {float(nearest.min()):.0f} to {float(nearest.max()):.0f} blocks" if turning < 0 else ""
     return (
-        f"{one['model'].item()} {'has' if collapsed else 'has not'} collapsed by block {ITERATIONS}: mean cosine "
+        f"{COLLAPSE[collapsed].format(one['model'].item())} by block {ITERATIONS} (mean cosine above {CONSENSUS:g}): "
         f"{stated(trained['mean_cosine'].sel(iteration=native))} at its native {native} blocks and {stated(end)} then "
         f"(random weights {stated(random['mean_cosine'].sel(iteration=ITERATIONS), 3)}); late on, ln(1 - cosine) "
         f"falls by {stated(trained['closing'], 3)} a block (random {stated(random['closing'], 3)}). A block still "
         f"moves a token by {stated(trained['returned'].sel(lag=1))} rad (random "
-        f"{stated(random['returned'].sel(lag=1))}), and tokens {'turn back' if turning else 'drift on'}: within "
+        f"{stated(random['returned'].sel(lag=1))}), and {RETURN[turning]}: within "
         f"{LATE} blocks they come as near to where they were as {stated(trained['back'])} of one step (random "
         f"{stated(random['back'])}){after}. Late "
         f"cluster life less its null is {stated(trained['late'])} nat, where {DELTA:g} matters. Falls make "
         f"{stated(trained['falls'], 0)} % of the changes of the energy beyond native depth (random "
         f"{stated(random['falls'], 0)} %)."
     )
+
+
+def _side(values: xr.DataArray, bar: float | int) -> int:
+    """1 where the whole interval over texts is above the bar, -1 where it is below, 0 where neither is shown."""
+    ends = with_interval(values)
+    return int(ends["low"] > bar) - int(ends["high"] < bar)
 
 
 def draw(table: xr.Dataset) -> Figure:

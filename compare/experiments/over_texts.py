@@ -20,7 +20,7 @@ def with_interval(values: xr.DataArray) -> xr.Dataset:
 
 
 def stated(values: xr.DataArray, digits: int = 2) -> str:
-    """The mean of one number a text and its 95 % interval, in words."""
+    """The mean of one number a text and its 95 % interval, in words; what rounds to zero has no sign."""
     found = with_interval(values)
-    mean, low, high = (f"{float(found[name]):.{digits}f}" for name in ("mean", "low", "high"))
+    mean, low, high = (f"{float(found[name]):z.{digits}f}" for name in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -51,14 +51,15 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     own first state; ``flow_cosine`` (model, matrix, text, time), where the layers are one (ALBERT), of the second
     layer's attention as a flow from the model's own state after the first; ``whole_cosine`` (model, text, layer) of the
     model with its feed-forward parts; ``speed`` and ``flow_speed``, minus the least-squares slopes of
-    ln(1 - mean cosine) while that is above 1e-5; ``spectral_radius`` (model, matrix) of O V, all heads together, the
-    mean over layers.
+    ln(1 - mean cosine) while 1 - mean cosine is above 1e-5; ``fit``, the R^2 of the line whose slope is ``speed``,
+    which is no rate where that is low; ``spectral_radius`` (model, matrix) of O V, all heads together, the mean over
+    layers.
 
     ``"spectrum shuffled"`` is drawn anew for each text, so that the interval over texts holds that chance too. `quick`
-    has the two ALBERTs and two texts of 48 tokens, and no flow.
+    has the two ALBERTs and two texts of 32 tokens, and no flow.
     """
     models = embedded("albert" if quick else None)
-    texts, tokens = (default_texts()[:2], 48) if quick else (default_texts(), MAX_TOKENS)
+    texts, tokens = (default_texts()[:2], 32) if quick else (default_texts(), MAX_TOKENS)
     rows: dict[str, list] = {name: [] for name in ("mean_cosine", "flow_cosine", "whole_cosine", "radius")}
     for name in models:
         loaded = load(name)
@@ -109,6 +110,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     )
     for name, cosine in (("speed", table["mean_cosine"]), ("flow_speed", table["flow_cosine"])):
         table[name] = speed(cosine).assign_attrs(long_name="speed of collapse", units="1/layer")
+    table["fit"] = fit(table["mean_cosine"]).assign_attrs(long_name="R^2 of the fit of speed", units="1")
     return table.assign_attrs(finding=finding(table))
 
 
@@ -116,11 +118,29 @@ def speed(cosine: xr.DataArray) -> xr.DataArray:
     """-d ln(1 - mean cosine) per ``layer``; NaN with fewer than 3 values above collapse."""
 
     def slope(values: Float[np.ndarray, " layer"]) -> float:
-        gap = 1 - values
-        used = np.flatnonzero(gap > COLLAPSED)
-        return -np.polyfit(used, np.log(gap[used]), 1)[0] if len(used) > 2 else np.nan
+        used, log_gap = _above_collapse(values)
+        return -np.polyfit(used, log_gap, 1)[0] if len(used) > 2 else np.nan
 
     return xr.apply_ufunc(slope, cosine, input_core_dims=[["layer"]], vectorize=True)
+
+
+def fit(cosine: xr.DataArray) -> xr.DataArray:
+    """R^2 of the line whose slope is minus `speed`: 1 for an exponential collapse; NaN where `speed` is."""
+
+    def explained(values: Float[np.ndarray, " layer"]) -> float:
+        used, log_gap = _above_collapse(values)
+        return np.corrcoef(used, log_gap)[0, 1] ** 2 if len(used) > 2 else np.nan
+
+    return xr.apply_ufunc(explained, cosine, input_core_dims=[["layer"]], vectorize=True)
+
+
+def _above_collapse(
+    cosine: Float[np.ndarray, " layer"],
+) -> tuple[Int[np.ndarray, " used"], Float[np.ndarray, " used"]]:
+    """The layers with 1 - mean cosine above 1e-5, and its logarithm there."""
+    gap = 1 - cosine
+    used = np.flatnonzero(gap > COLLAPSED)
+    return used, np.log(gap[used])
 
 
 def _cosine(trajectory: Trajectory) -> Float[np.ndarray, " depth"]:
@@ -177,10 +197,18 @@ def finding(table: xr.Dataset) -> str:
         mean, more = own.mean("text"), own - own.sel(matrix=TRAINED)
         lowest, highest = (str(found.values) for found in (mean.idxmin("matrix"), mean.idxmax("matrix")))
         linked = association(radius.values, mean.values)
+        explained = table["fit"].sel(model=model).median("text")
+        worst, best = (
+            str(found.values) for found in (explained.idxmin("matrix"), explained.idxmax("matrix"))
+        )
         told.append(
-            f"{model}: the attention alone collapses at {stated(own.sel(matrix=TRAINED))} a layer with its own V, "
-            f"with others at {float(mean.sel(matrix=lowest)):.3f} ({lowest}) to {float(mean.sel(matrix=highest)):.3f} "
-            f"({highest}). Its sign flipped, which keeps the spectral radius, adds "
+            f"{model}: the attention alone collapses at {stated(own.sel(matrix=TRAINED))} a layer with its own V; "
+            f"all {len(mean)} matrices: {float(mean.sel(matrix=lowest)):.3f} ({lowest}) to "
+            f"{float(mean.sel(matrix=highest)):.3f} ({highest}). R^2 of these fits, median over texts: "
+            f"{float(explained.sel(matrix=TRAINED)):.2f} with its own V; all "
+            f"{len(mean)} matrices: {float(explained.sel(matrix=worst)):.2f} ({worst}) to "
+            f"{float(explained.sel(matrix=best)):.2f} ({best}), their median {float(explained.median()):.2f}; where "
+            f"it is low the speed is no rate. Its sign flipped, which keeps the spectral radius, adds "
             f"{stated(more.sel(matrix='sign flipped'))}, other directions for its singular values "
             f"{stated(more.sel(matrix='spectrum shuffled'))}, no V at all {stated(more.sel(matrix='zero'))}; of no, "
             f"half, its own and twice its V the slowest is: "

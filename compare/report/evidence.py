@@ -15,6 +15,11 @@ from compare.report.charts import Axis, Chart, Level, Picture, Series, picture
 from compare.report.verdict_table import EVERYTHING, Row, anchor
 
 REACH = 1.25
+FITTED = {
+    "growth of log plateau length in beta": "ln of the first plateau's length",
+    "exponent of the number of clusters in beta, over (d - 1)/2": "ln of the number of clusters, over (d - 1)/2",
+}
+"""Of the statistics that are a slope over all runs: what each run gives to the fit."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +126,17 @@ def interval(row: Row, reach: tuple[float, float]) -> Markup:
 
 
 def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[Picture]:
-    """Charts of a verdict with titles and captions: the effect of every run, and what it was taken from."""
+    """Charts of a verdict with titles and captions: the effect of every run, where it has one, and what is behind."""
     runs = measured.get(row["group"], {})
-    charts = [effects(row)] if row["values"] else []
+    charts = [effects(row)] if row["values"] and row["statistic"] not in FITTED else []
     if runs and row["hypothesis"] in _BEHIND:
         charts += [chart for chart in (_BEHIND[row["hypothesis"]](row["group"], measured),) if chart]
     return [picture(chart) for chart in charts]
+
+
+def per_run(row: Row) -> str:
+    """What the values of the runs are."""
+    return FITTED.get(row["statistic"], "Effect of every run")
 
 
 def effects(row: Row) -> Chart:

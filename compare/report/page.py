@@ -14,11 +14,20 @@ from compare.hypotheses import HYPOTHESES
 from compare.report.across_page import across_page
 from compare.report.calibration_page import calibration_page
 from compare.report.definitions import definition_anchor, definitions
-from compare.report.evidence import sections
+from compare.report.evidence import per_run, sections
 from compare.report.model_page import by_group, model_page
 from compare.report.published_page import published_page
 from compare.report.theory_page import theory_page
-from compare.report.verdict_table import SIGNS, TOGETHER, anchor, columns, measures, tables, tally
+from compare.report.verdict_table import (
+    SIGNS,
+    TOGETHER,
+    anchor,
+    columns,
+    measures,
+    size,
+    tables,
+    tally,
+)
 from compare.results import Run
 from compare.retried import retried
 from compare.verdicts import Verdicts
@@ -78,7 +87,7 @@ def _is_text(run: Run) -> bool:
     return run.is_model and run.facts.get("init") == "trained"
 
 
-def number(value: float | int | None, missing: str = "none") -> str:
+def number(value: float | int | None, missing: str = "&ndash;") -> str:
     """Three digits, or what stands for a number that is not there, such as an infinite end of an interval."""
     return Markup(missing) if value is None or value != value else f"{value:.3g}"
 
@@ -103,6 +112,8 @@ def _environment() -> jinja2.Environment:
         "anchor": anchor,
         "definition_anchor": definition_anchor,
         "measures": measures,
+        "size": size,
+        "per_run": per_run,
         "own": _own,
         "zip": zip,
     }

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from compare.parting import MODEL
 from compare.report.charts import Axis, Chart, Level, Series
 
 PARTING = {
@@ -36,19 +37,28 @@ def parting_charts(name: str, table: xr.Dataset) -> list[Chart]:
 
 
 def _said_of_parting(table: xr.Dataset, quantity: str) -> str:
-    """From which depth the texts part from each run, and by which part of the block."""
+    """In how many texts the model parts from each run, from which depth on, and by which part of the block."""
+    tolerance = table.attrs.get("tolerance", 0.1)
     said = []
     for against in table["against"].values:
-        depths = table["parting_depth"].sel(against=against, quantity=quantity).values
-        if np.isfinite(depths).any():
-            words = f"parts from the {against} at layer {np.nanmedian(depths):g} (median of the texts)"
+        apart = abs(table[quantity].sel(run=MODEL) - table[quantity].sel(run=against)).max("depth")
+        texts = int(apart.notnull().sum())
+        depths = table["parting_depth"].sel(against=against, quantity=quantity)
+        parted = depths.dropna("text").values
+        if not texts:
+            continue
+        if parted.size:
+            words = f"parts from the {against} in {parted.size} of {texts} texts"
+            words += f", at layer {np.median(parted):g} (their median)"
             leading = table["leading_part"].sel(against=against, quantity=quantity).values.astype(str)
             led = [part for part in leading.ravel() if part]
             most = max(set(led), key=led.count).replace("_", "-") if led else ""
             said.append(words + (f", mostly by its {most} part" if most else ""))
+        elif apart.max() <= tolerance:
+            said.append(f"never parts from the {against} by more than {tolerance:g}")
         else:
-            said.append(f"never parts from the {against} by more than {table.attrs.get('tolerance', 0.1):g}")
-    return "The model " + "; ".join(said) + "."
+            said.append(f"is within {tolerance:g} of the {against} again at the last layer")
+    return f"The model {'; '.join(said)}." if said else ""
 
 
 def part_charts(name: str, table: xr.Dataset) -> list[Chart]:

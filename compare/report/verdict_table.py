@@ -1,5 +1,6 @@
 """The table of verdicts: hypotheses down, groups across, a sign and a word in every cell."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ TABLES = {
 CHANGES = ("random weights", "shuffled tokens", "other mask", "attention alone", "repeated token")
 Row = Mapping[str, Any]
 EVERYTHING = "all models"
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,19 @@ def measures(cells: Iterable[Row | None]) -> tuple[str, ...]:
         if row and row["effect"] is not None
     }
     return tuple(sorted(found))
+
+
+def size(value: float, smallest_effect: float | None) -> str:
+    """An effect to three digits, and no finer than about a hundredth of the smallest one that matters.
+
+    What is within rounding of 0 is "0".
+    """
+    if abs(value) < ROUNDING:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    if not smallest_effect or digits < 0:
+        return f"{value:.3g}"
+    return f"{value:z.{min(digits, max(0, math.floor(2 - math.log10(smallest_effect))))}f}"
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:
