@@ -27,7 +27,7 @@ import torch
 
 import probe
 from probe.inputs import text_inputs
-from probe.models import LoadedModel, load, quiet
+from probe.loading import LoadedModel, load, quiet
 
 TARGET_RATIO = 1.3
 TARGET_GIBIBYTES = 12

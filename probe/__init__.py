@@ -1,6 +1,6 @@
 """Read a trajectory out of a trained transformer, and the dynamics that its attention has learned."""
 
-from probe.extract import extract as extract
-from probe.operators import operators as operators
-from probe.prompts import prompts as prompts
+from probe.extraction import extract as extract
+from probe.learned_operators import operators as operators
 from probe.registry import models as models
+from probe.texts import prompts as prompts

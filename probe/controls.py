@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from probe.extract import extract
+from probe.extraction import extract
 from probe.inputs import CONTROLS
-from probe.models import LoadedModel, load
+from probe.loading import LoadedModel, load
 from sim.trajectory import Trajectory
 
 

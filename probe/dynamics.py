@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from probe.counterfactual import counterfactual as counterfactual
-from probe.extract import extract
+from probe.extraction import extract
 from probe.forward import applied
-from probe.models import LoadedModel, load
-from probe.operators import operators
+from probe.learned_operators import operators
+from probe.loading import LoadedModel, load
 from sim.attention import Attention
+from sim.integration import simulate
 from sim.precision import require_64_bit
-from sim.simulate import simulate
 from sim.sphere import normalise
 from sim.trajectory import Trajectory
 
@@ -144,7 +144,7 @@ def repeat(
     so that to first order a unit of time is a layer: one of a post-LN model adds A to a residual of some length r, and
     1/R is the mean of 1/r over the tokens at the start. What gains that differ from entry to entry do to that residual
     by themselves is left out, as are the feed-forward parts. Attention reads unit vectors theta, where the model reads
-    s theta (`probe.operators.shortening`).
+    s theta (`probe.learned_operators.shortening`).
 
     This is ALBERT's own case, whose blocks are one: repeat its layer 1, as layer 0 reads the embedding, which no norm
     made and whose mean the frame leaves out.

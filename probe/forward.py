@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import nn
 
 from probe.inputs import Inputs
-from probe.models import LoadedModel, quiet
+from probe.loading import LoadedModel, quiet
 
 
 class Reading(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from probe.models import LoadedModel, quiet
-from probe.prompts import prompts
+from probe.loading import LoadedModel, quiet
+from probe.texts import prompts
 
 CONTROLS = ("shuffled", "repeated")
 

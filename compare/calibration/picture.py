@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from compare.calibration.summary import FALSE_ALARMS, POWER, Row
-from compare.report.figures import COLOURS
+from compare.reporting.figures import COLOURS
 
 MARKS = {POWER: ("o", COLOURS[0]), FALSE_ALARMS: ("D", COLOURS[1])}
 

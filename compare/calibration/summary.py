@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from compare.calibration.registry import GENERATORS
-from compare.intervals import clopper_pearson
+from compare.statistics import clopper_pearson
 
 SCHEMA = "metasphere/calibration/1"
 VERDICTS = ("CONFIRMED", "REFUTED", "UNDECIDED", "NOT APPLICABLE")

@@ -7,8 +7,8 @@ from compare.calibration.clouds import directions, one_of
 from compare.calibration.flow import flow
 from compare.calibration.generator import Clouds, Generator, Shape
 from sim.attention import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence
+from sim.mergers.record import Coalescence
+from sim.mergers.solver import coalesce
 from sim.sphere import caps, normalise
 
 DEPTHS = 41

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 import probe
-from compare import study
 from compare.cli.group import AS_JSON, OUT, main
 from compare.files import output_directory
-from compare.jobs import Job
-from compare.subjects import Text, default_texts, subject
+from compare.study import plan
+from compare.study.jobs import Job
+from compare.study.subjects import Text, default_texts, subject
 
 FRAME = click.option(
     "--frame",
@@ -88,7 +88,7 @@ def read_model(
     settings = {"model": model, "text": chosen.text, **options}
     facts = {"prompt": chosen.name, "prompt_class": chosen.kind, "weights": of.weights}
     directory = output_directory(out)
-    path = study.run(Job(label, of.name, "extract", settings, facts), directory)
+    path = plan.run(Job(label, of.name, "extract", settings, facts), directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
 
 

@@ -11,18 +11,18 @@ import click
 import numpy as np
 
 import probe
-from compare import study
-from compare.anatomy import has_anatomy, keep_anatomy
-from compare.calibration.calibrate import SEED as CALIBRATION_SEED
-from compare.calibration.calibrate import command as calibration
+from compare.analyses.tables import has_anatomy, keep_anatomy
+from compare.calibration.trial import SEED as CALIBRATION_SEED
+from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
-from compare.hypotheses import HYPOTHESES, Hypothesis, describe
-from compare.report.report import report as report_on
-from compare.report.report import write_report
-from compare.results import Settings, complete, read_run, run_paths
-from compare.subjects import subject
+from compare.judging.registry import HYPOTHESES, Hypothesis, describe
+from compare.reporting.report import report as report_on
+from compare.reporting.report import write_report
+from compare.study import plan
+from compare.study.results import Settings, complete, read_run, run_paths
+from compare.study.subjects import subject
 from compare.workers import Spread
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
@@ -53,14 +53,14 @@ def _default_models() -> tuple[str, ...]:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    default=study.SEEDS,
+    default=plan.SEEDS,
     show_default=True,
     help="Runs in a group of the theory.",
 )
 @click.option(
     "--max-tokens",
     type=int,
-    default=study.MAX_TOKENS,
+    default=plan.MAX_TOKENS,
     show_default=True,
     help="Read this many tokens of a text at most.",
 )
@@ -91,16 +91,16 @@ def compare(
     """
     texts = chosen_texts(prompts, files)
     subjects = [subject(model) for model in models or _default_models()]
-    jobs = study.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
+    jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
-        jobs += study.model_jobs(one, texts, seed, max_tokens)
-    jobs = study.chosen(jobs, groups)
+        jobs += plan.model_jobs(one, texts, seed, max_tokens)
+    jobs = plan.chosen(jobs, groups)
     asked = dict.fromkeys(job.group for job in jobs)
     opened = [one for one in subjects if one.name in asked and has_anatomy(one)]
     directory, settings = output_directory(out), Settings(draws, seed)
-    work = partial(study.work, directory=directory, settings=settings)
+    work = partial(plan.work, directory=directory, settings=settings)
     look = partial(keep_anatomy, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
-    tasks = [partial(look, one) for one in opened] + [partial(work, each) for each in study.batches(jobs)]
+    tasks = [partial(look, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
     before = [complete(read_run(path, settings)) for path in run_paths(directory) if path not in paths]

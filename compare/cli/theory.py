@@ -7,34 +7,34 @@ from typing import Any, Literal, cast
 import click
 
 import sim
-from compare import study
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory, write_netcdf
-from compare.jobs import STARTS, Job, check_simulation
-from compare.log_times import close_log_times, save_times
-from compare.report import mergers
-from compare.report.figures import save_figure
+from compare.reporting import mergers
+from compare.reporting.figures import save_figure
+from compare.study import plan
+from compare.study.jobs import STARTS, Job, check_simulation
+from compare.study.times import close_log_times, save_times
 
 KIND = click.option(
     "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."
 )
 DIMENSION = click.option(
-    "--dimension", type=int, default=study.DIMENSION, show_default=True, help="Dimension d of S^(d-1)."
+    "--dimension", type=int, default=plan.DIMENSION, show_default=True, help="Dimension d of S^(d-1)."
 )
 
 
 @main.command()
 @KIND
 @click.option("--beta", type=float, default=9.0, show_default=True, help="Inverse temperature.")
-@click.option("--tokens", type=int, default=study.TOKENS, show_default=True, help="Number of tokens.")
+@click.option("--tokens", type=int, default=plan.TOKENS, show_default=True, help="Number of tokens.")
 @DIMENSION
 @click.option(
     "--start", type=click.Choice(list(STARTS)), default="uniform", show_default=True, help="First points."
 )
-@click.option("--until", type=float, default=study.UNTIL, show_default=True, help="Last time t.")
+@click.option("--until", type=float, default=plan.UNTIL, show_default=True, help="Last time t.")
 @click.option(
-    "--depths", type=int, default=study.DEPTHS, show_default=True, help="Saved times, evenly in log t."
+    "--depths", type=int, default=plan.DEPTHS, show_default=True, help="Saved times, evenly in log t."
 )
 @click.option(
     "--max-steps", type=int, default=100_000, show_default=True, help="Bound on the solver's steps."
@@ -56,7 +56,7 @@ def simulate(out: Path, **settings: Any) -> None:
         **{name: settings[name] for name in ("kind", "beta", "start", "tokens", "dimension", "seed")}
     )
     directory = output_directory(out)
-    path = study.run(Job(label, label, "simulate", settings), directory)
+    path = plan.run(Job(label, label, "simulate", settings), directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
 
 
@@ -102,7 +102,7 @@ def sweep(grid: Path, out: Path) -> None:
     its mean cosine and its energy over time.
     """
     axes = _read_grid(grid)
-    times = save_times(float(axes.pop("until", study.UNTIL)), int(axes.pop("depths", study.DEPTHS)))
+    times = save_times(float(axes.pop("until", plan.UNTIL)), int(axes.pop("depths", plan.DEPTHS)))
     causal = bool(axes.pop("causal", False))
     directory = output_directory(out)
     table = sim.sweep(axes, times, causal=causal)

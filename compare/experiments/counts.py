@@ -15,9 +15,9 @@ from scipy.spatial import KDTree
 
 from compare import theory
 from compare.experiments.experiment import Experiment
-from compare.report.figures import COLOURS
+from compare.reporting.figures import COLOURS
 from sim import Attention, simulate, uniform
-from sim.coalesce import coalesce
+from sim.mergers.solver import coalesce
 from sim.sphere import normalise
 
 DIMS = (2, 3)

@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.experiments.records import tabulate
-from compare.report.figures import COLOURS
+from compare.experiments.shared.records import tabulate
+from compare.reporting.figures import COLOURS
 from compare.theory import closest_pair_log_time, log_merge_time, merge_displacement
 from sim.attention import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence, State
+from sim.mergers.record import Coalescence, State
+from sim.mergers.solver import coalesce
 from sim.sphere import uniform
 
 CLUSTERS = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.report.figures import save_figure
+from compare.reporting.figures import save_figure
 from sim.files import write_netcdf
 
 

@@ -7,17 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import probe
-from compare.experiments.embedded import embedded
 from compare.experiments.experiment import Experiment
-from compare.experiments.over_texts import stated, with_interval
-from compare.metrics import measure
-from compare.metrics.calibrated import own_beta
-from compare.pairs import kept, mean_cosine, pair_energy
-from compare.report.figures import COLOURS
-from compare.study import MAX_TOKENS
-from compare.subjects import Text, default_texts
-from compare.treatment import treatment
-from probe.models import LoadedModel, load
+from compare.experiments.shared.embedded import embedded
+from compare.experiments.shared.over_texts import stated, with_interval
+from compare.metrics.calibrated.preset import own_beta
+from compare.metrics.exclusions import treatment
+from compare.metrics.measurement import measure
+from compare.metrics.pairwise import kept, mean_cosine, pair_energy
+from compare.reporting.figures import COLOURS
+from compare.study.plan import MAX_TOKENS
+from compare.study.subjects import Text, default_texts
+from probe.loading import LoadedModel, load
 
 ITERATIONS = 60
 LATE = 20
@@ -51,7 +51,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     last 20 iterations of the angle between a state and that of `lag` blocks before, which has a valley where tokens
     go round; ``native``, the number of blocks in training. ``beta`` (model, text) is the median beta_eff of the
     trained weights at native depth, and both weights have their energy at it. Points are those of the frame
-    ``"layernorm"``, of the tokens that `compare.treatment` keeps.
+    ``"layernorm"``, of the tokens that `compare.metrics.exclusions` keeps.
 
     Random weights take another seed for each text. `quick` has three texts of 48 tokens and fewer null draws.
     """

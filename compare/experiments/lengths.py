@@ -5,16 +5,16 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import probe
-from compare.experiments.embedded import embedded
+from compare.analyses.head_context import long_context
 from compare.experiments.experiment import Experiment
-from compare.experiments.over_texts import stated, with_interval
-from compare.long_context import long_context
-from compare.metrics import measure
-from compare.pairs import kept, mean_cosine
-from compare.report.figures import COLOURS
+from compare.experiments.shared.embedded import embedded
+from compare.experiments.shared.over_texts import stated, with_interval
+from compare.metrics.measurement import measure
+from compare.metrics.pairwise import kept, mean_cosine
+from compare.reporting.figures import COLOURS
 from probe.controls import length_sweep
-from probe.models import LoadedModel, load
-from probe.prompts import Prompt
+from probe.loading import LoadedModel, load
+from probe.texts import Prompt
 
 LENGTHS = (32, 64, 128, 256)
 WEIGHTS = {"trained": "-", "random": "--"}
@@ -31,9 +31,9 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     """The first 32 to 256 tokens of a long text a class through each model, trained and with random weights.
 
     In the table: the `VARIABLES`, over (model, weights, text, length), and ``log_context``, the mean over the kept
-    queries of the log of the number of keys that they see: ln n without a mask (`compare.long_context`). Points are
-    those of the frame ``"layernorm"``, tokens those that `compare.treatment` keeps; repeated ones are left out, and a
-    longer text has more of them.
+    queries of the log of the number of keys that they see: ln n without a mask (`compare.analyses.head_context`).
+    Points are those of the frame ``"layernorm"``, tokens those that `compare.metrics.exclusions` keeps; repeated ones
+    are left out, and a longer text has more of them.
 
     Each length is read afresh, except that a causal model's first tokens cannot see what follows: there a shorter run
     is the beginning of a longer one. Random weights take another seed for each text. `quick` has lengths 32 and 64 of

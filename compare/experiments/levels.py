@@ -8,11 +8,11 @@ from scipy.optimize import root_scalar
 from scipy.special import ive
 
 from compare.experiments.experiment import Experiment
-from compare.report.figures import COLOURS
+from compare.reporting.figures import COLOURS
 from compare.theory import log_merge_time
 from sim import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence
+from sim.mergers.record import Coalescence
+from sim.mergers.solver import coalesce
 
 FAMILIES = {"clusters": "separated clusters", "arc": "tokens on an arc", "walk": "random walk on the level"}
 RISE, CONSENSUS = 1e-3, 0.999

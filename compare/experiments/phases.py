@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.report.figures import COLOURS
+from compare.reporting.figures import COLOURS
 from compare.theory import phase_curve
-from sim.sweep import sweep
+from sim.grid import sweep
 
 N, DELTA = 32, 1e-3
 PANELS = (8, 128, 1024)

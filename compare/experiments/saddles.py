@@ -9,13 +9,13 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.experiments.records import tabulate
-from compare.experiments.rescaled import Climb, climb, plateau_length
-from compare.report.figures import COLOURS
+from compare.experiments.shared.records import tabulate
+from compare.experiments.shared.rescaled import Climb, climb, plateau_length
+from compare.reporting.figures import COLOURS
 from compare.theory import collision_radius, plateau_limit
 from sim.attention import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence
+from sim.mergers.record import Coalescence
+from sim.mergers.solver import coalesce
 from sim.sphere import uniform
 
 KINDS = ("SA", "USA")

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.experiments.records import tabulate
-from compare.experiments.rescaled import climb, plateau_length
-from compare.report.figures import COLOURS
+from compare.experiments.shared.records import tabulate
+from compare.experiments.shared.rescaled import climb, plateau_length
+from compare.reporting.figures import COLOURS
 from compare.theory import collision_radius, log_merge_time, staircase
 from sim.attention import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence
+from sim.mergers.record import Coalescence
+from sim.mergers.solver import coalesce
 
 GAPS = (0.15, 0.35, 0.6, 1.1)
 AUTHORS_BETAS = (500.0, 1000.0, 1500.0, 2000.0, 3000.0, 4000.0)

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.experiments.lifetimes import Centres, Tokens, log_collapse_time, log_escape_time, widths
-from compare.experiments.records import tabulate
-from compare.report.figures import COLOURS
+from compare.experiments.shared.lifetimes import Centres, Tokens, log_collapse_time, log_escape_time, widths
+from compare.experiments.shared.records import tabulate
+from compare.reporting.figures import COLOURS
 from compare.theory import (
     closest_pair_log_time,
     separation,
@@ -20,9 +20,9 @@ from compare.theory import (
     trapping_bounds,
 )
 from sim.attention import Attention
-from sim.coalesce import coalesce
-from sim.coalescence import Coalescence
-from sim.simulate import simulate
+from sim.integration import simulate
+from sim.mergers.record import Coalescence
+from sim.mergers.solver import coalesce
 from sim.sphere import caps, normalise, uniform
 
 PER_CAP = 2

@@ -11,17 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import probe
-from compare.collapse import COLLAPSED, association
-from compare.experiments.embedded import embedded
+from compare.analyses.collapse_speed import COLLAPSED
 from compare.experiments.experiment import Experiment
-from compare.experiments.over_texts import stated, with_interval
-from compare.pairs import kept, mean_cosine
-from compare.report.figures import COLOURS
-from compare.study import MAX_TOKENS
-from compare.subjects import Text, default_texts
+from compare.experiments.shared.embedded import embedded
+from compare.experiments.shared.over_texts import stated, with_interval
+from compare.metrics.pairwise import kept, mean_cosine
+from compare.reporting.figures import COLOURS
+from compare.statistics import association
+from compare.study.plan import MAX_TOKENS
+from compare.study.subjects import Text, default_texts
 from probe.counterfactual import KINDS, counterfactual
 from probe.dynamics import layer_by_layer, repeat
-from probe.models import LoadedModel, load
+from probe.loading import LoadedModel, load
 from probe.spectra import spectra
 from sim.attention import Attention
 from sim.trajectory import Trajectory

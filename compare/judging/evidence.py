@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from compare.collapse import association
-from compare.intervals import (
+from compare.statistics import (
     LEVEL,
     SAME,
     Interval,
+    association,
     bootstrap_t_interval,
     clopper_pearson,
     mean_above,
@@ -231,7 +231,7 @@ def _slope(claim: Claim) -> Summary:
 
 
 def _correlation(claim: Claim) -> Summary:
-    """Spearman's, with the interval of Bonett and Wright (2000), which `compare.collapse.association` describes."""
+    """Spearman's, with the interval that `compare.statistics.association` describes."""
     if claim.terms is None:
         raise ValueError("a claim of a correlation needs its terms, got None: give (run, 1)")
     found = association(claim.values, claim.terms[:, 0])

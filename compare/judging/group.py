@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from compare.intervals import stouffer
 from compare.judging.evidence import NotApplicable
+from compare.statistics import stouffer
 from sim.sphere import normalise
 from sim.trajectory import Trajectory
 

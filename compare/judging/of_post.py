@@ -1,6 +1,6 @@
 """The hypotheses of the post, H1 to H7."""
 
-from compare.judging import attention, clusters, energy, plateaus, speeds
+from compare.judging.hypotheses import attention, clusters, collapse_speed, energy, plateaus
 from compare.judging.hypothesis import (
     ABOVE,
     BELOW,
@@ -116,7 +116,7 @@ OF_POST = (
             Threshold("correlation", 0.5, 0.3, 0.7, "least correlation of what is said to govern"),
             Threshold("models", 8, 8, 8, "models needed"),
         ),
-        speeds.spectrum_governs_speed,
+        collapse_speed.spectrum_governs_speed,
         across=True,
     ),
     Hypothesis(

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from compare.judging import caps, centres, cone, context, counts, invariant, mergers
+from compare.judging.hypotheses import (
+    caps,
+    cluster_counts,
+    consensus_rate,
+    head_context,
+    merger_order,
+    norm_invariant,
+    renyi_centres,
+)
 from compare.judging.hypothesis import ABOVE, BELOW, RUNS, Hypothesis, Threshold
 
 THEORY = "simulations of SA or USA with Q = K = V = 1, without a mask"
@@ -26,7 +34,7 @@ OF_THEORY = (
             ),
             RUNS,
         ),
-        cone.cone_collapses,
+        consensus_rate.cone_collapses,
     ),
     Hypothesis(
         "P5",
@@ -63,7 +71,7 @@ OF_THEORY = (
             ),
             RUNS,
         ),
-        mergers.closest_merge_first,
+        merger_order.closest_merge_first,
     ),
     Hypothesis(
         "P9",
@@ -83,7 +91,7 @@ OF_THEORY = (
             Threshold("betas", 3, 3, 3, "values of beta that make a sweep"),
             RUNS,
         ),
-        counts.clusters_grow_with_beta,
+        cluster_counts.clusters_grow_with_beta,
     ),
     Hypothesis(
         "P10",
@@ -106,7 +114,7 @@ OF_THEORY = (
             ),
             RUNS,
         ),
-        centres.centres_stay,
+        renyi_centres.centres_stay,
     ),
     Hypothesis(
         "P11",
@@ -120,7 +128,7 @@ OF_THEORY = (
         "never: it is described, not judged",
         "never: it is described, not judged",
         (RUNS,),
-        context.cold_heads_keep_tokens_apart,
+        head_context.cold_heads_keep_tokens_apart,
         whole=True,
     ),
     Hypothesis(
@@ -139,7 +147,7 @@ OF_THEORY = (
             Threshold("moved", 0.2, 0.1, 0.4, "change of ln(1 - rho) that there must be"),
             RUNS,
         ),
-        invariant.spread_is_conserved,
+        norm_invariant.spread_is_conserved,
         whole=True,
     ),
 )

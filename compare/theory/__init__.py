@@ -13,6 +13,10 @@ from compare.theory.consensus import gamma as gamma
 from compare.theory.consensus import gamma_deficit_bound as gamma_deficit_bound
 from compare.theory.consensus import gamma_log_time as gamma_log_time
 from compare.theory.consensus import gamma_time as gamma_time
+from compare.theory.gluing import Staircase as Staircase
+from compare.theory.gluing import collision_radius as collision_radius
+from compare.theory.gluing import plateau_limit as plateau_limit
+from compare.theory.gluing import staircase as staircase
 from compare.theory.hemisphere import cone_rate_bound as cone_rate_bound
 from compare.theory.hemisphere import consensus_rate as consensus_rate
 from compare.theory.hemisphere import hemisphere_probability as hemisphere_probability
@@ -46,10 +50,6 @@ from compare.theory.renyi import parking_count as parking_count
 from compare.theory.renyi import strong_centre_count as strong_centre_count
 from compare.theory.ring import escape_rate as escape_rate
 from compare.theory.ring import escape_rates as escape_rates
-from compare.theory.staircase import Staircase as Staircase
-from compare.theory.staircase import collision_radius as collision_radius
-from compare.theory.staircase import plateau_limit as plateau_limit
-from compare.theory.staircase import staircase as staircase
 from compare.theory.trapping import SharpTrapping as SharpTrapping
 from compare.theory.trapping import TrappingBounds as TrappingBounds
 from compare.theory.trapping import cap_contraction_bound as cap_contraction_bound

@@ -2,7 +2,7 @@
 
 Each subfolder, once exported, is one model as `save_pretrained` writes it (float16 safetensors, tokenizer), with
 checkpoint.json: recipe, tokens seen, loss curve, held-out losses and those of n-gram models. manifest.json names
-the corpus, its licences and the hash of every file. `python -m probe.checkpoints.train NAME` trains one.
+the corpus, its licences and the hash of every file. `python -m probe.training.train NAME` trains one.
 """
 
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Tables that one model or one pair of trajectories gives, outside the presets."""

@@ -1,0 +1,105 @@
+"""From trajectories to groups that can be judged: measured, controls paired, controls and main runs told apart."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import xarray as xr
+
+from compare.judging.group import Group, Run
+from compare.metrics.measurement import measure
+from sim.trajectory import Trajectory
+
+Progress = Callable[[Sequence[Any]], Iterable[Any]]
+SAME_RUN = (
+    "instrument",
+    "model",
+    "prompt",
+    "text_sha256",
+    "frame",
+    "causal",
+    "blocks",
+    "sublayers",
+    "token_count",
+)
+SAME_WEIGHTS = ("revision", "weights")
+
+
+def groups_of(
+    given: Mapping[str, Sequence[Trajectory]],
+    measured: Mapping[str, Sequence[xr.Dataset]] | None,
+    models: Mapping[str, Mapping[str, xr.Dataset]],
+    seed: int,
+    draws: int,
+    progress: Progress,
+) -> tuple[Group, ...]:
+    """Each group with its runs measured and paired; of a group that mixes them only the runs that are no controls."""
+    _check(given, measured)
+    places = [(name, place) for name, trajectories in given.items() for place in range(len(trajectories))]
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for name, place in progress(places):
+        trajectory = given[name][place]
+        data = (
+            measure(trajectory, preset="calibrated", draws=draws, seed=seed)
+            if measured is None
+            else measured[name][place]
+        )
+        label = str(trajectory.provenance.get("label", f"{name} {place}"))
+        runs[name].append(Run(label, replace(trajectory, attention=None), data))
+    everywhere = [run for each in runs.values() for run in each]
+    return tuple(_group(name, tuple(each), everywhere, models) for name, each in runs.items())
+
+
+def together(groups: Sequence[Group]) -> Group:
+    """All runs of models, or all where there is none, as one group, for what is asked across models."""
+    runs = tuple(run for group in groups for run in group.runs)
+    of_models = tuple(run for run in runs if run.facts.get("model"))
+    return Group("all models", of_models or runs, tables=groups[0].tables)
+
+
+def _check(
+    given: Mapping[str, Sequence[Trajectory]], measured: Mapping[str, Sequence[xr.Dataset]] | None
+) -> None:
+    if not given:
+        raise ValueError("no groups to judge: give a mapping from names to lists of trajectories")
+    for name, trajectories in given.items():
+        if len(trajectories) == 0:
+            raise ValueError(f"group {name!r} has no trajectories: leave it out or give some")
+        if measured is not None and len(measured.get(name, ())) != len(trajectories):
+            raise ValueError(
+                f"group {name!r} has {len(trajectories)} trajectories and {len(measured.get(name, ()))} measurements: "
+                "give one each, in the same order"
+            )
+
+
+def _group(
+    name: str,
+    runs: tuple[Run, ...],
+    everywhere: Sequence[Run],
+    models: Mapping[str, Mapping[str, xr.Dataset]],
+) -> Group:
+    main = tuple(run for run in runs if not run.is_control) or runs
+    controls = {
+        "random": lambda run: run.facts.get("init") == "random" and run.facts.get("control") is None,
+        "shuffled": lambda run: run.facts.get("init") == "trained" and run.facts.get("control") == "shuffled",
+    }
+    found = {
+        kind: tuple(_partners(run, [one for one in everywhere if is_one(one)]) for run in main)
+        for kind, is_one in controls.items()
+    }
+    return Group(name, main, found, models)
+
+
+def _partners(run: Run, controls: Sequence[Run]) -> tuple[Run, ...]:
+    """The controls of the same model, prompt, reading and, unless they are random, weights, of every seed."""
+    if not run.facts.get("model"):
+        return ()
+    return tuple(
+        control
+        for control in controls
+        if all(
+            control.facts.get(name) == run.facts.get(name)
+            for name in SAME_RUN + (() if control.facts.get("init") == "random" else SAME_WEIGHTS)
+        )
+    )

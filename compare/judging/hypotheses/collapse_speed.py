@@ -1,0 +1,47 @@
+"""H5: does the spectrum of O V govern how fast the tokens of a model collapse?"""
+
+import numpy as np
+
+from compare.judging.evidence import Claim, Evidence, NotApplicable, Undecided
+from compare.judging.group import Group, Thresholds
+from compare.statistics import association
+
+OTHERS = {"width": "the dimension", "blocks": "the number of blocks"}
+
+
+def spectrum_governs_speed(group: Group, at: Thresholds) -> Evidence:
+    """H5: Spearman's correlation over models of collapse speed with the spectral radius of O V, all heads together."""
+    models = sorted({str(run.facts["model"]) for run in group.runs if run.facts.get("model")})
+    if not models:
+        raise NotApplicable("no run is of a trained model")
+    rows = {
+        name: group.tables[name]["speed"].attrs for name in models if "speed" in group.tables.get(name, {})
+    }
+    fields = ("per_layer", "spectral_radius", *OTHERS)
+    known = {name: row for name, row in rows.items() if np.isfinite([row[each] for each in fields]).all()}
+    if len(known) < at["models"]:
+        raise Undecided(
+            f"speed and spectrum are known of {len(known)} of {len(models)} models: needs {at['models']}, as trained "
+            "models differ in width, depth and spectrum at once"
+        )
+    speed, radius, *others = np.array(
+        [[row[name] for name in fields] for row in known.values()], np.float64
+    ).T
+    beside = [
+        f"{association(other, speed).correlation:.2g} with {words}"
+        for other, words in zip(others, OTHERS.values())
+    ]
+    return Evidence(
+        (
+            Claim(
+                "rank correlation of collapse speed with the spectral radius of O V",
+                "correlation",
+                speed,
+                low=at["correlation"],
+                kind="correlation",
+                terms=radius[:, None],
+            ),
+        ),
+        tuple(known),
+        note=f"beside it, the correlation is {' and '.join(beside)}",
+    )

@@ -1,0 +1,38 @@
+"""H4: does the interaction energy at the run's own beta only rise?"""
+
+import numpy as np
+from scipy import stats
+
+from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
+from compare.judging.group import Group, Run, Thresholds, finite, labels, require_dynamics
+from compare.metrics.calibrated.energy import descent_share
+
+
+def energy_rises(group: Group, at: Thresholds) -> Evidence:
+    """H4: falls as a share of all changes of the energy that stand out from rounding, below the largest allowed.
+
+    A step counts beyond z standard deviations of the rounding noise, z = max(4, the Bonferroni bound over all steps
+    of the group).
+    """
+    runs = require_dynamics(group, at)
+    known = tuple(run for run in runs if np.isfinite(run["energy"]).all())
+    if not known:
+        raise NotApplicable("beta is not known: a simulation without it, or a model run without attention")
+    steps = sum(run.measured.sizes["depth"] - 1 for run in known)
+    z = max(at["z"], float(stats.norm.isf(RATE / (2 * steps))))
+
+    def descent(run: Run) -> float:
+        return descent_share(run["energy"], run["energy_noise"], z)[0]
+
+    moving = sum(np.isfinite(descent(run)) for run in known)
+    if moving < at["moving"] * len(runs):
+        raise NotApplicable(
+            f"only {moving} of {len(runs)} runs have a change of energy beyond {z:.2g} standard deviations of rounding"
+        )
+    chosen, share = finite(known, descent, at, " whose energy changes by more than rounding")
+    any_fall = int(np.sum(share > 0))
+    return Evidence(
+        (Claim("share of falls in all changes of the energy", "share", share, high=at["share"]),),
+        labels(chosen),
+        note=f"{any_fall} of {len(chosen)} runs have a fall beyond {z:.2g} standard deviations of rounding",
+    )

@@ -1,0 +1,47 @@
+"""P11: do those heads merge their context whose temperature is high on the scale of log n?"""
+
+import numpy as np
+import xarray as xr
+from scipy.stats import rankdata
+
+from compare.judging.evidence import Evidence, NotApplicable, Undecided
+from compare.judging.group import Group, Thresholds
+
+LEAST_HEADS = 10
+
+
+def cold_heads_keep_tokens_apart(group: Group, at: Thresholds) -> Evidence:
+    """P11: rank correlation over the heads of a model of beta_eff (1 - rho)/ln n with how far apart they leave tokens.
+
+    One number a text: of ``strength`` and ``merging`` of `compare.analyses.head_context`. Described only: random heads
+    have it.
+    """
+    if any(run.is_control for run in group.runs):
+        raise NotApplicable("these runs are controls, and the heads that were looked at are the trained ones")
+    models = {str(run.facts.get("model")) for run in group.runs}
+    table = group.tables.get(models.pop(), {}).get("heads") if len(models) == 1 else None
+    if table is None:
+        raise NotApplicable(
+            "the heads of no trained model are at hand: only models with known operators have them"
+        )
+    values = np.array([head_correlation(table.isel(text=place)) for place in range(table.sizes["text"])])
+    good = np.isfinite(values)
+    if good.sum() < at["runs"]:
+        raise NotApplicable(
+            f"needs at least {at['runs']} texts with {LEAST_HEADS} heads or more, got {good.sum()}"
+        )
+    raise Undecided(
+        f"described, not judged: over {good.sum()} texts the rank correlation of beta_eff (1 - rho)/log n with the "
+        f"spread that heads leave averages {values[good].mean():.2g}; logits that know nothing of the tokens give .96 "
+        "or more, as both come from one attention matrix and from 1 - rho, and no null keeps the entropy of a head and "
+        "loses its content"
+    )
+
+
+def head_correlation(table: xr.Dataset) -> float:
+    """NaN with fewer than 10 heads, or where all are alike."""
+    strength, merging = table["strength"].values.ravel(), table["merging"].values.ravel()
+    known = ~np.isnan(strength) & np.isfinite(merging)
+    if known.sum() < LEAST_HEADS or np.ptp(merging[known]) == 0 or len(np.unique(strength[known])) == 1:
+        return np.nan
+    return float(np.corrcoef(rankdata(strength[known]), rankdata(merging[known]))[0, 1])

@@ -1,0 +1,37 @@
+"""P12: where norms come before attention, do lengths pay for the loss of spread?"""
+
+import numpy as np
+
+from compare.analyses.norm_invariant import SCHEMES, conservation
+from compare.judging.evidence import Claim, Evidence, NotApplicable
+from compare.judging.group import Group, Run, Thresholds, finite, labels, require_runs
+
+
+def spread_is_conserved(group: Group, at: Thresholds) -> Evidence:
+    """P12: drift of the invariant (1 - rho) r^2 over a run, as a share of that of 1 - rho; 0 where it is conserved."""
+    growing = tuple(
+        run for run in group.runs if run.kept.sum() >= 2 and _scheme(run) in SCHEMES and np.isfinite(run.beta)
+    )
+    if not growing:
+        raise NotApplicable("only Pre-LN and Peri-LN conserve it, and no run with a known beta is one")
+    chosen, drift = finite(
+        require_runs(growing, at, " of Pre-LN or Peri-LN"),
+        lambda run: relative_drift(run, at["moved"]),
+        at,
+        f" over which ln(1 - rho) changes by {at['moved']:g} or more",
+    )
+    return Evidence(
+        (Claim("drift of (1 - rho) r^2, over that of 1 - rho", "ratio", drift, high=at["drift"]),),
+        labels(chosen),
+    )
+
+
+def relative_drift(run: Run, moved: float) -> float:
+    """By the form that is exact for tokens at one mutual cosine; NaN where 1 - rho hardly changes."""
+    found = conservation(run.trajectory, run.beta, run.kept)
+    gap, exact, product = (float(found[name]) for name in ("gap_drift", "invariant_drift", "product_drift"))
+    return abs(exact if np.isfinite(exact) else product) / abs(gap) if abs(gap) >= moved else np.nan
+
+
+def _scheme(run: Run) -> str | None:
+    return run.facts.get("scheme") or run.facts.get("norm")

@@ -1,0 +1,218 @@
+"""The judge: every hypothesis put to every group of runs, corrected for how much was asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import xarray as xr
+
+from compare.judging import explain
+from compare.judging.evidence import (
+    NOT_APPLICABLE,
+    RATE,
+    UNDECIDED,
+    Balance,
+    Evidence,
+    NotApplicable,
+    Undecided,
+    balance,
+    decide,
+)
+from compare.judging.group import Group, treatment
+from compare.judging.groups import Progress, groups_of, together
+from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
+from compare.judging.robustness import robustness
+from compare.judging.verdicts import Verdict, Verdicts
+from compare.statistics import benjamini_hochberg
+from sim.trajectory import Trajectory
+
+THEOREM = "theorem"
+
+
+class Question(NamedTuple):
+    """One hypothesis put to one group: what its runs say, or the verdict and the reason why they say nothing."""
+
+    hypothesis: Hypothesis
+    group: Group
+    evidence: Evidence | None
+    found: Balance | None
+    silence: tuple[str, str] = ("", "")
+
+
+class Level(NamedTuple):
+    """What correction allows: the one-sided level of a row, and among how many rows its q is the larger."""
+
+    cutoff: float
+    asked: int
+
+
+def judge(
+    groups: Mapping[str, Sequence[Trajectory]],
+    *,
+    seed: int = 0,
+    draws: int = 99,
+    measured: Mapping[str, Sequence[xr.Dataset]] | None = None,
+    models: Mapping[str, Mapping[str, xr.Dataset]] | None = None,
+    progress: Progress = list,
+) -> Verdicts:
+    """Put every hypothesis of `compare.judging.registry` to every group of runs.
+
+    A hypothesis gives each run of a group one number. Its 95 % interval is taken over the runs, which are prompts of a
+    model or seeds of a simulation, never over the layers of one run: Student's t for means, Clopper and Pearson for
+    shares, order statistics for medians. The bound that it must clear is the smallest effect that matters, not 0.
+    Both one-sided p of each row enter a Benjamini-Hochberg correction over the whole table, and one over the rows of
+    its family: simulations, trained models, controls, all models together. A row must pass both: what is sure of
+    simulations lends models nothing. Theorems, which one run refutes, stay out of it. Then
+
+    - CONFIRMED and REFUTED need q <= 0.05, which for a single row is an interval that is clear of the bound;
+    - UNDECIDED is the rest;
+    - NOT APPLICABLE says why the hypothesis does not speak of these runs: fewer than 6 of them, no dynamics (the
+      order of depth carries no information), no attention, no control, not the theory's own dynamics.
+
+    Then every threshold is varied over its range, at the same level, for the share that agrees with the verdict.
+
+    Arguments
+    ---------
+    groups: runs by the name of their group: one model or one setting of a simulation, one run a prompt or seed; or,
+        for a slope in beta, runs over a range of beta. Controls (random weights, shuffled tokens) may be in any
+        group: each trained run finds its own by model, prompt and reading, and a group that mixes them is judged by
+        its trained runs. beta is ``provenance["beta"]`` of a simulation, beta_eff of a model.
+    seed: of all null draws and resamples: the same seed gives the same table, byte for byte.
+    draws: null draws a run, for its mean and spread.
+    measured: what ``measure(run, preset="calibrated")`` gave for each run, in the order of `groups`; measured here
+        where None. Attention is not looked at then, and may be left out of the runs.
+    models: by ``provenance["model"]``, the tables of a model that its runs cannot show: ``"speed"``, with the fields of
+        `compare.analyses.collapse_speed.Collapse` as attributes (H5), and ``"heads"``, `compare.analyses.head_context`
+        over a dimension
+        ``text`` (P11). What needs them says so where they are missing.
+    progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
+
+    Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
+    (H5). Raises ValueError where there are no groups, a group without runs, or measurements that do not match. Cost:
+    that of ``measure``, and some milliseconds a row and threshold.
+    """
+    made = groups_of(groups, measured, models or {}, seed, draws, progress)
+    everything = (together(made),)
+    questions = [
+        ask(hypothesis, group)
+        for hypothesis in HYPOTHESES.values()
+        for group in (everything if hypothesis.across else made)
+    ]
+    rows = tuple(_row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions)))
+    thresholds = {
+        name: {one.name: _described(one) for one in hypothesis.thresholds}
+        for name, hypothesis in HYPOTHESES.items()
+    }
+    return Verdicts(rows, thresholds, seed, draws)
+
+
+def ask(hypothesis: Hypothesis, group: Group) -> Question:
+    """What the runs of one group say of one hypothesis."""
+    try:
+        evidence = hypothesis.evidence(group, hypothesis.at)
+    except NotApplicable as reason:
+        return Question(hypothesis, group, None, None, (NOT_APPLICABLE, str(reason)))
+    except Undecided as reason:
+        return Question(hypothesis, group, None, None, (UNDECIDED, str(reason)))
+    return Question(hypothesis, group, evidence, balance(evidence))
+
+
+def _corrected(questions: Sequence[Question]) -> list[tuple[float, Level]]:
+    """q of each question, and the level that its p has to meet, where it has been corrected in both ways."""
+    q = np.minimum(1, [np.nan if each.found is None else 2 * each.found.p for each in questions])
+    families = np.array([_family(each) for each in questions])
+    corrected = [(float(one), Level(RATE / 2, 1)) for one in q]
+    together = [families == family for family in sorted(set(families) - {THEOREM})]
+    for members in (*together, families != THEOREM):
+        own = benjamini_hochberg(q[members])
+        level = _level(own)
+        for place, one in zip(np.flatnonzero(members), own):
+            largest, known = corrected[place]
+            asked = level.asked if one > largest else known.asked
+            corrected[place] = (max(largest, float(one)), Level(min(known.cutoff, level.cutoff), asked))
+    return corrected
+
+
+def _family(question: Question) -> str:
+    """Whose questions this one is corrected with; a theorem is on its own."""
+    if question.evidence is not None and question.evidence.universal:
+        return THEOREM
+    if question.hypothesis.across:
+        return "all models"
+    runs = question.group.runs
+    if all(run.is_control for run in runs):
+        return "controls"
+    return "trained models" if any(run.facts.get("model") for run in runs) else "simulations"
+
+
+def _level(q: np.ndarray) -> Level:
+    """With k of m rows kept, the one-sided level k RATE / (2 m); that of one row where none is kept."""
+    asked, kept = int(np.isfinite(q).sum()), int(np.sum(q <= RATE))
+    return Level(max(kept, 1) * RATE / (2 * max(asked, 1)), asked)
+
+
+def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
+    hypothesis, group, evidence, found, (verdict, reason) = question
+    common = {
+        "hypothesis": hypothesis.id,
+        "statement": hypothesis.statement,
+        "group": group.name,
+        "null": hypothesis.null,
+        "treatment": treatment(group.runs, hypothesis.whole),
+        "beta": _median_beta(group),
+        "source": hypothesis.source,
+    }
+    if evidence is None or found is None:
+        return Verdict(
+            **common,
+            verdict=verdict,
+            why=reason[0].upper() + reason[1:] + ".",
+            statistic=hypothesis.statistic,
+            unit=hypothesis.unit,
+            effect=np.nan,
+            ci=(np.nan, np.nan),
+            smallest_effect=hypothesis.smallest_effect,
+            claimed=(np.nan, np.nan),
+            p=np.nan,
+            q=np.nan,
+            runs=len(group.runs),
+            labels=tuple(run.label for run in group.runs),
+            values=(),
+            robustness=(),
+            agreement=np.nan,
+        )
+    decided = decide(found, level.cutoff)
+    own_seed = crc32(f"{seed} {hypothesis.id} {group.name}".encode())
+    varied = robustness(hypothesis, group, evidence, decided, level.cutoff, own_seed)
+    claim = found.claim
+    return Verdict(
+        **common,
+        verdict=decided,
+        why=explain.why(decided, evidence, found, q, level.asked),
+        statistic=claim.statistic,
+        unit=claim.unit,
+        effect=found.weight.effect,
+        ci=(found.weight.interval.low, found.weight.interval.high),
+        smallest_effect=hypothesis.smallest_effect
+        if evidence.smallest_effect is None
+        else evidence.smallest_effect,
+        claimed=(claim.low, claim.high),
+        p=found.p,
+        q=q,
+        runs=len(evidence.labels),
+        labels=evidence.labels,
+        values=tuple(map(float, claim.values)),
+        robustness=varied,
+        agreement=float(np.mean([one["agreement"] for one in varied])),
+    )
+
+
+def _median_beta(group: Group) -> float:
+    betas = np.array([run.beta for run in group.runs])
+    return float(np.median(betas[np.isfinite(betas)])) if np.isfinite(betas).any() else np.nan
+
+
+def _described(threshold: Threshold) -> dict[str, float | int | str]:
+    return {name: value for name, value in asdict(threshold).items() if name != "name"}

@@ -1,0 +1,1 @@
+"""Statistics of the preset `calibrated`, each with its values in null draws."""

@@ -1,0 +1,111 @@
+"""Whether attention follows the clusters: the weight to a token's own cluster, over what position alone gives."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from compare.metrics.nulls.locality import mask_matched
+from compare.metrics.variable import Variable
+
+LEAST_SHARE = 1e-6
+MOVES_AT_ONCE = 20
+VARIABLES = {
+    "attention_follow": Variable(
+        ("depth", "head"),
+        "attention within clusters",
+        "nat",
+        "calibrated",
+        "log of the attention that kept tokens give to others of their cluster_label, over what the mask, the "
+        "distance and the popularity of keys give there; NaN where the depth has no attention or no clusters",
+    ),
+    "attention_follow_null": Variable(
+        ("draw", "depth", "head"),
+        "attention within clusters, null",
+        "nat",
+        "calibrated",
+        "attention_follow with the labels moved along the text, alike at all depths",
+    ),
+}
+
+
+def attention_follow(
+    attention: Float[np.ndarray, "depth head token token"],
+    labels: Int[np.ndarray, "depth token"],
+    causal: bool,
+    local: bool,
+    draws: int,
+    seed: int = 0,
+) -> tuple[Float[np.ndarray, "depth head"], Float[np.ndarray, "draw depth head"]]:
+    """log of the attention that tokens give to the rest of their cluster, over its mask-matched null.
+
+    Sums run over pairs i != j of one cluster that the mask allows, A in the numerator and E of
+    `compare.metrics.nulls.mask_matched` in the denominator. The null draws are the same quotient with the labels moved
+    along
+    the text: turned round it by a random number of tokens, and in half of the draws reversed, alike at all depths.
+    So they keep the sizes of the clusters and how labels cluster along the text, and lose which token has which.
+    Without positions (`local` False) labels are permuted freely.
+
+    On attention by distance, key and noise, with labels in runs along the text, 2 % of 240 trials had p <= .05 (39
+    draws). With uniform attention in the denominator they were 5 to 33 %, and 85 to 98 % with labels permuted freely.
+    The quotient is small where clusters lie along the text: weights times 1.5 within them read .03 (causal) to .08.
+
+    Arguments
+    ---------
+    attention: rows at each depth, computed from the points there. labels: cluster of each token there, -1 for none, -2
+        for tokens left out. causal: keys are those up to the query. local: tokens stand along a text.
+    draws: of the null. seed: of them.
+
+    Returns natural logarithms: 0 where attention ignores the clusters, log 2 where it gives them twice as much, and
+    log 1e-6 at least. NaN where the depth has no attention or no clusters, or no seen pair is within one.
+    Cost: O(head token^2) a draw and depth.
+    """
+    depths, heads, tokens, _ = attention.shape
+    own = np.full((depths, heads), np.nan)
+    null = np.full((draws, depths, heads), np.nan)
+    kept = np.flatnonzero(labels[0] > -2)
+    inside = np.ix_(kept, kept)
+    seen = np.tri(tokens, dtype=bool) if causal else np.ones((tokens, tokens), bool)
+    pairs = np.zeros((tokens, tokens), bool)
+    pairs[inside] = (seen & ~np.eye(tokens, dtype=bool))[inside]
+    moves = np.stack([np.arange(len(kept)), *_moves(len(kept), draws, local, seed)])
+    weights = np.empty((2, heads, len(kept), len(kept)))
+    for depth in range(depths):
+        if np.isnan(attention[depth]).any() or np.all(labels[depth] < 0):
+            continue
+        for head, whole in enumerate(attention[depth]):  # one at a time stays in the processor's cache
+            rows = np.where(pairs, whole, 0).astype(np.float64)
+            weights[0, head] = rows[inside]
+            weights[1, head] = mask_matched(rows[None], pairs, local=local)[0][inside]
+        found = _within_clusters(weights, labels[depth, kept][moves])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quotients = np.log(np.maximum(found[0] / found[1], LEAST_SHARE))
+        own[depth], null[:, depth] = quotients[:, 0], quotients[:, 1:].T
+    return own, null
+
+
+def _moves(tokens: int, draws: int, local: bool, seed: int) -> Iterator[Int[np.ndarray, " token"]]:
+    """Places from which the tokens take their labels, one array a draw."""
+    random = np.random.default_rng((seed, 4))
+    places = np.arange(tokens)
+    for draw in range(draws):
+        if local:
+            turned = np.roll(places, random.integers(1, max(tokens, 2)))
+            yield turned[::-1] if draw % 2 else turned
+        else:
+            yield random.permutation(places)
+
+
+def _within_clusters(
+    weights: Float[np.ndarray, "part head token token"], labels: Int[np.ndarray, "move token"]
+) -> Float[np.ndarray, "part head move"]:
+    """Sums of weights over the pairs of one cluster, under each labelling."""
+    parts, heads, tokens, _ = weights.shape
+    flat = weights.reshape(parts * heads, tokens**2)
+    found = np.empty((parts * heads, len(labels)))
+    for start in range(0, len(labels), MOVES_AT_ONCE):
+        some = labels[start : start + MOVES_AT_ONCE]
+        keys = np.where(some < 0, -2, some)  # a token without a cluster shares it with none
+        same = (some[:, :, None] == keys[:, None]).astype(np.float64)
+        found[:, start : start + MOVES_AT_ONCE] = flat @ same.reshape(len(some), -1).T
+    return found.reshape(parts, heads, -1)

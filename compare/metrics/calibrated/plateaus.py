@@ -1,0 +1,139 @@
+"""Plateaus: stretches of depth over which tokens stay clustered in one partition."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from compare.metrics.variable import Variable
+
+_SOURCE = "calibrated"
+_INDEX = "index of depth; -1 where there is no plateau"
+
+VARIABLES = {
+    "plateau_share": Variable(
+        (),
+        "share of depth on a plateau",
+        "1",
+        _SOURCE,
+        "(b - a) / (depths - 1) of the longest plateau a..b: cluster_life_excess at least max(0.25, 2.5 standard "
+        "deviations of the null) throughout, adjusted Rand index of consecutive partitions at least 0.8, of the ends "
+        "at least 0.7, 3 depths or more; none in a run of such depths from whose start to the depth behind its end the "
+        "radius at which the clusters form grows by more than a factor exp(0.3); 0 where there is none",
+    ),
+    "plateau_share_null": Variable(
+        ("draw",),
+        "share of depth on a plateau, null",
+        "1",
+        _SOURCE,
+        "plateau_share of each common token rotation",
+    ),
+    "plateau_start": Variable((), "start of the longest plateau", "1", _SOURCE, _INDEX),
+    "plateau_end": Variable((), "end of the longest plateau", "1", _SOURCE, _INDEX),
+    "first_plateau_start": Variable((), "start of the first plateau", "1", _SOURCE, _INDEX),
+    "first_plateau_end": Variable((), "end of the first plateau, as late as it can be", "1", _SOURCE, _INDEX),
+    "plateau_share_effect": Variable(
+        ("variant",),
+        "plateau share over its null",
+        "1",
+        _SOURCE,
+        "plateau_share less the mean of plateau_share_null, under each changed threshold",
+    ),
+}
+
+
+class PlateauRule(NamedTuple):
+    """What makes a plateau.
+
+    least, deviations: a depth is on where the excess of its cluster life is at least the larger of `least` and
+    `deviations` standard deviations of the null. successive, ends: least adjusted Rand index of consecutive partitions,
+    and of the first with the last. depths: of the shortest plateau. loosening: the log of the radius at which the
+    clusters form may rise by this much.
+    """
+
+    least: float = 0.25
+    deviations: float = 2.5
+    successive: float = 0.8
+    ends: float = 0.7
+    depths: int = 3
+    loosening: float = 0.3
+
+
+class Plateaus(NamedTuple):
+    """Indices of depth, both ends inside, -1 where there is none: the longest plateau, and the first one."""
+
+    start: int
+    end: int
+    first_start: int
+    first_end: int
+
+
+NONE = Plateaus(-1, -1, -1, -1)
+
+
+def adjusted_rand(left: Int[np.ndarray, " token"], right: Int[np.ndarray, " token"]) -> float:
+    """Adjusted Rand index of two partitions, labels from 0 on: 1 where they are equal, 0 in the mean by chance.
+
+    1 too where both put every token alone, or all tokens together.
+    """
+    width = right.max() + 1
+    shared = np.bincount(left * width + right)
+    together, rows, columns = (
+        np.sum(sizes * (sizes - 1)) / 2 for sizes in (shared, np.bincount(left), np.bincount(right))
+    )
+    pairs = len(left) * (len(left) - 1) / 2
+    chance = rows * columns / pairs if pairs else 0.0
+    most = (rows + columns) / 2
+    return 1.0 if most == chance else float((together - chance) / (most - chance))
+
+
+def plateaus(
+    on: Bool[np.ndarray, " depth"],
+    agreement: Callable[[int, int], float],
+    onset: Float[np.ndarray, " depth"],
+    rule: PlateauRule,
+) -> Plateaus:
+    """The longest and the first plateau of a trajectory.
+
+    A run is as many depths as there are in a row that are all on and of which consecutive partitions agree. A run whose
+    clusters loosen from its first depth to the one behind its last holds no plateau: clusters that melt were only slow
+    at first. In any other a plateau is a segment a..b of enough depths whose ends agree. The longest has most depths,
+    the earliest on a tie; the first one starts earliest and is as long as it can be.
+
+    Arguments: on, where the cluster life stands out from the null; agreement, the adjusted Rand index of two depths
+    that are on; onset, log of the radius at which the clusters form (`compare.metrics.calibrated.cluster_life.Life`);
+    rule.
+
+    That a partition stays and does not loosen is all that a plateau certifies: its clusters may still move or tighten.
+    """
+    found = []
+    for first, last in _runs(on, agreement, rule):
+        if onset[min(last + 1, len(on) - 1)] - onset[first] > rule.loosening:
+            continue
+        for start in range(first, last - rule.depths + 2):
+            ends = range(last, start + rule.depths - 2, -1)
+            end = next((end for end in ends if agreement(start, end) >= rule.ends), None)
+            if end is not None:
+                found.append((start, end))
+    if not found:
+        return NONE
+    return Plateaus(*max(found, key=lambda ends: (ends[1] - ends[0], -ends[0])), *found[0])
+
+
+def _runs(
+    on: Bool[np.ndarray, " depth"], agreement: Callable[[int, int], float], rule: PlateauRule
+) -> Iterator[tuple[int, int]]:
+    """First and last depth of each run that is long enough."""
+    first = 0
+    for depth in range(len(on)):
+        goes_on = on[depth : depth + 2].sum() == 2 and agreement(depth, depth + 1) >= rule.successive
+        if not goes_on:
+            if depth - first + 1 >= rule.depths:
+                yield first, depth
+            first = depth + 1
+
+
+def share(found: Plateaus, depths: int) -> float:
+    """D = (b - a) / (depths - 1) of the longest plateau, 0 where there is none."""
+    return (found.end - found.start) / (depths - 1) if depths > 1 else 0.0

@@ -1,0 +1,205 @@
+"""The preset "calibrated": what the judge stands on, each quantity beside its null."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+from compare.metrics import exclusions
+from compare.metrics.calibrated import attention, cluster_life, energy, gate, plateaus
+from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
+from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
+from compare.metrics.exclusions import Treatment
+from compare.metrics.nulls.rotation import rotated, rotations
+from compare.metrics.variable import Variable, labelled
+from probe.temperature import temperature
+from sim.trajectory import Trajectory
+
+LEAST_TOKENS = 6
+LATE_SHARE = 1 / 3
+
+VARIABLES = {
+    "mean_length": Variable(
+        ("depth",),
+        "length of the mean",
+        "1",
+        "calibrated",
+        "length of the mean of the kept points: 1 where they coincide. Collapse and a growing common mean look alike",
+    ),
+    "mean_cosine": Variable(
+        ("depth",),
+        "mean cosine",
+        "1",
+        "calibrated",
+        "mean of <x_i, x_j> over pairs i < j of kept points; NaN for one",
+    ),
+}
+
+
+def calibrated(
+    trajectory: Trajectory, draws: int, seed: int, variants: Mapping[str, Thresholds] = VARIANTS
+) -> xr.Dataset:
+    """The calibrated measurements of one trajectory; `compare.measure` describes the result.
+
+    variants: thresholds under which effects are measured, ``"base"`` first; the rest of the result is that of the base.
+    """
+    made = exclusions.treatment(trajectory)
+    points = exclusions.treated(trajectory, made)
+    beta, source = own_beta(trajectory, made)
+    measured = _clusters(points, draws, seed, variants) | _means(points) | gate.gate(points, seed)._asdict()
+    measured |= _energy(trajectory, made, points, beta, seed)
+    labels = np.full((len(points), len(made.kept)), -2)
+    labels[:, made.kept] = measured["cluster_label"]
+    measured["cluster_label"] = labels
+    if trajectory.attention is not None:
+        causal = bool(trajectory.provenance.get("causal", False))
+        local = trajectory.axis == "layer"
+        followed = attention.attention_follow(trajectory.attention, labels, causal, local, draws, seed)
+        measured |= dict(zip(attention.VARIABLES, followed))
+    modules = (cluster_life, plateaus, gate, energy, attention)
+    table = VARIABLES | {name: row for module in modules for name, row in module.VARIABLES.items()}
+    return xr.Dataset(
+        labelled(table, measured),
+        coords={
+            "depth": ("depth", trajectory.depth, {"axis": trajectory.axis}),
+            "kept": ("token", made.kept),
+            "token_name": ("token", np.asarray(trajectory.tokens, dtype=object)),
+            "variant": list(variants),
+        },
+        attrs={
+            "preset": "calibrated",
+            "axis": trajectory.axis,
+            "provenance": json.dumps(trajectory.provenance, sort_keys=True),
+            "treatment": json.dumps(exclusions.record(made), sort_keys=True),
+            "thresholds": json.dumps(BASE.cluster._asdict() | BASE.plateau._asdict(), sort_keys=True),
+            "draws": draws,
+            "seed": seed,
+            "beta": beta,
+            "beta_source": source,
+        },
+    )
+
+
+def own_beta(trajectory: Trajectory, made: Treatment) -> tuple[float, str]:
+    """The beta of a trajectory, and whence it comes: "provenance", "attention", or "" with NaN where it is unknown.
+
+    Of a simulation ``provenance["beta"]``; else the median over all heads and layers, each of equal weight, of the
+    ``beta_entropy`` of `probe.temperature.temperature`, with the kept tokens as queries and, as everywhere in this
+    preset, without rogue coordinates: the beta belongs to the sphere on which the energy is taken.
+    """
+    known = trajectory.provenance.get("beta")
+    if known is not None:
+        return float(known), "provenance"
+    if trajectory.attention is None or made.kept.sum() < 2:
+        return np.nan, ""
+    everyone = made._replace(kept=np.ones_like(made.kept))
+    sphere = replace(trajectory, points=exclusions.treated(trajectory, everyone))
+    values = temperature(sphere, made.kept)["beta_entropy"].values
+    beta = float(np.median(values)) if np.isfinite(values).any() else np.nan
+    return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
+
+
+def _clusters(
+    points: Float[np.ndarray, "depth token dim"], draws: int, seed: int, variants: Mapping[str, Thresholds]
+) -> dict[str, Any]:
+    """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one."""
+    depths, tokens, _ = points.shape
+    if tokens < LEAST_TOKENS:
+        return _nothing(depths, tokens, draws, len(variants))
+    rules = [rule for rule, _ in variants.values()]
+    own = linked([points], rules)
+    null = linked(rotated(rotations(points, seed), draws, seed), rules)
+    known: dict[cluster_life.Rule, Lives] = {}
+    held = {}
+    for name, (rule, plateau_rule) in variants.items():
+        sides = own[rule.neighbour], null[rule.neighbour]
+        if rule not in known:
+            known[rule] = lives(*sides, rule)
+        held[name] = stays(*sides, known[rule], plateau_rule)
+    base, (stay, null_shares) = known[BASE.cluster], held["base"]
+    excesses = np.array([known[rule].excess for rule in rules])
+    late = excesses[:, -int(np.ceil(LATE_SHARE * depths)) :].mean(axis=1)
+    return {
+        "cluster_life": base.own.life,
+        "cluster_life_null": base.null.life,
+        "cluster_life_excess": base.excess,
+        **_labels(own[BASE.cluster.neighbour], base.own.cut, tokens),
+        "plateau_share": plateaus.share(stay, depths),
+        **{f"plateau_{end}": value for end, value in zip(("start", "end"), stay)},
+        "first_plateau_start": stay.first_start,
+        "first_plateau_end": stay.first_end,
+        "plateau_share_null": null_shares,
+        "late_excess": late,
+        "gain": late - excesses[:, 0],
+        "plateau_share_effect": [
+            plateaus.share(own, depths) - shares.mean() for own, shares in held.values()
+        ],
+    }
+
+
+def _labels(side: Linked, cut: Int[np.ndarray, " depth"], tokens: int) -> Mapping[str, np.ndarray]:
+    labels = np.full((len(cut), tokens), -1)
+    number = np.zeros(len(cut), int)
+    least = cluster_life.least_size(tokens, BASE.cluster)
+    for depth in np.flatnonzero(cut >= 0):
+        mergers = cluster_life.Mergers(side.mergers.order[depth], side.mergers.radius[depth])
+        found = cluster_life.components(mergers, cut[depth])
+        names, first, place, size = np.unique(
+            found, return_index=True, return_inverse=True, return_counts=True
+        )
+        counts = np.flatnonzero(size >= least)
+        renamed = np.full(len(names), -1)
+        renamed[counts[np.argsort(first[counts])]] = np.arange(len(counts))
+        labels[depth], number[depth] = renamed[place], len(counts)
+    return {"cluster_label": labels, "cluster_number": number}
+
+
+def _nothing(depths: int, tokens: int, draws: int, variants: int) -> dict[str, Any]:
+    """What too few tokens for two clusters have: no life, no label, no plateau."""
+    names = ("late_excess", "gain", "plateau_share_effect")
+    return {
+        "cluster_life": np.zeros(depths),
+        "cluster_life_null": np.zeros((draws, depths)),
+        "cluster_life_excess": np.zeros(depths),
+        "cluster_label": np.full((depths, tokens), -1),
+        "cluster_number": np.zeros(depths, int),
+        "plateau_share": 0.0,
+        "plateau_start": -1,
+        "plateau_end": -1,
+        "first_plateau_start": -1,
+        "first_plateau_end": -1,
+        "plateau_share_null": np.zeros(draws),
+        **{name: np.zeros(variants) for name in names},
+    }
+
+
+def _means(points: Float[np.ndarray, "depth token dim"]) -> dict[str, np.ndarray]:
+    tokens = points.shape[1]
+    squares = np.sum(points.sum(axis=1) ** 2, axis=1)
+    pairs = tokens * (tokens - 1)
+    unknown = np.full(len(points), np.nan)
+    return {
+        "mean_length": np.sqrt(squares) / tokens,
+        "mean_cosine": (squares - np.sum(points**2, axis=(1, 2))) / pairs if pairs else unknown,
+    }
+
+
+def _energy(
+    trajectory: Trajectory,
+    made: Treatment,
+    points: Float[np.ndarray, "depth token dim"],
+    beta: float,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    if np.isnan(beta):
+        return {name: np.full(len(points), np.nan) for name in energy.VARIABLES}
+    masses = trajectory.masses[made.kept]
+    noise = energy.relative_noise(trajectory.provenance)
+    return {
+        "energy": energy.pair_energy(points, beta, masses),
+        "energy_noise": energy.energy_noise(points, beta, masses, noise, seed),
+    }

@@ -1,0 +1,51 @@
+"""Numbers of a cloud that depend on its pairs of tokens only: mean cosine, interaction energy, clusters."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from compare.metrics.exclusions import treatment
+from sim.trajectory import Trajectory
+
+
+def kept(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None) -> Bool[np.ndarray, " token"]:
+    """`keep`, or where None the tokens that `exclusions` keeps; ValueError for another shape or fewer than 2."""
+    chosen = treatment(trajectory).kept if keep is None else np.asarray(keep, bool)
+    if chosen.shape != trajectory.special.shape or chosen.sum() < 2:
+        raise ValueError(
+            f"keep must mark at least 2 of {len(trajectory.special)} tokens, got {chosen.sum()} of {chosen.size}: "
+            "give a longer text or another keep"
+        )
+    return chosen
+
+
+def mean_gap(points: Float[np.ndarray, "depth token d"]) -> Float[np.ndarray, " depth"]:
+    """Mean of 1 - <x_i, x_j> over pairs i < j of n >= 2 unit points, at each depth, in [0, n / (n - 1)].
+
+    It is sum_i |x_i - m|^2 / (n - 1) with m the mean point, which keeps its digits where all points are close.
+    """
+    apart = points - points.mean(axis=1, keepdims=True)
+    return np.einsum("lnd,lnd->l", apart, apart) / (points.shape[1] - 1)
+
+
+def mean_cosine(points: Float[np.ndarray, "depth token d"]) -> Float[np.ndarray, " depth"]:
+    """Mean of <x_i, x_j> over pairs i < j, at each depth, in [-1 / (n - 1), 1]."""
+    return 1 - mean_gap(points)
+
+
+def pair_energy(points: Float[np.ndarray, "depth token d"], beta: float) -> Float[np.ndarray, " depth"]:
+    """E = mean over pairs i < j of e^(beta (<x_i, x_j> - 1)), at each depth, in (0, 1]; 1 where all points coincide.
+
+    It is E1 of `sim.energy` at equal masses without its diagonal: E1 = 1/n + (1 - 1/n) E. The diagonal never changes,
+    and no token is its own cluster. Cost: O(n^2 d) a depth.
+    """
+    pairs = np.triu_indices(points.shape[1], 1)
+    return np.array([np.exp(beta * ((cloud @ cloud.T)[pairs] - 1)).mean() for cloud in points])
+
+
+def components(points: Float[np.ndarray, "depth token d"], radius: float) -> Float[np.ndarray, " depth"]:
+    """Clusters of single linkage: components of the graph that joins tokens at a chord of at most `radius`."""
+    nearest = 1 - radius**2 / 2
+    found = [connected_components(csr_array(cloud @ cloud.T >= nearest), directed=False) for cloud in points]
+    return np.array([count for count, _ in found], np.float64)

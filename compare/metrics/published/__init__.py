@@ -1,0 +1,1 @@
+"""Groups A to D of the post, exactly as published."""

@@ -1,0 +1,1 @@
+"""The post's own criteria, groups across texts, and what becomes of its claims."""

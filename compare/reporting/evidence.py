@@ -1,0 +1,227 @@
+"""What stands behind a verdict: its numbers, its figures, and the command that repeats it."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from compare.reporting import curves
+from compare.reporting.charts import Axis, Chart, Level, Picture, Series, picture
+from compare.reporting.verdict_table import EVERYTHING, Row, anchor
+
+REACH = 1.25
+FITTED = {
+    "growth of log plateau length in beta": "ln of the first plateau's length",
+    "exponent of the number of clusters in beta, over (d - 1)/2": "ln of the number of clusters, over (d - 1)/2",
+}
+"""Of the statistics that are a slope over all runs: what each run gives to the fit."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One verdict unfolded: its row, its place on the page, its interval on the scale of the hypothesis, its charts.
+
+    command: what repeats it, "" where the study did not make its runs. betas: those of its runs.
+    """
+
+    row: Row
+    anchor: str
+    interval: Markup
+    charts: tuple[Picture, ...]
+    command: str
+    betas: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """All verdicts on one hypothesis, with what the registry says of it."""
+
+    hypothesis: Any
+    anchor: str
+    panels: tuple[Panel, ...]
+
+
+def sections(
+    rows: Sequence[Row],
+    hypotheses: Mapping[str, Any],
+    measured: Mapping[str, Mapping[str, xr.Dataset]],
+    command: str,
+) -> tuple[Section, ...]:
+    """One section a hypothesis, in the order of the rows.
+
+    measured: the calibrated measurements of each group, by label. command: what repeats the whole study, without group.
+    """
+    made = []
+    for name in dict.fromkeys(row["hypothesis"] for row in rows):
+        chosen = [row for row in rows if row["hypothesis"] == name]
+        reach = _reach(chosen)
+        panels = tuple(
+            Panel(
+                row,
+                anchor(name, row["group"]),
+                interval(row, reach),
+                tuple(pictures(row, measured)) if row["verdict"] != "NOT APPLICABLE" else (),
+                _command(row, measured.get(row["group"], {}), command),
+                beta_range(row, measured.get(row["group"], {})),
+            )
+            for row in chosen
+        )
+        made.append(Section(hypotheses[name], anchor(name), panels))
+    return tuple(made)
+
+
+def _command(row: Row, runs: Mapping[str, xr.Dataset], command: str) -> str:
+    """What makes and judges the runs of a row again; "" where the study did not make them."""
+    if row["group"] == EVERYTHING:
+        return command
+    facts = [json.loads(run.attrs["provenance"]) for run in runs.values()]
+    if not any("job" in each for each in facts):
+        return ""
+    return f"{command} --group {shlex.quote(row['group'])}"
+
+
+def beta_range(row: Row, runs: Mapping[str, xr.Dataset]) -> str:
+    """The inverse temperature of the runs: one number, or their range."""
+    given = [float(run.attrs.get("beta", np.nan)) for run in runs.values()]
+    found = sorted({f"{beta:.3g}": beta for beta in given if np.isfinite(beta)}.values())
+    if row["beta"] is None:
+        return "unknown"
+    return f"{found[0]:.3g} to {found[-1]:.3g}" if len(found) > 1 else f"{row['beta']:.3g}"
+
+
+def _reach(rows: Sequence[Row]) -> tuple[float, float]:
+    """The scale that the intervals of one hypothesis share: all effects, and the ends that are not far beyond them."""
+    effects = [row["effect"] for row in rows if row["effect"] is not None]
+    bounds = [bound for row in rows for bound in row["claimed"] if bound is not None]
+    places = np.array([0.0, *effects, *bounds])
+    places = places[np.isfinite(places)]
+    room = max(np.ptp(places) * (REACH - 1), 1e-9)
+    return float(places.min() - room), float(places.max() + room)
+
+
+def interval(row: Row, reach: tuple[float, float]) -> Markup:
+    """Effect and interval as a mark on a line; a dotted stroke is a bound of what is claimed, a grey one zero."""
+    if row["effect"] is None:
+        return Markup("")
+    low, high = reach
+
+    def place(value: float) -> float:
+        return 4 + 192 * float(np.clip((value - low) / (high - low), 0, 1))
+
+    ends = [place(end if end is not None else bound) for end, bound in zip(row["ci"], (low, high))]
+    parts = [f'<path class="zero" d="M{place(0.0):.1f} 2V18"/>']
+    parts += [
+        f'<path class="least" d="M{place(float(bound)):.1f} 2V18"/>'
+        for bound in row["claimed"]
+        if bound is not None
+    ]
+    parts.append(f'<path class="ci" d="M{ends[0]:.1f} 10H{ends[1]:.1f}"/>')
+    parts.append(f'<circle class="effect" cx="{place(float(row["effect"])):.1f}" cy="10" r="4"/>')
+    return Markup(f'<svg class="interval" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>')
+
+
+def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[Picture]:
+    """Charts of a verdict with titles and captions: the effect of every run, where it has one, and what is behind."""
+    runs = measured.get(row["group"], {})
+    charts = [effects(row)] if row["values"] and row["statistic"] not in FITTED else []
+    if runs and row["hypothesis"] in _BEHIND:
+        charts += [chart for chart in (_BEHIND[row["hypothesis"]](row["group"], measured),) if chart]
+    return [picture(chart) for chart in charts]
+
+
+def per_run(row: Row) -> str:
+    """What the values of the runs are."""
+    return FITTED.get(row["statistic"], "Effect of every run")
+
+
+def effects(row: Row) -> Chart:
+    """The effect of each run, the interval of their mean or median, and the bounds of the claim."""
+    values = [np.nan if value is None else value for value in row["values"]]
+    low, high = (np.nan if end is None else end for end in row["ci"])
+    finite = [value for value in (low, high) if np.isfinite(value)]
+    levels = [Level(bound, "bound of the claim") for bound in row["claimed"] if bound is not None]
+    count = len(values)
+    series = [
+        Series("runs (rest the pointer on one)", np.arange(count), values, points=True, names=row["labels"])
+    ]
+    if len(finite) == 2:
+        ends = [-0.5, count - 0.5]
+        middle = [(low + high) / 2] * 2
+        series.insert(0, Series("95 % interval", ends, middle, 1, [low] * 2, [high] * 2, thin=True))
+    ticks = [str(place + 1) for place in range(count)]
+    return Chart(
+        f"{row['hypothesis']}, {row['group']}: effect of every run",
+        Axis("run", ticks=ticks),
+        Axis(f"effect ({row['unit']})"),
+        series,
+        levels,
+        row["statistic"],
+    )
+
+
+def _life(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    return curves.cluster_life({group: list(measured[group].values())}, f"{group}: cluster life over depth")
+
+
+def _life_and_controls(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    names = [group, f"{group}, random weights", f"{group}, shuffled tokens"]
+    chosen = {name: list(measured[name].values()) for name in names if measured.get(name)}
+    return curves.cluster_life(chosen, f"{group}: cluster life beside its controls")
+
+
+def _plateaus(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    return curves.plateaus(measured[group], f"{group}: longest plateau of every run")
+
+
+def _lengths(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
+    runs = list(measured[group].values())
+    return (
+        curves.plateau_lengths(runs, f"{group}: length of the first plateau")
+        if len({run.attrs["beta"] for run in runs}) > 1
+        else None
+    )
+
+
+def _energy(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "energy", f"{group}: energy at the run's own beta", "energy E (off the diagonal)"
+    )
+
+
+def _cosine(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "mean_cosine", f"{group}: mean cosine", "mean cosine of a pair", high=1.0
+    )
+
+
+def _number(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
+    runs = list(measured[group].values())
+    return curves.over_depth(
+        {group: runs}, "cluster_number", f"{group}: number of clusters", "clusters", low=0.0
+    )
+
+
+def _follow(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
+    return curves.follow(list(measured[group].values()), f"{group}: attention within clusters")
+
+
+_BEHIND = {
+    "H1": _life,
+    "H2": _plateaus,
+    "H3": _lengths,
+    "H4": _energy,
+    "H6": _follow,
+    "H7": _life_and_controls,
+    "P2": _cosine,
+    "P5": _number,
+    "P7": _number,
+    "P9": _number,
+    "P10": _number,
+}

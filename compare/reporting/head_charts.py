@@ -1,0 +1,124 @@
+"""Charts and rows of a model's heads: how sharply they look, at what, and what their value path does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from compare.reporting.charts import Axis, Chart, Level, Series
+
+VALUE_PATHS = {
+    "spectral_radius": "largest |eigenvalue| of O V",
+    "symmetric_share": "symmetric share of |O V|^2",
+    "repulsive_share": "share of eigenvalues with Re < 0",
+    "numerical_highest": "largest <x, O V x>",
+}
+PER_HEAD = ("beta_entropy", "beta_regression", "r_squared", "gamma", "strength", "merging")
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """One head: medians over the texts. follow: ln of its attention within clusters over the null."""
+
+    layer: float
+    head: int
+    beta_entropy: float
+    beta_regression: float
+    r_squared: float
+    gamma: float
+    strength: float
+    merging: float
+    follow: float
+
+
+def head_charts(name: str, table: xr.Dataset) -> list[Chart]:
+    """beta_eff in two ways, how much cosines explain, and the long-context scale; one mark a head."""
+    axis = Axis("layer that reads", whole=True)
+
+    def dots(variable: str, label: str, style: int = 0) -> Series:
+        values = table[variable].median("text")
+        layers, heads = np.meshgrid(values["depth"].values, np.arange(values.sizes["head"]), indexing="ij")
+        names = [f"layer {layer:g}, head {head}" for layer, head in zip(layers.ravel(), heads.ravel())]
+        finite = values.where(np.isfinite(values)).values.ravel()
+        return Series(label, layers.ravel(), finite, style, points=True, names=names)
+
+    return [
+        Chart(
+            f"{name}: how sharply its heads look",
+            axis,
+            Axis("beta_eff by entropy", scale="log"),
+            [dots("beta_entropy", "heads")],
+            caption="Median over the texts; one mark a head. The beta at which attention to cosines alone would have "
+            "the head's entropy.",
+        ),
+        Chart(
+            f"{name}: what its heads look at",
+            axis,
+            Axis("beta_eff by regression"),
+            [dots("beta_regression", "heads", 1)],
+            [Level(0.0, "")],
+            "Slope of log attention in cosines: above 0 a head prefers tokens near the one that asks.",
+        ),
+        Chart(
+            f"{name}: how much of the logits cosines explain",
+            axis,
+            Axis("R^2", low=0.0, high=1.0),
+            [dots("r_squared", "heads")],
+            caption="Share of the variance of log attention within rows. Where it is small, beta_eff by regression "
+            "says little.",
+        ),
+        Chart(
+            f"{name}: the long-context scale",
+            axis,
+            Axis("beta_eff (1 - rho) / ln n", scale="log"),
+            [dots("strength", "heads")],
+            [Level(1.0, "critical: 1")],
+            "Theory: below 1 a head merges its context as n grows, above it leaves tokens apart.",
+        ),
+        Chart(
+            f"{name}: what the heads' weights do to the spread of tokens",
+            axis,
+            Axis("(1 - output cosine) / (1 - rho)"),
+            [dots("merging", "heads")],
+            [Level(1.0, "spread kept"), Level(0.0, "all merged")],
+            "The attention weights of each head applied to the tokens themselves (V = I).",
+        ),
+    ]
+
+
+def head_rows(table: xr.Dataset, measured: Sequence[xr.Dataset]) -> list[HeadRow]:
+    """One row a head, with what the calibrated measurements say of where it looks."""
+    middle = table[list(PER_HEAD)].median("text")
+    follow = _follow(measured)
+    rows = []
+    for place, layer in enumerate(table["depth"].values):
+        for head in range(table.sizes["head"]):
+            numbers = {name: float(middle[name].values[place, head]) for name in PER_HEAD}
+            inside = follow[place, head] if place < len(follow) else np.nan
+            rows.append(HeadRow(float(layer), head, follow=float(inside), **numbers))
+    return rows
+
+
+def _follow(measured: Sequence[xr.Dataset]) -> np.ndarray:
+    """ln of attention within clusters over the null, mean over the runs where it is defined."""
+    usable = [one for one in measured if "attention_follow" in one]
+    if not usable:
+        return np.empty((0, 0))
+    each = [one["attention_follow"] - one["attention_follow_null"].mean("draw") for one in usable]
+    return xr.concat(each, dim="text", join="override").mean("text").transpose("depth", "head").values
+
+
+def value_path_charts(name: str, table: xr.Dataset) -> list[Chart]:
+    """Each statistic by layer, one mark a head, over the band of random operators with the same singular values."""
+    layers = np.arange(1, table.sizes["layer"] + 1)
+    charts = []
+    for statistic, label in VALUE_PATHS.items():
+        null = table[f"{statistic}_null"].values.reshape(len(layers), -1)
+        low, high = np.nanpercentile(null, (2.5, 97.5), axis=1)
+        band = Series("null: same singular values, 95 %", layers, (low + high) / 2, 1, low, high, thin=True)
+        x = np.repeat(layers, table.sizes["head"])
+        names = [f"layer {layer}, head {head}" for layer in layers for head in range(table.sizes["head"])]
+        dots = Series("heads", x, table[statistic].values.ravel(), 0, points=True, names=names)
+        charts.append(Chart(f"{name}: {label}", Axis("layer", whole=True), Axis(label), [band, dots]))
+    return charts

@@ -1,0 +1,117 @@
+"""The section of one model: its texts side by side, its controls, its heads, its value path, and where it parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from compare.reporting import curves
+from compare.reporting.charts import Chart, Picture, picture
+from compare.reporting.head_charts import HeadRow, head_charts, head_rows, value_path_charts
+from compare.reporting.part_charts import norm_charts, part_charts, parting_charts
+from compare.reporting.spheres import Player, player
+from compare.reporting.verdict_table import anchor
+from compare.study.results import Run
+
+COMPARED = ("", "random weights", "shuffled tokens")
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """What the template needs of one model; empty parts are left out by it."""
+
+    name: str
+    anchor: str
+    facts: Mapping[str, Any]
+    texts: tuple[str, ...]
+    by_text: tuple[Picture, ...]
+    trained_against_random: tuple[Picture, ...]
+    parting: tuple[Picture, ...]
+    parts: tuple[Picture, ...]
+    norms: tuple[Picture, ...]
+    heads: tuple[Picture, ...]
+    head_rows: tuple[HeadRow, ...]
+    value_paths: tuple[Picture, ...]
+    sphere: Player | None
+    sphere_of: str
+
+
+def model_page(name: str, runs: Sequence[Run], tables: Mapping[str, xr.Dataset]) -> ModelPage:
+    """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any."""
+    groups = by_group(runs, "calibrated")
+    trained = groups.get(name, {})
+    shown = next(iter(trained), None)
+    heads = tables.get("heads")
+    return ModelPage(
+        name=name,
+        anchor=anchor("model", name),
+        facts=next(iter(runs)).facts,
+        texts=tuple(
+            f"{run.facts.get('prompt')} ({run.facts.get('prompt_class')})" for run in trained.values()
+        ),
+        by_text=tuple(_by_text(name, groups)),
+        trained_against_random=tuple(_trained_against_random(name, groups)) if trained else (),
+        parting=tuple(drawn(parting_charts(name, tables["parting"]))) if "parting" in tables else (),
+        parts=tuple(drawn(part_charts(name, tables["parts"]))) if "parts" in tables else (),
+        norms=tuple(drawn(norm_charts(name, tables["norms"]))) if "norms" in tables else (),
+        heads=tuple(drawn(head_charts(name, heads))) if heads is not None else (),
+        head_rows=tuple(head_rows(heads, [run.measured("calibrated") for run in trained.values()]))
+        if heads is not None
+        else (),
+        value_paths=tuple(drawn(value_path_charts(name, tables["value_paths"])))
+        if "value_paths" in tables
+        else (),
+        sphere=player(trained[shown].without_attention, trained[shown].measured("calibrated"))
+        if shown
+        else None,
+        sphere_of=shown or "",
+    )
+
+
+def by_group(runs: Sequence[Run], preset: str) -> dict[str, dict[str, Run]]:
+    """The runs to which these definitions apply, by group, then by label."""
+    found: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        if preset in run.presets:
+            found.setdefault(run.group, {})[run.label] = run
+    return found
+
+
+def drawn(charts: Sequence[Chart | None]) -> list[Picture]:
+    return [picture(chart) for chart in charts if chart is not None]
+
+
+def _by_text(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture]:
+    """Cluster life of each text, as trained and under both controls."""
+    charts = []
+    for run in groups.get(name, {}).values():
+        prompt = run.facts.get("prompt")
+        chosen = {"trained": [run.measured("calibrated")]}
+        for change in COMPARED[1:]:
+            same = [
+                one
+                for one in groups.get(f"{name}, {change}", {}).values()
+                if one.facts.get("prompt") == prompt
+            ]
+            if same:
+                chosen[change] = [one.measured("calibrated") for one in same]
+        charts.append(curves.cluster_life(chosen, f"{name}, {run.facts.get('prompt_class')}: {prompt}"))
+    return drawn(charts)
+
+
+def _trained_against_random(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture]:
+    changes = (*COMPARED, "other mask", "attention alone")
+    chosen = {
+        change or "trained": [run.measured("calibrated") for run in groups[group].values()]
+        for change in changes
+        if (group := f"{name}, {change}" if change else name) in groups
+    }
+    charts = [
+        curves.over_depth(chosen, "mean_cosine", f"{name}: mean cosine", "mean cosine of a pair", high=1.0),
+        curves.over_depth(
+            chosen, "mean_length", f"{name}: length of the mean", "length of the mean", low=0.0, high=1.0
+        ),
+        curves.over_depth(chosen, "cluster_number", f"{name}: number of clusters", "clusters", low=0.0),
+    ]
+    return drawn([*charts, curves.follow(chosen["trained"], f"{name}: attention within clusters")])

@@ -1,0 +1,111 @@
+"""The page: all that was measured and judged, put into the templates."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+import probe
+from compare.analyses.tables import Anatomies
+from compare.judging.registry import HYPOTHESES
+from compare.judging.verdicts import Verdicts
+from compare.published.claims import retried
+from compare.reporting.across_page import across_page
+from compare.reporting.calibration_page import calibration_page
+from compare.reporting.definitions import definition_anchor, definitions
+from compare.reporting.evidence import per_run, sections
+from compare.reporting.model_page import by_group, model_page
+from compare.reporting.published_page import published_page
+from compare.reporting.theory_page import theory_page
+from compare.reporting.verdict_table import SIGNS, TOGETHER, anchor, columns, measures, size, tables, tally
+from compare.study.results import Run
+
+
+def page(directory: Path, runs: Sequence[Run], judged: Verdicts, bodies: Anatomies) -> str:
+    """The HTML text on all runs of a folder, which hold what was measured on them, and on the anatomy of its models."""
+    table = json.loads(judged.to_json())
+    groups = columns(runs)
+    calibrated = {
+        group: {label: run.measured("calibrated") for label, run in members.items()}
+        for group, members in by_group(runs, "calibrated").items()
+    }
+    published = {run.label: run for run in runs if "published" in run.presets}
+    published_by_group = {
+        group: [run.measured("published") for run in members.values()]
+        for group, members in by_group(runs, "published").items()
+    }
+    command = f"metasphere compare --seed {judged.seed} --draws {judged.draws} --out repeated"
+    theory = [
+        (one.group, [run for run in runs if run.group == one.group])
+        for one in groups
+        if one.table == "theory"
+    ]
+    context = {
+        "runs": runs,
+        "table": table,
+        "tables": tables(table["rows"], [*groups, TOGETHER]),
+        "tally": tally(table["rows"]),
+        "sections": sections(table["rows"], HYPOTHESES, calibrated, command),
+        "statements": {name: one.statement for name, one in HYPOTHESES.items()},
+        "models": [
+            model_page(
+                one.group,
+                [run for run in runs if one.group in (run.facts.get("model"), run.group)],
+                bodies.get(one.group, {}),
+            )
+            for one in groups
+            if one.table == "trained"
+        ],
+        "theory": [theory_page(name, members) for name, members in theory],
+        "across": across_page(
+            bodies, [run.measured("published") for run in published.values() if _is_text(run)], judged.seed
+        ),
+        "calibration": calibration_page(directory),
+        "published": published_page(published),
+        "retried": retried(judged, published_by_group),
+        "definitions": definitions(run.measured(preset) for run in runs for preset in run.presets),
+        "command": command,
+        "embedded": sorted(name for name, one in probe.models().items() if one.source == "embedded"),
+    }
+    return _environment().get_template("report.html.j2").render(context)
+
+
+def _is_text(run: Run) -> bool:
+    """Whether a run is of a trained model, on a text or on the repeated token."""
+    return run.is_model and run.facts.get("init") == "trained"
+
+
+def number(value: float | int | None, missing: str = "&ndash;") -> str:
+    """Three digits, or what stands for a number that is not there, such as an infinite end of an interval."""
+    return Markup(missing) if value is None or value != value else f"{value:.3g}"
+
+
+def _own(name: str) -> Markup:
+    """A file of ours that goes into the page as it is."""
+    return Markup((files("compare.report") / "templates" / name).read_text("utf-8"))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("compare.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    environment.globals |= {
+        "signs": SIGNS,
+        "number": number,
+        "anchor": anchor,
+        "definition_anchor": definition_anchor,
+        "measures": measures,
+        "size": size,
+        "per_run": per_run,
+        "own": _own,
+        "zip": zip,
+    }
+    return environment

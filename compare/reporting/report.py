@@ -1,0 +1,86 @@
+"""The report: every run of a folder measured, judged and drawn into one HTML file that needs nothing else."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from compare.analyses.tables import Anatomies, anatomies
+from compare.files import write_text
+from compare.judging.judge import judge
+from compare.judging.verdicts import Verdicts
+from compare.reporting.model_page import by_group
+from compare.reporting.page import page
+from compare.reporting.published_page import criteria_rows
+from compare.reporting.verdict_table import columns
+from compare.study.results import Progress, Run, Settings, complete, saved_runs
+from compare.workers import Spread
+
+PUBLISHED_SCHEMA = "metasphere/published/1"
+
+
+def report(
+    directory: str | Path,
+    *,
+    draws: int = 99,
+    seed: int = 0,
+    progress: Progress = list,
+) -> Path:
+    """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
+
+    - ``report.html``: one file; styles, figures, data and the script of the animations are inside, nothing is fetched,
+      all text that came from a prompt is escaped.
+    - ``verdicts.json``: the judge's table, schema ``metasphere/verdicts/2`` (`compare.judging.verdicts.Verdicts`).
+    - ``published.json``: the post's own criteria of every run measured by its definitions, schema
+      ``metasphere/published/1``: ``criteria``, a list of objects with the ``run`` and the fields of
+      `compare.published.criteria.Criterion`; ``met`` is true, false or null (undefined on this run; ``reason`` says
+      why).
+    - ``verdicts.tex``: the table for LaTeX.
+    - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
+
+    draws, seed: null draws a run, and the seed of everything random. progress: wraps what is worked through, as tqdm
+    does. Pages on models show what `directory`/models holds beside the runs, and the calibration is shown where
+    `directory`/calibration holds one.
+
+    Returns the path of the page. Raises ValueError where there are no runs, or one cannot be read.
+    """
+    directory = Path(directory)
+    runs = saved_runs(directory, Settings(draws, seed))
+    return write_report(directory, list(progress(Spread(complete, runs))), draws=draws, seed=seed)
+
+
+def write_report(directory: Path, runs: Iterable[Run], *, draws: int, seed: int) -> Path:
+    """Judge runs that are complete, and write the files of `report`; returns the path of the page."""
+    ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
+    bodies = anatomies(directory)
+    with threadpool_limits(limits=1):
+        judged = judge_runs(ordered, bodies, draws, seed)
+        text = page(directory, ordered, judged, bodies)
+    write_text(directory / "published.json", published_json(ordered))
+    write_text(directory / "verdicts.tex", judged.to_latex())
+    judged.to_json(directory / "verdicts.json")
+    write_text(directory / "report.html", text)
+    return directory / "report.html"
+
+
+def judge_runs(runs: Sequence[Run], bodies: Anatomies, draws: int, seed: int) -> Verdicts:
+    """The judge's table of the runs in which attention reads, group by group; without a row where there is none."""
+    members = by_group(runs, "calibrated")
+    groups = {one.group: list(members[one.group].values()) for one in columns(runs) if one.group in members}
+    if not groups:
+        return Verdicts((), {}, seed, draws)
+    return judge(
+        {name: [run.without_attention for run in each] for name, each in groups.items()},
+        measured={name: [run.measured("calibrated") for run in each] for name, each in groups.items()},
+        models=bodies,
+        seed=seed,
+        draws=draws,
+    )
+
+
+def published_json(runs: Sequence[Run]) -> str:
+    """The post's criteria of every run measured by its definitions, as JSON text."""
+    measured = {run.label: run.measured("published") for run in runs if "published" in run.presets}
+    table = {"schema": PUBLISHED_SCHEMA, "criteria": criteria_rows(measured)}
+    return json.dumps(table, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

@@ -1,0 +1,51 @@
+"""The section of one group of simulations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compare.reporting import curves
+from compare.reporting.charts import Picture
+from compare.reporting.model_page import drawn
+from compare.reporting.spheres import Player, player
+from compare.reporting.verdict_table import anchor
+from compare.study.results import Run
+
+
+@dataclass(frozen=True)
+class TheoryPage:
+    """What the template needs of one group of simulations."""
+
+    name: str
+    anchor: str
+    runs: int
+    tokens: int
+    dimension: int
+    pictures: tuple[Picture, ...]
+    sphere: Player
+    sphere_of: str
+
+
+def theory_page(name: str, runs: Sequence[Run]) -> TheoryPage:
+    """Cluster life, number of clusters, energy and plateaus of a group, and its first run on the sphere."""
+    measured = {run.label: run.measured("calibrated") for run in runs}
+    first = runs[0].without_attention
+    own = {name: list(measured.values())}
+    charts = [
+        curves.cluster_life(own, f"{name}: cluster life over its null"),
+        curves.over_depth(own, "cluster_number", f"{name}: number of clusters", "clusters", low=0.0),
+        curves.over_depth(own, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)"),
+        curves.over_depth(own, "mean_cosine", f"{name}: mean cosine", "mean cosine of a pair", high=1.0),
+        curves.plateaus(measured, f"{name}: longest plateau of every run"),
+    ]
+    sphere = player(first, next(iter(measured.values())))
+    _, tokens, dimension = first.points.shape
+    return TheoryPage(
+        name,
+        anchor("theory", name),
+        len(runs),
+        tokens,
+        dimension,
+        tuple(drawn(charts)),
+        sphere,
+        runs[0].label,
+    )

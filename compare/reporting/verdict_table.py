@@ -1,0 +1,124 @@
+"""The table of verdicts: hypotheses down, groups across, a sign and a word in every cell."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compare.study.results import Run
+
+SIGNS = {"CONFIRMED": "\u2713", "REFUTED": "\u2717", "UNDECIDED": "?", "NOT APPLICABLE": "\u2013"}
+TABLES = {
+    "theory": "The theory, simulated",
+    "trained": "Trained models",
+    "changed": "The same models with one thing changed",
+}
+CHANGES = ("random weights", "shuffled tokens", "other mask", "attention alone", "repeated token")
+Row = Mapping[str, Any]
+EVERYTHING = "all models"
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Column:
+    """A group of runs: its name, the table it stands in, and the model that it is of, "" for the theory."""
+
+    group: str
+    table: str
+    model: str
+    change: str
+
+
+TOGETHER = Column(EVERYTHING, "trained", "", "")
+"""Where the judge puts what it asks of all models together."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: columns, and for each hypothesis a cell for each of them, None where nothing was asked.
+
+    counts: how many of its cells have each verdict.
+    """
+
+    title: str
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Row | None, ...]], ...]
+    counts: Mapping[str, int]
+
+
+def anchor(*words: str) -> str:
+    """A fragment of the page's address from names."""
+    return re.sub(r"[^\w.-]+", "-", "--".join(words)).strip("-").lower()
+
+
+def columns(runs: Iterable[Run]) -> tuple[Column, ...]:
+    """The groups in order: the theory, then model by model what was trained and what was changed."""
+    found: dict[str, Column] = {}
+    for run in runs:
+        if run.group not in found:
+            model, change = str(run.facts.get("model", "")), changed(run.facts)
+            table = "theory" if not run.is_model else "changed" if change else "trained"
+            found[run.group] = Column(run.group, table, model, change)
+    order = list(TABLES)
+    return tuple(sorted(found.values(), key=lambda one: (order.index(one.table), one.model, one.change)))
+
+
+def changed(facts: Mapping[str, Any]) -> str:
+    """What a run of a model differs in from the model as trained on the text as written; "" for nothing."""
+    if str(facts.get("instrument", "")).startswith("probe.dynamics"):
+        return "attention alone"
+    if facts.get("init", "trained") != "trained":
+        return "random weights"
+    if facts.get("control"):
+        return f"{facts['control']} token" + ("s" if facts["control"] == "shuffled" else "")
+    return "other mask" if "other mask" in str(facts.get("group", "")) else ""
+
+
+def tables(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[Table, ...]:
+    """The verdicts as up to three tables; a hypothesis that a whole table says nothing on is left out of it."""
+    cells = {(row["hypothesis"], row["group"]): row for row in rows}
+    asked = list(dict.fromkeys(row["hypothesis"] for row in rows))
+    made = []
+    for name, title in TABLES.items():
+        chosen = tuple(
+            one for one in groups if one.table == name and any((h, one.group) in cells for h in asked)
+        )
+        lines = [(h, tuple(cells.get((h, one.group)) for one in chosen)) for h in asked]
+        spoken = tuple(
+            line for line in lines if any(cell and cell["verdict"] != "NOT APPLICABLE" for cell in line[1])
+        )
+        if chosen and spoken:
+            counts = tally(cell for _, each in spoken for cell in each if cell)
+            made.append(Table(title, name, chosen, spoken, counts))
+    return tuple(made)
+
+
+def measures(cells: Iterable[Row | None]) -> tuple[str, ...]:
+    """What the numbers of a line of the table are in, with the smallest effect that matters, once each."""
+    found = {
+        f"{row['unit']}; matters from {row['smallest_effect']:.3g}" if row["smallest_effect"] else row["unit"]
+        for row in cells
+        if row and row["effect"] is not None
+    }
+    return tuple(sorted(found))
+
+
+def size(value: float, smallest_effect: float | None) -> str:
+    """An effect to three digits, and no finer than about a hundredth of the smallest one that matters.
+
+    What is within rounding of 0 is "0".
+    """
+    if abs(value) < ROUNDING:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    if not smallest_effect or digits < 0:
+        return f"{value:.3g}"
+    return f"{value:z.{min(digits, max(0, math.floor(2 - math.log10(smallest_effect))))}f}"
+
+
+def tally(rows: Iterable[Row]) -> dict[str, int]:
+    """How many cells have each verdict."""
+    found = [row["verdict"] for row in rows]
+    return {verdict: found.count(verdict) for verdict in SIGNS}

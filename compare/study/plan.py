@@ -1,0 +1,196 @@
+"""The runs of the main job: the theory; trained models on texts, their controls, and the dynamics that they learned."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from compare.study.jobs import Job, check_simulation
+from compare.study.results import Run, Settings, complete, run_of, save_run
+from compare.study.subjects import Subject, Text
+
+TOKENS = 64
+DIMENSION = 3
+HIGH_DIMENSION = 16
+UNTIL = 1000.0
+DEPTHS = 25
+SEEDS = 7
+SWEEP = (20.0, 40.0, 80.0, 160.0)
+SWEEP_TOKENS = 36
+SWEEP_DEPTHS = 49
+COUNTED = (4.0, 9.0, 25.0)
+FOLLOWED = ("gpt2", "bert", "albert")
+MAX_TOKENS = 96
+
+
+def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[Job]:
+    """Groups of idealised dynamics, each from `seeds` independent starts.
+
+    SA from uniform points on S^2 at each beta; the largest beta in 16 dimensions, from four caps, and under a causal
+    mask; USA at the middle beta; a blob, which meets at a known rate, and with V = -I, whose energy must fall; uniform
+    points over several beta, for the number of clusters; and caps followed to the last merger over a sweep of beta,
+    for the length of plateaus.
+    """
+    for beta in betas:
+        check_simulation("SA", beta, "uniform", TOKENS, DIMENSION, seed)
+    largest, middle = max(betas), sorted(betas)[len(betas) // 2]
+    common = {"kind": "SA", "start": "uniform", "tokens": TOKENS, "dimension": DIMENSION, "until": UNTIL}
+    changes: dict[str, dict[str, Any]] = {
+        f"SA, beta {beta:g}, d {DIMENSION}": {"beta": beta} for beta in betas
+    }
+    changes |= {
+        f"SA, beta {largest:g}, d {HIGH_DIMENSION}": {"beta": largest, "dimension": HIGH_DIMENSION},
+        f"SA from caps, beta {largest:g}, d 4": {"beta": largest, "start": "caps", "dimension": 4},
+        f"SA causal, beta {largest:g}, d {DIMENSION}": {"beta": largest, "causal": True},
+        f"USA, beta {middle:g}, d {DIMENSION}": {"beta": middle, "kind": "USA"},
+        f"SA from a blob, beta {min(betas):g}, d {DIMENSION}": {"beta": min(betas), "start": "blob"},
+        f"SA with V = -I, beta {middle:g}, d {DIMENSION}": {
+            "beta": middle,
+            "start": "blob",
+            "repulsive": True,
+        },
+    }
+    numbers = range(seed, seed + seeds)
+    sweep = {"kind": "SA", "start": "caps", "tokens": SWEEP_TOKENS, "dimension": 4, "depths": SWEEP_DEPTHS}
+    jobs = [
+        Job(
+            f"SA from caps, beta {beta:g}, d 4, to the last merger, seed {number}",
+            f"SA from caps, beta {SWEEP[0]:g} to {SWEEP[-1]:g}, d 4",
+            "coalesce",
+            sweep | {"beta": beta, "seed": number},
+            {"published": False},
+        )
+        for beta, own in _own_seeds(SWEEP, seed, seeds)
+        for number in own
+    ]
+    counted = f"SA, beta {COUNTED[0]:g} to {COUNTED[-1]:g}, d {DIMENSION}"
+    plan = [(group, group, change, numbers) for group, change in changes.items()]
+    plan += [
+        (f"{counted}: beta {beta:g}", counted, {"beta": beta}, own)
+        for beta, own in _own_seeds(COUNTED, seed, seeds)
+    ]
+    return jobs + [
+        Job(
+            f"{name}, seed {number}",
+            group,
+            "simulate",
+            common | change | {"depths": DEPTHS, "seed": number},
+            {"published": number == seed and name == group},
+        )
+        for name, group, change, own in plan
+        for number in own
+    ]
+
+
+def _own_seeds(betas: Sequence[float], seed: int, seeds: int) -> list[tuple[float, range]]:
+    """Other seeds at each beta, so that the runs of a sweep are independent of each other."""
+    return [
+        (beta, range(seed + place * seeds, seed + (place + 1) * seeds)) for place, beta in enumerate(betas)
+    ]
+
+
+def model_jobs(
+    subject: Subject, texts: Sequence[Text], seed: int, max_tokens: int | None = MAX_TOKENS
+) -> list[Job]:
+    """A model on every text, and its controls, each with one thing changed.
+
+    On the sphere that attention reads: as trained; with random weights; with shuffled tokens; under the other mask;
+    and its attention and norms alone. On the raw sphere, for the published definitions: as trained, with random
+    weights, and the repeated token on the first text. Random weights and shuffling take another seed for each text.
+    """
+    seen = {"frame": "layernorm", "attention": True}
+    raw = {"frame": "raw", "attention": True}
+    name, random = subject.name, f"{subject.name}, random weights"
+    plan: list[tuple[str, str, dict[str, Any], bool]] = [
+        (name, "extract", seen, False),
+        (name, "extract", raw, False),
+    ]
+    if not subject.stage:
+        plan += [
+            (random, "extract", seen | {"init": "random"}, True),
+            (random, "extract", {"frame": "raw", "init": "random"}, True),
+            (f"{name}, shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
+            (f"{name}, other mask", "extract", seen | {"other_mask": True}, False),
+        ]
+        if subject.family in FOLLOWED:
+            plan.append((f"{name}, attention alone", "layer_by_layer", {"attention": True}, False))
+    jobs = [
+        _model_job(
+            subject,
+            text,
+            group,
+            instrument,
+            options | ({"seed": seed + number} if seeded else {}),
+            max_tokens,
+        )
+        for group, instrument, options, seeded in plan
+        for number, text in enumerate(texts)
+    ]
+    if subject.stage:
+        return jobs
+    repeated = {"frame": "raw", "control": "repeated"}
+    return [*jobs, _model_job(subject, texts[0], f"{name}, repeated token", "extract", repeated, max_tokens)]
+
+
+def _model_job(
+    subject: Subject, text: Text, group: str, instrument: str, options: dict[str, Any], max_tokens: int | None
+) -> Job:
+    frame = ", raw" if options.get("frame") == "raw" else ""
+    settings = {"model": subject.given, "text": text.text, "max_tokens": max_tokens, **options}
+    facts = {"prompt": text.name, "prompt_class": text.kind, "weights": subject.weights}
+    return Job(f"{group}, {text.name}{frame}", group, instrument, settings, facts)
+
+
+def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
+    """The jobs of some groups by name, each with the controls that its name begins; all where no group is named.
+
+    Raises ValueError for a group that is not there, and where two jobs would be one file.
+    """
+    jobs = list(jobs)
+    for group in groups:
+        if not any(_belongs(job.group, group) for job in jobs):
+            known = ", ".join(repr(name) for name in dict.fromkeys(job.group for job in jobs))
+            raise ValueError(f"no group {group!r} in this study: choose from {known}")
+    kept = [job for job in jobs if not groups or any(_belongs(job.group, group) for group in groups)]
+    for stem, count in Counter(job.stem for job in kept).items():
+        if count > 1:
+            raise ValueError(f"{count} runs would be one file, {stem}.nc: give models and texts other names")
+    return kept
+
+
+def _belongs(group: str, asked: str) -> bool:
+    return group == asked or group.startswith(f"{asked}, ")
+
+
+def run(job: Job, directory: Path) -> Path:
+    """Make a run and save it as `directory`/runs/STEM.nc, unless the file there is already its result."""
+    return _run(job, directory, Settings()).path
+
+
+def _run(job: Job, directory: Path, settings: Settings) -> Run:
+    path = directory / "runs" / f"{job.stem}.nc"
+    return run_of(job.key, path, settings) or save_run(job.make(), path, settings)
+
+
+def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[Run]:
+    """Make runs and all their measurements, unless they are there."""
+    return [complete(_run(job, directory, settings)) for job in jobs]
+
+
+def batches(jobs: Iterable[Job]) -> list[list[Job]]:
+    """The jobs that one process should do after each other: they share compiled code, or a model that is loaded.
+
+    Simulations of one program, whatever their beta, start and seed; of models, the jobs of one group.
+    """
+    found: dict[Any, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(_shared(job), []).append(job)
+    return list(found.values())
+
+
+def _shared(job: Job) -> Hashable:
+    """What makes the program of a simulation; the group of a model's run."""
+    if "model" in job.settings:
+        return job.group
+    varied = ("beta", "start", "seed")
+    return job.instrument, *((name, value) for name, value in job.settings.items() if name not in varied)

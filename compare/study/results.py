@@ -1,0 +1,185 @@
+"""A folder of results: runs, and what was measured on them, kept so that a study that was killed goes on."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from compare.files import code_digest, file_digest, write_aside
+from compare.metrics.measurement import measure
+from sim import Trajectory, energy
+from sim.trajectory import SCHEMA
+
+MEASURING = ("sim", "compare.metrics", "compare.metrics.nulls")
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are measured: the number of null draws, and the seed of everything random in the measuring."""
+
+    draws: int = 99
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One saved run: what its file says of it, and its trajectory and measurements, which are read when asked for.
+
+    made: the trajectory, where it is in memory already.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    axis: str
+    settings: Settings
+    made: Trajectory | None = field(default=None, repr=False)
+    known: dict[str, xr.Dataset] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        return str(self.facts.get("label", self.path.stem))
+
+    @property
+    def group(self) -> str:
+        return str(self.facts.get("group", self.label))
+
+    @property
+    def is_model(self) -> bool:
+        return "model" in self.facts
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        """Which definitions apply: of models, the published ones in the raw frame, the calibrated ones in the other."""
+        if not self.is_model:
+            return ("calibrated", "published") if self.facts.get("published", True) else ("calibrated",)
+        return ("published",) if self.facts.get("frame") == "raw" else ("calibrated",)
+
+    @cached_property
+    def without_attention(self) -> Trajectory:
+        """The trajectory less its attention, which is most of the file and not read."""
+        if self.made is not None:
+            return self.made if self.made.attention is None else replace(self.made, attention=None)
+        with xr.open_dataset(self.path, engine="h5netcdf") as opened:
+            saved = opened.drop_vars("attention", errors="ignore").load().variables
+        names = ("points", "depth", "norms", "masses", "tokens", "special")
+        return Trajectory(
+            axis=self.axis, provenance=self.facts, **{name: saved[name].values for name in names}
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        return file_digest(self.path)
+
+    def measured(self, preset: str) -> xr.Dataset:
+        """What `compare.measure` says of the run, from the file beside it where that is of this run, code and settings.
+
+        Raises ValueError as `Trajectory.load` does.
+        """
+        if preset not in self.known:
+            self.known[preset] = self._measured(preset)
+        return self.known[preset]
+
+    def _measured(self, preset: str) -> xr.Dataset:
+        path = self.path.parent.parent / "measured" / f"{self.path.stem}.{preset}.nc"
+        random = {"draws": self.settings.draws, "seed": self.settings.seed} if preset == "calibrated" else {}
+        key = json.dumps([self.digest, code_digest(*MEASURING), random], sort_keys=True)
+        if (kept := kept_table(path, key)) is not None:
+            return kept
+        trajectory = Trajectory.load(self.path) if self.made is None else self.made
+        measured = measure(trajectory, preset=preset, **random).assign_attrs(key=key)
+        if preset == "published" and trajectory.provenance.get("beta") is not None:
+            measured = measured.assign(own_energy=_own_energy(trajectory))
+        keep_table(path, measured)
+        return measured
+
+
+def _own_energy(trajectory: Trajectory) -> tuple[str, np.ndarray, dict[str, Any]]:
+    """E1 at the beta of the dynamics, the one energy of which a theorem says that it never falls."""
+    beta = float(trajectory.provenance["beta"])
+    attributes = {
+        "long_name": "energy at the run's own beta",
+        "units": "1",
+        "source": "2410.06833",
+        "definition": "E1 = sum_ij m_i m_j exp(beta (<x_i, x_j> - 1)) at the beta of the simulation; 1 at consensus",
+        "beta": beta,
+    }
+    return "depth", np.asarray(energy(trajectory.points, beta, trajectory.masses)), attributes
+
+
+def complete(run: Run) -> Run:
+    """A run that has in memory what was measured on it, and its points, for the judge, but no attention."""
+    for preset in run.presets:
+        run.measured(preset)
+    return replace(run, made=run.without_attention if "calibrated" in run.presets else None)
+
+
+def save_run(trajectory: Trajectory, path: Path, settings: Settings = Settings()) -> Run:
+    """Save a trajectory as the run of a file. Raises ValueError as `Trajectory.save` does."""
+    trajectory.save(path)
+    facts = json.loads(json.dumps(trajectory.provenance, sort_keys=True))
+    return Run(path, facts, trajectory.axis, settings, trajectory)
+
+
+def keep_table(path: Path, table: xr.Dataset) -> None:
+    """Write a data set of many small variables, aside first, as classic NetCDF.
+
+    A variable takes HDF5 some milliseconds, and a table has dozens of them: this is 10 to 20 times as fast. Its
+    whole numbers have 32 bits.
+    """
+    content = table.to_netcdf(engine="scipy", format="NETCDF3_64BIT")
+    write_aside(path, lambda aside: aside.write_bytes(content))
+
+
+def kept_table(path: Path, key: str | None = None) -> xr.Dataset | None:
+    """The data set of a file, if it is whole and, where a key is given, has this key."""
+    try:
+        with xr.open_dataset(path) as opened:
+            return opened.load() if key in (None, opened.attrs.get("key")) else None
+    except (OSError, ValueError, LookupError, RuntimeError, TypeError):
+        return None
+
+
+def read_run(path: Path, settings: Settings = Settings()) -> Run:
+    """The run of a file, of which only the description is read.
+
+    Raises ValueError that names the file where it is not one of ours, by reading all of it.
+    """
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            if opened.attrs["schema"] == SCHEMA:
+                return Run(path, json.loads(opened.attrs["provenance"]), str(opened.attrs["axis"]), settings)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError):
+        pass
+    whole = Trajectory.load(path)
+    return Run(path, whole.provenance, whole.axis, settings)
+
+
+def run_of(key: str, path: Path, settings: Settings = Settings()) -> Run | None:
+    """The run of a file, if it is whole and the result of the job with this key."""
+    try:
+        run = read_run(path, settings)
+    except ValueError:
+        return None
+    return run if run.facts.get("job") == key else None
+
+
+def run_paths(directory: Path) -> tuple[Path, ...]:
+    """The files of the runs of a folder, by name."""
+    return tuple(sorted((directory / "runs").glob("*.nc")))
+
+
+def saved_runs(directory: Path, settings: Settings = Settings()) -> tuple[Run, ...]:
+    """The runs of a folder, simulations first. Raises ValueError where there is none, or one cannot be read."""
+    paths = run_paths(directory)
+    if not paths:
+        raise ValueError(
+            f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
+        )
+    runs = [read_run(path, settings) for path in paths]
+    return tuple(sorted(runs, key=lambda run: (run.is_model, run.label)))

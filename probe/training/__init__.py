@@ -1,0 +1,1 @@
+"""Training of the embedded checkpoints: corpus, recipes, training loop, export."""

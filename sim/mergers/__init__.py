@@ -1,0 +1,1 @@
+"""Long-time solver: every merger of clusters, at any beta, in log time."""

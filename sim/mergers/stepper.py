@@ -1,0 +1,366 @@
+"""Weighted clusters in a rescaled time: one compiled loop that crosses plateaus of any length and merges in place.
+
+The clusters c_k with masses m_k are an invariant subsystem of self-attention (2410.06833, Section 5; 2312.10794):
+
+    dc_i/dt = P_i sum_j w_ij c_j,    w_ij = m_j e^(-beta |c_i - c_j|^2 / 2) / z_i,
+
+with z_i the sum of the numerators over all j (SA) or 1 (USA). The rest of this file is ours. The loop steps in s,
+dt = ds / R, with the rate R = sum over i != j of w_ij evaluated inside the step: the unit of s is the closing of the
+fastest pair, so a plateau of length e^(beta v) costs as much as one of length 1. log t is the only clock kept.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+from scipy.integrate import DOP853
+
+from sim.mergers.crossing import Ends, merge_crossed
+
+ROWS = 64
+RUNNING, MERGED, SLOWED, LANDED, SADDLE, EXHAUSTED = range(6)
+_UNROLLED = 8
+_STAGES = DOP853.n_stages
+
+
+class Sight(NamedTuple):
+    """What a look at all pairs tells: velocity per unit of s, log of R and of the largest row of it, and for each
+    point its least squared chord and the point that pulls it most; `spread` is the squared chord in the mean of w.
+    """
+
+    velocity: Float[Array, "b d"]
+    log_rate: Float[Array, ""]
+    log_fastest: Float[Array, ""]
+    nearest: Float[Array, " b"]
+    loudest: Int[Array, " b"]
+    spread: Float[Array, ""]
+
+
+class Lane(NamedTuple):
+    """One integration: b slots of which those with positive mass live."""
+
+    x: Float[Array, "b d"]
+    mass: Float[Array, " b"]
+    sight: Sight
+    log_begin: Float[Array, ""]
+    log_elapsed: Float[Array, ""]
+    step: Float[Array, ""]
+    growth: Float[Array, ""]
+    status: Int[Array, ""]
+    accepted: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    events: Int[Array, ""]
+    kept: Int[Array, " b"]
+    gone: Int[Array, " b"]
+    row: Int[Array, " b"]
+    event_log: Float[Array, " b"]
+    event_x: Float[Array, "b d"]
+
+
+class Bounds(NamedTuple):
+    """When a lane ends: after so many mergers, below a log rate, at a log elapsed time."""
+
+    events: Int[Array, ""]
+    floor: Float[Array, ""]
+    limit: Float[Array, ""]
+
+
+class Rules(NamedTuple):
+    """What all lanes share: inverse temperature, SA or USA, tolerance of a step, chord at which a pair is merged."""
+
+    beta: Float[Array, ""]
+    usa: Bool[Array, ""]
+    tolerance: Float[Array, ""]
+    chord: Float[Array, ""]
+
+
+def _squares(x: Float[Array, "b d"]) -> Float[Array, "b b"]:
+    """|x_i - x_j|^2, from differences: 2 - 2 <x_i, x_j> would lose chords below 2e-8, long before the merge chord."""
+    b, d = x.shape
+
+    def add(total, column):
+        return total + (column[:, None] - column[None, :]) ** 2, None
+
+    return jax.lax.scan(add, jnp.zeros((b, b)), x.T, unroll=min(d, _UNROLLED))[0]
+
+
+def _log_weights(squares: Float[Array, "b b"], mass: Float[Array, " b"], beta: Float[Array, ""]):
+    """log(m_j q_ij) between different living slots; -inf elsewhere."""
+    pairs = (mass > 0)[:, None] & ~jnp.eye(mass.size, dtype=bool)
+    return jnp.where(pairs, jnp.log(mass)[None, :] - beta * squares / 2, -jnp.inf)
+
+
+def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: Bool[Array, ""]):
+    """Velocity P_i sum_j w_ij x_j and row sums of w, both in units of e^shift.
+
+    The projection of the sum WITHOUT the self weight: its rounding is relative to the row's own weight, so the
+    pull keeps its digits where it is smaller than 1e-16 of the self weight.
+    """
+    if mass.size > 32:
+        pulled, row = weights @ x, jnp.sum(weights, axis=1)
+    else:
+        pulled = jnp.stack([jnp.sum(weights * x[None, :, k], axis=1) for k in range(x.shape[1])], axis=1)
+        row = jnp.sum(weights, axis=1)
+    z = jnp.where(usa | (mass == 0), 1.0, mass + jnp.exp(shift) * row)
+    velocity = pulled - jnp.sum(pulled * x, axis=1)[:, None] * x
+    return velocity / z[:, None], row / z
+
+
+def look(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> Sight:
+    """Velocities, rates and nearest neighbours of a state."""
+    squares = _squares(x)
+    logs = _log_weights(squares, mass, rules.beta)
+    top = jnp.max(logs)
+    shift = jnp.where(jnp.isfinite(top), top, 0.0)
+    weights = jnp.exp(logs - shift)
+    velocity, row = _pull(weights, x, mass, shift, rules.usa)
+    total = jnp.sum(row)
+    others = jnp.where(jnp.isfinite(logs), squares, jnp.inf)
+    nearest = jnp.min(others, axis=1)
+    spread = jnp.sum(jnp.sum(weights * squares, axis=1) / jnp.maximum(jnp.sum(weights, axis=1), 1e-300) * row)
+    return Sight(
+        velocity / jnp.where(total > 0, total, 1.0),
+        shift + jnp.log(total),
+        shift + jnp.log(jnp.max(row)),
+        nearest,
+        jnp.argmax(logs, axis=1),
+        spread / jnp.where(total > 0, total, 1.0),
+    )
+
+
+def _stages(lane: Lane, rules: Rules):
+    """The slopes of the positions and of the clock at the twelve stages of DOP853, per unit of s.
+
+    Weights are scaled by that of the pairs that were loudest at the start, which costs O(b), not a pass over all pairs.
+    """
+    b, d = lane.x.shape
+    start = lane.sight
+    log_mass = jnp.log(lane.mass)[start.loudest]
+    table = jnp.asarray(DOP853.A)
+    slopes = jnp.zeros((_STAGES, b * d + 1))
+    slopes = slopes.at[0].set(jnp.append(start.velocity.ravel(), 1.0))
+
+    def stage(i, slopes):
+        moved = lane.x + lane.step * (table[i] @ slopes)[:-1].reshape(b, d)
+        loud = log_mass - rules.beta * jnp.sum((moved - moved[start.loudest]) ** 2, axis=1) / 2
+        shift = jnp.max(jnp.where(lane.mass > 0, loud, -jnp.inf))
+        logs = _log_weights(_squares(moved), lane.mass, rules.beta)
+        velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, rules.usa)
+        total = jnp.sum(row)
+        slope = jnp.append((velocity / total).ravel(), jnp.exp(start.log_rate - shift) / total)
+        return slopes.at[i].set(slope)
+
+    return jax.lax.fori_loop(1, _STAGES, stage, slopes)
+
+
+def _error(lane: Lane, slopes, tau, rules: Rules):
+    """Largest error of a point relative to what it may have, or of the clock.
+
+    A point may be off by a share of its distance to the nearest other one: tolerance (1 + t R), which is the
+    accuracy of the log time, at most 1e-2, so that no pair hovers; and by the tolerance itself at most.
+    """
+    b, d = lane.x.shape
+    fifth = lane.step * (jnp.asarray(DOP853.E5[:-1]) @ slopes)
+    third = lane.step * (jnp.asarray(DOP853.E3[:-1]) @ slopes)
+    log_t = jnp.logaddexp(lane.log_begin, lane.log_elapsed)
+    share = jnp.minimum(
+        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + lane.sight.log_fastest, 40.0))), 1e-2
+    )
+    distance = jnp.sqrt(jnp.where(lane.mass > 0, lane.sight.nearest, 1.0))
+    allowed = jnp.maximum(jnp.minimum(distance * share, rules.tolerance), 3e-16)
+    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + lane.sight.log_rate, 700.0)) + tau)
+
+    def sizes(error):
+        points = jnp.linalg.norm(error[:-1].reshape(b, d), axis=1) / allowed
+        return jnp.append(points, jnp.abs(error[-1]) / clock)
+
+    high, low = sizes(fifth), sizes(third)
+    ratio = jnp.max(high**2 / jnp.sqrt(jnp.maximum(high**2 + 0.01 * low**2, 1e-300)))
+    return jnp.where(jnp.isfinite(ratio), ratio, 1e10)
+
+
+def _share_of_step(target, tau, end_slope, step):
+    """Where in the step the clock, a cubic through both ends, shows `target`: a share in (0, 1)."""
+    slope = end_slope * step
+
+    def clock(u):
+        return u * (1 - u) ** 2 * step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * slope
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) / 2
+        early = clock(middle) < target
+        return jnp.where(early, middle, low), jnp.where(early, high, middle)
+
+    low, high = jax.lax.fori_loop(0, 50, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))
+    return (low + high) / 2
+
+
+def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array, ""]]:
+    """One step tried: accepted, with the mergers inside it, or repeated shorter."""
+    b, d = lane.x.shape
+    start = lane.sight
+    slopes = _stages(lane, rules)
+    change = lane.step * (jnp.asarray(DOP853.B) @ slopes)
+    tau = change[-1]
+    error = _error(lane, slopes, tau, rules)
+    factor = jnp.clip(0.9 * error ** (-1 / 8), 0.2, lane.growth)
+
+    x = lane.x + change[:-1].reshape(b, d)
+    x = x / jnp.where(lane.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
+    end = look(x, lane.mass, rules)
+    log_tau = jnp.log(jnp.maximum(tau, 1e-300)) - start.log_rate
+    end_slope = jnp.exp(start.log_rate - end.log_rate)
+
+    left = bounds.limit + jnp.log1p(-jnp.exp(jnp.minimum(lane.log_elapsed - bounds.limit, -1e-300)))
+    target = jnp.exp(jnp.minimum(left + start.log_rate, 700.0))
+    beyond = tau - target > 1e-9
+    fine = (error <= 1) & (tau > 0) & jnp.isfinite(end.log_rate)
+    accept = fine & ~beyond
+    landed = accept & (target - tau < 1e-10)
+
+    ends = Ends(lane.x, x, start, end, lane.mass, lane.step, start.log_rate, end.log_rate)
+
+    def look_again(x, mass):
+        return look(x, mass, rules)
+
+    def log_time(u):
+        clock = (
+            u * (1 - u) ** 2 * lane.step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * end_slope * lane.step
+        )
+        return jnp.logaddexp(lane.log_elapsed, jnp.log(jnp.maximum(clock, 1e-300)) - start.log_rate)
+
+    merged = merge_crossed(ends, rules.chord, accept, look_again)
+    crossings = merged.number
+    slot = jnp.arange(b) - lane.events
+    new = (slot >= 0) & (slot < crossings)
+    pick = jnp.clip(slot, 0, b - 1)
+
+    step = lane.step * factor
+    softer = 0.25 / (1 + rules.beta * merged.end.spread)
+    kept_pace = step * jnp.exp(jnp.minimum(merged.end.log_rate - end.log_rate, 0.0))
+    step = jnp.where(accept & (crossings > 0), jnp.minimum(step, jnp.maximum(kept_pace, softer)), step)
+    step = jnp.where(fine & beyond, lane.step * _share_of_step(target, tau, end_slope, lane.step), step)
+
+    events = lane.events + jnp.where(accept, crossings, 0)
+    living = jnp.sum(merged.mass > 0)
+    pulls = jnp.linalg.norm(merged.end.velocity, axis=1) / jnp.sqrt(jnp.maximum(merged.end.nearest, 1e-300))
+    still = jnp.max(jnp.where(merged.mass > 0, pulls, 0.0)) < 1e-12
+    status = jnp.select(
+        [
+            landed,
+            accept & ((events >= bounds.events) | (living <= 1)),
+            accept & still,
+            accept & (events > 0) & (merged.end.log_fastest < bounds.floor),
+            lane.step < 1e-14,
+        ],
+        [jnp.full((), s) for s in (LANDED, MERGED, SADDLE, SLOWED, EXHAUSTED)],
+        jnp.full((), RUNNING),
+    )
+    after = lane._replace(
+        x=merged.x,
+        mass=merged.mass,
+        sight=merged.end,
+        log_elapsed=jnp.logaddexp(lane.log_elapsed, log_tau),
+        growth=jnp.full((), 6.0),
+        accepted=lane.accepted + 1,
+        events=events,
+        kept=jnp.where(new, merged.kept[pick], lane.kept),
+        gone=jnp.where(new, merged.gone[pick], lane.gone),
+        row=jnp.where(new, lane.accepted, lane.row),
+        event_log=jnp.where(new, log_time(merged.moment[pick]), lane.event_log),
+        event_x=jnp.where(new[:, None], merged.position[pick], lane.event_x),
+    )
+    before = lane._replace(growth=jnp.full((), 1.0))
+    chosen = jax.tree.map(lambda yes, no: jnp.where(accept, yes, no), after, before)
+    return chosen._replace(
+        step=step, status=status, evaluations=lane.evaluations + _STAGES + merged.looks
+    ), accept
+
+
+def begin(
+    x: Float[Array, "b d"], mass: Float[Array, " b"], log_begin: Float[Array, ""], rules: Rules
+) -> Lane:
+    """A lane at rest at its start, its first step small against the fastest change of an exponent."""
+    b, d = x.shape
+    sight = look(x, mass, rules)
+    pulls = jnp.linalg.norm(sight.velocity, axis=1) / jnp.sqrt(jnp.maximum(sight.nearest, 1e-300))
+    still = jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
+    zero = jnp.zeros((), int)
+    slots = jnp.zeros(b, int)
+    return Lane(
+        x=x,
+        mass=mass,
+        sight=sight,
+        log_begin=log_begin,
+        log_elapsed=jnp.full((), -jnp.inf, float),
+        step=0.25 / (1 + rules.beta * sight.spread),
+        growth=jnp.full((), 6.0),
+        status=jnp.where(still, zero + SADDLE, zero + RUNNING),
+        accepted=zero,
+        evaluations=zero + 1,
+        events=zero,
+        kept=slots,
+        gone=slots,
+        row=slots,
+        event_log=jnp.zeros(b),
+        event_x=jnp.zeros((b, d)),
+    )
+
+
+class Rows(NamedTuple):
+    """The accepted states of the last `ROWS` steps of each lane, and their log elapsed times."""
+
+    log_elapsed: Float[Array, "lanes rows"]
+    x: Float[Array, "lanes rows b d"]
+
+
+@jax.jit
+def start_lanes(x, mass, log_begin, rules: Rules) -> Lane:
+    """Lanes at their starts, from stacked (lanes, b, d) points, (lanes, b) masses and (lanes,) log times."""
+    return jax.vmap(begin, in_axes=(0, 0, 0, None))(x, mass, log_begin, rules)
+
+
+@jax.jit
+def run_lanes(
+    lanes: Lane, bounds: Bounds, rules: Rules, budget: Int[Array, ""]
+) -> tuple[Lane, Rows, Int[Array, ""]]:
+    """Advance all lanes until each has ended or has filled its rows; at most `budget` attempts a lane.
+
+    Returns lanes, rows, attempts."""
+    count, b, d = lanes.x.shape
+    first = lanes.accepted
+    number = jnp.arange(count)
+    rows = Rows(jnp.zeros((count, ROWS)), jnp.zeros((count, ROWS, b, d)))
+    attempt = jax.vmap(_attempt, in_axes=(0, 0, None))
+
+    def running(carry):
+        lanes, _, tries = carry
+        return jnp.any(going(lanes)) & (tries < budget)
+
+    def going(lanes):
+        return (lanes.status == RUNNING) & (lanes.accepted - first < ROWS)
+
+    def advance(carry):
+        lanes, rows, tries = carry
+        go = going(lanes)
+        tried, accept = attempt(lanes, bounds, rules)
+        place = jnp.where(go & accept, lanes.accepted - first, ROWS)
+        rows = Rows(
+            rows.log_elapsed.at[number, place].set(tried.log_elapsed, mode="drop"),
+            rows.x.at[number, place].set(tried.x, mode="drop"),
+        )
+
+        def choose(new, old):
+            return jnp.where(go.reshape(go.shape + (1,) * (new.ndim - 1)), new, old)
+
+        return jax.tree.map(choose, tried, lanes), rows, tries + 1
+
+    return jax.lax.while_loop(running, advance, (lanes, rows, jnp.zeros((), int)))
+
+
+@jax.jit
+def take_lanes(lanes: tuple[Lane, Bounds], pick: Int[Array, " fewer"]) -> tuple[Lane, Bounds]:
+    """The lanes of these numbers."""
+    return jax.tree.map(lambda values: values[pick], lanes)

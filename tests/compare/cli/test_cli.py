@@ -1,0 +1,267 @@
+"""The command line: results where they belong, and one line with exit code 2 for what cannot be done."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+
+@pytest.fixture
+def run():
+    from compare.cli import main
+
+    def call(*arguments):
+        return CliRunner().invoke(main, list(map(str, arguments)))
+
+    return call
+
+
+def refused(result, *words):
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    for word in words:
+        assert word in line
+
+
+def test_simulate_then_report(run, tmp_path):
+    import sim
+
+    made = run(
+        "simulate", "--beta", 4, "--tokens", 5, "--until", 5, "--depths", 6, "--out", tmp_path, "--seed", 3
+    )
+    assert made.exit_code == 0, made.output
+    (path,) = (tmp_path / "runs").iterdir()
+    trajectory = sim.Trajectory.load(path)
+    assert trajectory.provenance["beta"] == 4
+    assert trajectory.provenance["seed"] == 3
+    assert trajectory.provenance["start"] == "uniform"
+    np.testing.assert_allclose(trajectory.points[0], sim.uniform(5, 3, 3), rtol=0, atol=4e-16)
+    reported = run("report", tmp_path, "--json", "--draws", 19)
+    assert reported.exit_code == 0, reported.output
+    verdicts = json.loads(reported.stdout, parse_constant=pytest.fail)  # no bare NaN: strict JSON
+    assert verdicts == json.loads((tmp_path / "verdicts.json").read_text())
+    assert {row["verdict"] for row in verdicts["rows"]} == {"NOT APPLICABLE"}  # a single run
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_same_seed_same_file(run, tmp_path):
+    for folder in ("a", "b"):
+        run("simulate", "--tokens", 5, "--until", 2, "--depths", 3, "--out", tmp_path / folder)
+    first, second = (next((tmp_path / folder / "runs").iterdir()) for folder in ("a", "b"))
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_coalesce_draws_the_tree(run, tmp_path):
+    import sim
+
+    made = run("coalesce", "--beta", 1000, "--tokens", 5, "--out", tmp_path)
+    assert made.exit_code == 0, made.output
+    assert made.output.count("log t =") == 4
+    (picture,) = (tmp_path / "mergers").iterdir()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (path,) = (tmp_path / "runs").iterdir()
+    last = sim.Trajectory.load(path).points[-1]
+    np.testing.assert_allclose(last, last[:1].repeat(5, 0), atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", ["-1", "nan", "inf"])
+def test_bad_beta(run, tmp_path, beta):
+    refused(run("simulate", f"--beta={beta}", "--out", tmp_path / "new"), "beta", beta)
+    assert not (tmp_path / "new").exists()
+
+
+def test_zero_beta_is_the_consensus_flow(run, tmp_path):
+    made = run("simulate", "--beta", 0, "--tokens", 5, "--until", 3, "--depths", 3, "--out", tmp_path)
+    assert made.exit_code == 0, made.output
+
+
+@pytest.mark.parametrize("start", ["uniform", "ring", "simplex"])
+def test_bad_dimension(run, tmp_path, start):
+    refused(run("simulate", "--dimension", 1, "--start", start, "--out", tmp_path / "new"), "2 dimensions")
+    assert not (tmp_path / "new").exists()
+
+
+def test_words_that_are_no_numbers(run, tmp_path):
+    refused(run("simulate", "--beta", "warm", "--out", tmp_path), "--beta", "warm")
+    refused(run("simulte"), "simulte")
+
+
+def test_everything_is_checked_before_anything_is_run(run, tmp_path):
+    refused(run("compare", "--beta", 1, "--beta=-1", "--out", tmp_path / "a"), "beta")
+    refused(run("compare", "--model", "./nope", "--out", tmp_path / "b"), "no folder")
+    refused(
+        run("compare", "--model", "minilm", "--group", "nobody", "--out", tmp_path / "c"), "no group 'nobody'"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_run_out(run, tmp_path):
+    refused(run("simulate", "--tokens", 5, "--max-steps", 3, "--out", tmp_path), "max_steps")
+    assert not list(tmp_path.rglob("*.nc"))
+
+
+def test_two_texts_of_one_name_are_two_runs(run, tmp_path):
+    for folder, text in (("a", "One text."), ("b", "Another text.")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.txt").write_text(text)
+        run("probe", "minilm", "--file", tmp_path / folder / "x.txt", "--out", tmp_path / "out")
+    run(
+        "probe",
+        "minilm",
+        "--file",
+        tmp_path / "a" / "x.txt",
+        "--frame",
+        "layernorm",
+        "--out",
+        tmp_path / "out",
+    )
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 3
+
+
+def test_out_is_a_file(run, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    refused(run("simulate", "--tokens", 5, "--out", tmp_path / "file"), "is a file")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_out_is_read_only(run, tmp_path, monkeypatch):
+    """Root may write anywhere, so the refusal of the system is played."""
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("compare.files.tempfile.TemporaryFile", refuse)
+    refused(run("simulate", "--tokens", 5, "--out", tmp_path), "cannot write", "Permission denied")
+
+
+def test_report_of_nothing(run, tmp_path):
+    refused(run("report", tmp_path / "missing"), "no folder")
+    refused(run("report", tmp_path), "no runs")
+
+
+@pytest.mark.parametrize("damage", ["cut", "schema", "text"])
+def test_report_of_a_damaged_run(run, tmp_path, damage):
+    run("simulate", "--tokens", 5, "--until", 1, "--depths", 2, "--out", tmp_path)
+    (path,) = (tmp_path / "runs").iterdir()
+    if damage == "cut":
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "schema":
+        import h5py
+
+        with h5py.File(path, "a") as opened:
+            opened.attrs["schema"] = "something/else/9"
+    else:
+        path.write_text("not a file of ours")
+    refused(run("report", tmp_path), path.name)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_unknown_prompt_and_missing_file(run, tmp_path):
+    refused(run("probe", "minilm", "--prompt", "nowhere", "--out", tmp_path), "no prompt 'nowhere'")
+    refused(run("probe", "minilm", "--file", tmp_path / "none.txt", "--out", tmp_path), "cannot read")
+    refused(
+        run("probe", "minilm", "--text", "a", "--prompt", "tides", "--out", tmp_path), "more than one text"
+    )
+
+
+def test_unknown_model(run, tmp_path):
+    refused(run("probe", "./no/such/folder", "--out", tmp_path), "no folder")
+    assert not list(tmp_path.rglob("*.nc"))
+
+
+def test_lists(run):
+    import probe
+
+    assert [row["name"] for row in json.loads(run("models", "--json").stdout)] == list(probe.models())
+    assert [row["name"] for row in json.loads(run("prompts", "--json").stdout)] == list(probe.prompts())
+    assert "minilm" in run("models").stdout
+
+
+def test_hypotheses(run):
+    from compare.judging.registry import HYPOTHESES
+
+    rows = json.loads(run("hypotheses", "--json").stdout, parse_constant=pytest.fail)
+    assert [row["id"] for row in rows] == list(HYPOTHESES)
+    assert all(row["refuted_by"] and row["thresholds"] for row in rows)
+    text = run("hypotheses").stdout
+    assert all(name in text for name in HYPOTHESES)
+
+
+def test_sweep(run, tmp_path):
+    import xarray as xr
+
+    grid = tmp_path / "grid.toml"
+    grid.write_text("beta = [1, 4]\nd = 3\nn = 5\nuntil = 2.0\ndepths = 4\n")
+    made = run("sweep", grid, "--out", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    with xr.open_dataset(tmp_path / "out" / "sweeps" / "grid.nc", engine="h5netcdf") as table:
+        assert dict(table.sizes) == {"kind": 1, "n": 1, "d": 1, "beta": 2, "seed": 1, "time": 4}
+        assert np.all(np.diff(table["energy"], axis=-1) > 0)
+    grid.write_text("beta = [1, 4\n")
+    refused(run("sweep", grid, "--out", tmp_path / "out"), "TOML")
+    grid.write_text("beta = [1]\nsize = 3\n")
+    refused(run("sweep", grid, "--out", tmp_path / "out"), "grid must have the axes")
+    refused(run("sweep", tmp_path / "none.toml", "--out", tmp_path / "out"), "cannot read")
+
+
+def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
+    from compare.calibration import calibrate
+
+    calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
+    run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
+    run("report", tmp_path, "--draws", 19)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="calibration"' in page
+    assert "<code>iid</code>" in page
+    assert "--quick" in run("calibrate", "--help").stdout
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """A folder with an untrained GPT-2 of 40 words."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = tmp_path_factory.mktemp("cli") / "small"
+    config = transformers.GPT2Config(
+        vocab_size=41, n_embd=16, n_layer=6, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    words = {"[UNK]": 0} | {f"w{number}": number for number in range(1, 41)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
+        folder
+    )
+    return folder
+
+
+def test_main_job(run, tmp_path, small_model):
+    """Theory, a transformer, its controls and its anatomy, end to end; the text and the folder hold markup."""
+    text = tmp_path / "own.txt"
+    text.write_text("<b>bold</b> & " + " ".join(f"w{number}" for number in range(1, 41)), encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = ("compare", "--model", small_model, "--file", text, "--seeds", 1, "--draws", 19, "--out", out)
+    made = run(*arguments, "--group", "small", "--group", "SA, beta 9, d 3")
+    assert made.exit_code == 0, made.output
+    names = sorted(path.name for path in (out / "runs").iterdir())
+    assert "sa-beta-9-d-3-seed-0.nc" in names
+    assert sum(name.startswith("small-") for name in names) == len(names) - 1 == 8
+    # The simulation is measured by both definitions, a model run by those of its frame.
+    assert len(list((out / "measured").iterdir())) == len(names) + 1
+    assert {path.stem for path in (out / "models" / "small").iterdir()} >= {"heads", "parts", "norms"}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<b>bold</b>" not in page
+    assert 'id="model--small"' in page
+    groups = {row["group"] for row in json.loads((out / "verdicts.json").read_text())["rows"]}
+    assert groups >= {"small", "small, random weights", "small, shuffled tokens", "SA, beta 9, d 3"}
+    assert not [path for path in Path(out).rglob("*") if path.name.startswith(".")]
+    assert os.listdir(tmp_path).count("out") == 1

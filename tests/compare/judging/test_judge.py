@@ -1,0 +1,193 @@
+"""The judge on runs whose numbers are known: rules on both sides of their bounds, and what they must survive."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.helpers.judged_runs import (
+    DEPTHS,
+    RUNS,
+    around,
+    group,
+    judged,
+    model_run,
+    random,
+    sweep,
+    trajectory,
+)
+
+
+@pytest.mark.parametrize(
+    ("late", "gain", "verdict"),
+    [
+        (1.0, 1.0, "CONFIRMED"),
+        (1.0, 0.0, "REFUTED"),
+        (0.0, 0.0, "REFUTED"),
+        (1.0, 0.25, "UNDECIDED"),
+        (0.27, 1.0, "UNDECIDED"),
+    ],
+)
+def test_clusters_must_be_there_late_and_be_gained(late, gain, verdict):
+    row = judged({"runs": group(late=around(late), gain=around(gain))}).row("H1", "runs")
+    assert row.verdict == verdict
+    bound = min(late, gain)
+    np.testing.assert_allclose(row.effect, bound if verdict != "CONFIRMED" else 1, rtol=1e-12)
+    assert row.ci[0] < row.effect < row.ci[1]
+    assert row.smallest_effect == 0.25
+    assert f"{row.effect:.3g}" in row.why
+
+
+def test_an_effect_that_is_real_and_too_small_is_refuted():
+    """t against 0 would be 60 standard errors; the bound is what matters, not 0."""
+    row = judged({"runs": group(late=around(0.1, 0.01), gain=around(0.1, 0.01))}).row("H1", "runs")
+    assert row.verdict == "REFUTED"
+
+
+@pytest.mark.parametrize(("gate", "applies"), [(3.0, True), (0.5, False), (np.nan, False), (-3.0, False)])
+def test_without_dynamics_nothing_is_said(gate, applies):
+    found = judged({"runs": group(late=around(1), gain=around(1), share=around(0.5), gate=gate)})
+    for name in ("H1", "H2", "H3", "H4"):
+        row = found.row(name, "runs")
+        assert (row.verdict != "NOT APPLICABLE") == (
+            applies and (name != "H4" or row.runs > 0)
+        ) or name == "H3"
+        if not applies:
+            assert row.verdict == "NOT APPLICABLE"
+            assert "no dynamics" in row.why.lower()
+
+
+def test_five_runs_are_not_enough():
+    row = judged({"runs": group(size=5, late=1.0, gain=1.0)}).row("H1", "runs")
+    assert row.verdict == "NOT APPLICABLE"
+    assert "at least 6 prompts or seeds, got 5" in row.why
+
+
+def test_plateaus_and_their_binomial_guard():
+    """Shares that are all 0 have an interval of no width: only the number of runs speaks."""
+    assert judged({"runs": group(share=around(0.5))}).row("H2", "runs").verdict == "CONFIRMED"
+    assert judged({"runs": group(share=0.0)}).row("H2", "runs").verdict == "REFUTED"
+    mixed = [0.0] * 5 + [0.25] * 4
+    row = judged({"runs": group(share=np.array(mixed) - 0.1)}).row("H2", "runs")
+    assert row.verdict == "UNDECIDED"
+
+
+RISE = np.linspace(0.1, 0.5, DEPTHS)
+
+
+@pytest.mark.parametrize(
+    ("levels", "verdict"),
+    [
+        (RISE, "CONFIRMED"),
+        (RISE[::-1], "REFUTED"),
+        (RISE - 1e-7 * np.arange(DEPTHS) % 2, "CONFIRMED"),
+        (np.where(np.arange(DEPTHS) == 5, 0.2, RISE), "REFUTED"),
+        (np.full(DEPTHS, 0.3), "NOT APPLICABLE"),
+        (np.full(DEPTHS, np.nan), "NOT APPLICABLE"),
+    ],
+)
+def test_energy(levels, verdict):
+    row = judged({"runs": [(run, data.assign(energy=("depth", levels))) for run, data in group()]})
+    assert row.row("H4", "runs").verdict == verdict
+
+
+def test_attention_is_held_against_its_null():
+    def attention(excess, life=1.0):
+        null = np.linspace(0.3, 0.7, 5)[:, None, None] * np.ones((DEPTHS, 2))
+        own = np.where(np.arange(DEPTHS)[:, None] < 3, np.nan, excess + 0.5) * np.ones(2)
+        return {
+            "attention_follow": (("depth", "head"), own),
+            "attention_follow_null": (("draw", "depth", "head"), null),
+            "cluster_life_excess": ("depth", np.full(DEPTHS, life)),
+            "cluster_life_null": (("draw", "depth"), np.zeros((5, DEPTHS))),
+        }
+
+    for excess, verdict in ((0.5, "CONFIRMED"), (0.0, "REFUTED")):
+        runs = [
+            (run, data.assign(attention(excess + shift)))
+            for (run, data), shift in zip(group(), around(0, 0.01))
+        ]
+        assert judged({"runs": runs}).row("H6", "runs").verdict == verdict
+    bare = [(run, data.assign(attention(0.5, life=0.2))) for run, data in group()]
+    row = judged({"runs": bare}).row("H6", "runs")
+    assert (row.verdict, row.why[:21]) == ("NOT APPLICABLE", "No clusters to follow")
+    assert judged({"runs": group()}).row("H6", "runs").why == "No attention was recorded."
+
+
+def test_a_mixed_group_is_judged_by_its_trained_runs():
+    mixed = [model_run(f"text {place}", 2.0) for place in range(RUNS)]
+    mixed += [model_run(f"text {place}", 0.0, "random") for place in range(RUNS)]
+    row = judged({"all": mixed}).row("H1", "all")
+    assert (row.runs, row.effect) == (RUNS, 2)
+    assert "no shuffled control" in judged({"all": mixed}).row("H7", "all").why.lower()
+
+
+def test_robustness_is_the_share_of_each_range_that_agrees():
+    """Excess 0.3: clear of 0.15 to 0.25, not of 0.3 and 0.35; one of the two varied components takes it below."""
+    runs = group(late=around(0.3, 0.02), gain=1.0, varied=[(-0.3, 0.1, 0, 0)] * RUNS)
+    row = judged({"runs": runs}).row("H1", "runs")
+    entries = {one["threshold"]: one for one in row.robustness}
+    assert entries["delta"] == {"threshold": "delta", "low": 0.15, "high": 0.35, "agreement": 0.6}
+    assert entries["component (measured)"] == {
+        "threshold": "component (measured)",
+        "low": 0.05,
+        "high": 0.12,
+        "agreement": 0.5,
+    }
+    assert entries["kind of interval"]["agreement"] == 1
+    np.testing.assert_allclose(row.agreement, np.mean([one["agreement"] for one in row.robustness]))
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    groups = {"one": group(late=around(0.5), gain=around(0.4)), "two": sweep(lambda beta, place: 0.5 * beta)}
+    first, second = judged(groups, seed=3), judged(groups, seed=3)
+    assert first.to_json() == second.to_json(tmp_path / "verdicts.json")
+    assert (tmp_path / "verdicts.json").read_text(encoding="utf-8") == first.to_json()
+
+
+@pytest.mark.parametrize(
+    ("groups", "data", "words"),
+    [
+        ({}, None, "no groups"),
+        ({"a": []}, None, "'a' has no trajectories"),
+        ({"a": [trajectory]}, {"a": []}, "0 measurements"),
+    ],
+)
+def test_bad_input_is_one_line(groups, data, words):
+    import compare
+
+    groups = {name: [make() for make in makers] for name, makers in groups.items()}
+    with pytest.raises(ValueError, match=words) as error:
+        compare.judge(groups, measured=data)
+    assert "\n" not in str(error.value)
+
+
+def test_odd_runs_are_measured_and_judged():
+    """Two tokens, one depth, points that have collapsed, axes mixed in one group, one run alone: no row is a guess."""
+    import compare
+
+    collapsed = np.tile([0.0, 0.0, 1.0], (7, 33, 1))
+    groups = {
+        "two tokens": [
+            trajectory(random(place).standard_normal((7, 2, 3)), label=str(place)) for place in range(6)
+        ],
+        "one depth": [
+            trajectory(random(place).standard_normal((1, 8, 3)), label=str(place)) for place in range(6)
+        ],
+        "collapsed": [
+            trajectory(collapsed, axis="time", beta=2.0, kind="SA", label=str(place)) for place in range(6)
+        ],
+        "mixed": [
+            trajectory(random(place).standard_normal((7, 9, 3)), axis=axis, beta=2.0, label=str(place))
+            for place, axis in enumerate(("time", "layer") * 3)
+        ],
+        "alone": [trajectory(random(1).standard_normal((7, 9, 3)), label="1")],
+    }
+    seen = []
+    found = compare.judge(
+        groups, draws=9, progress=lambda places: (seen.append(place) or place for place in places)
+    )
+    assert len(seen) == 25
+    assert len(found.rows) == 5 * 13 + 1
+    assert {row.verdict for row in found.rows} <= {"NOT APPLICABLE", "UNDECIDED", "REFUTED"}
+    assert json.loads(found.to_json())["rows"][0]["why"]

@@ -1,0 +1,90 @@
+"""The table as a record: its JSON schema, its LaTeX, and the registry behind it."""
+
+import json
+
+import pytest
+
+from tests.helpers.written_verdicts import table, verdict
+
+FIELDS = """agreement beta ci claimed effect group hypothesis labels null p q robustness runs smallest_effect source
+statement statistic treatment unit values verdict why"""
+
+
+def test_json_has_the_documented_fields_and_no_numbers_that_json_lacks(tmp_path):
+    from compare.judging.verdicts import Verdict, Verdicts
+
+    text = table(verdict()).to_json(tmp_path / "verdicts.json")
+    read = json.loads(text)
+    assert sorted(read) == ["draws", "rows", "schema", "seed", "thresholds"]
+    assert read["schema"] == "metasphere/verdicts/2"
+    (row,) = read["rows"]
+    assert list(row) == sorted(row) == FIELDS.split()
+    assert row["beta"] is None
+    assert row["ci"] == [0.4, None]
+    assert row["robustness"] == [{"agreement": 1.0, "high": None, "low": 0.1, "threshold": "delta"}]
+    assert (tmp_path / "verdicts.json").read_text(encoding="utf-8") == text
+    assert sorted(Verdict.__dataclass_fields__) == FIELDS.split()
+    assert all(f"``{name}``" in str(Verdicts.__doc__) for name in FIELDS.split())
+
+
+def test_rows_are_found_by_hypothesis_and_group():
+    found = table(verdict(), verdict(group="other"))
+    assert found.row("H1", "other") is found.rows[1]
+    with pytest.raises(
+        ValueError, match="no verdict on H2 for 'other': the groups are gpt2_small & co, other"
+    ):
+        found.row("H2", "other")
+
+
+def test_latex_escapes_and_leaves_out_what_does_not_apply():
+    text = table(verdict(), verdict(verdict="NOT APPLICABLE", group="gone")).to_latex()
+    assert (
+        r"H1 & gpt2\_small \& co & CONFIRMED & 0.5 & 0.4 to $\infty$ & 0.25 & $3.2\cdot 10^{-9}$ & 1 \\"
+        in text
+    )
+    assert "gone" not in text
+    assert text.startswith(r"\begin{tabular}")
+    assert text.count("&") - text.count(r"\&") == 2 * 7
+    special = table(verdict(group="\\{}^~%$#")).to_latex()
+    assert r"\textbackslash{}\{\}\^{}\~{}\%\$\#" in special
+
+
+def test_the_registry_says_everything_of_every_hypothesis():
+    from compare.judging.registry import HYPOTHESES, describe
+
+    assert list(HYPOTHESES) == [
+        "H1",
+        "H2",
+        "H3",
+        "H4",
+        "H5",
+        "H6",
+        "H7",
+        "P2",
+        "P5",
+        "P7",
+        "P9",
+        "P10",
+        "P11",
+        "P12",
+    ]
+    text = describe()
+    for name, hypothesis in HYPOTHESES.items():
+        assert hypothesis.id == name
+        for field in ("statement", "source", "applies_to", "statistic", "unit", "null", "rule", "refuted_by"):
+            assert getattr(hypothesis, field)
+        names = [threshold.name for threshold in hypothesis.thresholds]
+        assert len(names) == len(set(names))
+        assert f"{name}  {hypothesis.statement}" in text
+        for threshold in hypothesis.thresholds:
+            assert threshold.low <= threshold.value <= threshold.high
+            assert threshold.meaning
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_sweeps_cover_their_range():
+    from compare.judging.registry import Threshold
+
+    assert Threshold("x", 0.25, 0.1, 0.5, "").sweep() == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.5))
+    assert Threshold("x", 3, 2, 5, "").sweep() == (2, 3, 4, 5)
+    assert Threshold("x", 6, 6, 6, "").sweep() == ()

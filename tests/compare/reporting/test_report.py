@@ -1,0 +1,377 @@
+"""The report: one file, everything inside, every verdict on it, nothing of a prompt taken for markup."""
+
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+
+NASTY = '<script>alert("x")</script>'
+DRAWS = 19
+
+
+def simulations():
+    import sim
+
+    times = np.concatenate([[0.0], np.geomspace(0.01, 100, 11)])
+    for seed in range(6):
+        facts = {"label": f"SA, seed {seed}", "group": "SA, beta 9", "seed": seed, "published": seed == 0}
+        yield sim.simulate(
+            sim.Attention(9.0), sim.uniform(34, 3, seed), times, attention=True, provenance=facts
+        )
+
+
+def model_runs():
+    """Clouds that drift, under a name that is markup; one of them in the raw frame."""
+    import sim
+    from sim.sphere import normalise
+
+    for number in range(7):
+        random = np.random.default_rng(number)
+        steps = random.standard_normal((8, 34, 12)).cumsum(axis=0)
+        frame = "raw" if number == 6 else "layernorm"
+        yield sim.Trajectory(
+            normalise(steps),
+            np.arange(8),
+            axis="layer",
+            tokens=[NASTY, *map(str, range(33))],
+            attention=np.full((8, 2, 34, 34), 1 / 34) if frame == "raw" else None,
+            provenance={
+                "label": f"{NASTY}, text {number}, {frame}",
+                "group": NASTY,
+                "model": NASTY,
+                "init": "trained",
+                "control": None,
+                "frame": frame,
+                "scheme": "post",
+                "causal": False,
+                "prompt": f"text {number}",
+                "prompt_class": NASTY,
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    import compare
+
+    directory = tmp_path_factory.mktemp("report")
+    for number, run in enumerate([*simulations(), *model_runs()]):
+        run.save(directory / "runs" / f"{number:02}.nc")
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr("compare.workers.MOST_PROCESSES", 1)
+        path = compare.report(directory, draws=DRAWS)
+    return directory, path.read_text(encoding="utf-8")
+
+
+def test_page_needs_nothing_else(written):
+    _, page = written
+    assert not re.search(r"(src|href)=[\"'](?!data:|#)", page)
+    assert "@import" not in page
+    assert "url(" not in page
+    assert "http" not in re.sub(r"data:image/svg\+xml;base64,[^\"]*", "", page)
+
+
+def test_scripts_are_ours_alone(written):
+    _, page = written
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.S)
+    players = page.count('class="player"')
+    assert players == 2
+    assert len(scripts) == players + 1
+    for data in scripts[:-1]:
+        assert set(json.loads(data)) == {"depths", "points"}
+    assert NASTY not in page
+    assert page.count("&lt;script&gt;") > 10
+
+
+def test_every_verdict_is_on_the_page_with_its_reason(written):
+    directory, page = written
+    from compare.reporting.verdict_table import anchor
+
+    rows = json.loads((directory / "verdicts.json").read_text())["rows"]
+    assert {row["group"] for row in rows} == {"SA, beta 9", NASTY, "all models"}
+    decided = [row for row in rows if row["verdict"] in ("CONFIRMED", "REFUTED")]
+    assert decided
+    text = unescape(page)
+    for row in rows:
+        assert page.count(f'id="{anchor(row["hypothesis"], row["group"])}"') == 1
+        assert row["why"] in text
+    for row in decided:
+        assert row["treatment"] in text
+        assert row["null"] in text
+
+
+def test_every_link_leads_somewhere(written):
+    _, page = written
+    places = set(re.findall(r'\bid="([^"]*)"', page))
+    links = re.findall(r'href="#([^"]*)"', page)
+    assert len(links) > 10
+    assert set(links) <= places
+    assert len(re.findall(r'\bid="', page)) == len(places)
+
+
+def test_quantities_of_one_name_keep_their_own_definitions(written):
+    """Both presets measure an energy: the judge's leaves the diagonal out, the post's keeps it."""
+    _, page = written
+    said = dict(re.findall(r'<dt id="definition--(\w+)--energy">.*?</dt>\s*<dd>(.*?)<small>', page, re.S))
+    assert set(said) == {"calibrated", "published"}
+    assert "diagonal included" in said["published"]
+    assert "diagonal included" not in said["calibrated"]
+
+
+def test_charts_lead_to_the_definition_of_what_they_show(written):
+    _, page = written
+    captions = re.findall(r"<figcaption><b>[^<]*: number of clusters\.</b>.*?</figcaption>", page, re.S)
+    assert captions
+    assert all('href="#definition--calibrated--cluster_number"' in caption for caption in captions)
+
+
+def test_runs_that_the_study_did_not_make_have_no_command_of_it(written):
+    _, page = written
+    assert "--group" not in page
+    assert "runs that were not made by" in page
+
+
+def test_lines_of_the_table_name_their_units_once():
+    from compare.reporting.verdict_table import measures
+
+    row = {"unit": "nat", "smallest_effect": 0.25, "effect": 0.0}
+    silent = {"unit": "nat, or ratio", "smallest_effect": 0.25, "effect": None}
+    assert measures([row, None, silent, row]) == ("nat; matters from 0.25",)
+    assert measures([{**row, "smallest_effect": 0.0}]) == ("nat",)
+    assert measures([silent]) == ()
+
+
+def test_range_of_beta_of_a_group():
+    import xarray as xr
+
+    from compare.reporting.evidence import beta_range
+
+    runs = {str(beta): xr.Dataset(attrs={"beta": beta}) for beta in (4.0, 25.0, 9.0, 9.0, np.nan)}
+    assert beta_range({"beta": 9.0}, runs) == "4 to 25"
+    assert beta_range({"beta": 9.0}, {"9.0": runs["9.0"]}) == "9"
+    assert beta_range({"beta": None}, runs) == "unknown"
+
+
+def test_json_and_latex(written):
+    directory, _ = written
+    text = (directory / "verdicts.json").read_text()
+    table = json.loads(text, parse_constant=pytest.fail)
+    assert table["schema"] == "metasphere/verdicts/2"
+    assert (table["draws"], table["seed"]) == (DRAWS, 0)
+    latex = (directory / "verdicts.tex").read_text()
+    assert latex.count(r"\\") == 1 + sum(row["verdict"] != "NOT APPLICABLE" for row in table["rows"])
+
+
+def test_published_criteria_are_those_of_the_runs_they_apply_to(written):
+    import compare
+    from sim import Trajectory
+
+    directory, _ = written
+    table = json.loads((directory / "published.json").read_text(), parse_constant=pytest.fail)
+    assert table["schema"] == "metasphere/published/1"
+    assert {row["run"] for row in table["criteria"]} == {"SA, seed 0", f"{NASTY}, text 6, raw"}
+    rows = [row for row in table["criteria"] if row["run"] == "SA, seed 0"]
+    measured = compare.measure(Trajectory.load(directory / "runs" / "00.nc"), preset="published")
+    own = [row for row in rows if row["rule_by"] == "theory"]
+    assert [row["met"] for row in own] == [True]  # the theorem, checked at the run's own beta
+    published = [(row["statement"], row["met"]) for row in rows if row not in own]
+    assert published == [(one.statement, one.met) for one in compare.published_criteria(measured)]
+
+
+def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written, monkeypatch):
+    import compare
+    from compare.study.results import measure
+
+    directory, page = written
+    kept = directory / "measured" / "00.calibrated.nc"
+    kept.write_bytes(kept.read_bytes()[:500])
+    again = []
+    monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
+    monkeypatch.setattr(
+        "compare.study.results.measure", lambda *a, **k: again.append(k["preset"]) or measure(*a, **k)
+    )
+    assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
+    assert again == ["calibrated"]
+    assert not [path for path in directory.rglob("*") if path.name.startswith(".")]
+
+
+def test_other_draws_are_other_measurements(written):
+    from compare.study.results import Settings, saved_runs
+
+    directory, _ = written
+    run = saved_runs(directory, Settings(draws=21))[0]
+    before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
+    assert run.measured("calibrated").sizes["draw"] == 21
+    assert (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes() != before
+
+
+def test_runs_that_no_hypothesis_speaks_of(tmp_path):
+    """A raw run alone is measured by the published definitions, and the page says that nothing was judged."""
+    import compare
+
+    list(model_runs())[-1].save(tmp_path / "runs" / "one.nc")
+    page = compare.report(tmp_path, draws=DRAWS).read_text(encoding="utf-8")
+    assert "No run of this folder can be judged" in page
+    assert json.loads((tmp_path / "verdicts.json").read_text())["rows"] == []
+
+
+def test_empty_folder_is_refused(tmp_path):
+    import compare
+
+    with pytest.raises(ValueError, match="no runs"):
+        compare.report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_spheres_keep_the_geometry_of_s2():
+    """On S^2 the picture loses nothing: cosines follow from the places, and the share is 1."""
+    import sim
+    from compare.reporting.spheres import player, principal_axes
+
+    points = np.stack([sim.uniform(20, 3, seed) for seed in range(5)])
+    axes, share = principal_axes(points)
+    assert share == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
+    found = player(sim.Trajectory(points, np.arange(5)))
+    assert found.depths == [f"t = {depth}" for depth in range(5)]
+    assert found.clusters == 0
+    for places, x in zip(found.points, points):
+        seen = np.reshape(places, (20, 3)) / 1000
+        np.testing.assert_allclose(
+            seen @ seen.T, x @ x.T, atol=2e-3
+        )  # places are rounded to 5e-4 in each axis
+
+
+def test_spheres_on_the_circle_and_of_long_runs():
+    import sim
+    from compare.reporting.spheres import player
+
+    one = player(sim.Trajectory(sim.ring(5)[None], [0.0]))
+    assert one.share == pytest.approx(1)
+    assert one.depths == ["t = 0"]
+    assert np.reshape(one.points[0], (5, 3))[:, 2].tolist() == [0] * 5
+    long = player(sim.Trajectory(np.repeat(sim.ring(5)[None], 200, 0), np.arange(200)))
+    assert len(long.depths) == len(long.points) == 26
+    assert long.depths[-1] == "t = 199"
+
+
+def test_depths_of_spheres_are_read_at_a_glance():
+    import sim
+    from compare.reporting.spheres import depth_name
+
+    times = [0.0, 0.0740568, 1234.0, 2e6]
+    found = sim.Trajectory(np.repeat(sim.ring(5)[None], 4, 0), times)
+    assert [depth_name(found, place) for place in range(4)] == [
+        "t = 0",
+        "t = 0.0741",
+        "t = 1230",
+        "t = 2e+06",
+    ]
+
+
+def test_axes_of_spheres_point_to_the_side_of_the_mean():
+    """Up is where the tokens gather, whatever sign the eigenvectors come with."""
+    import sim
+    from compare.reporting.spheres import principal_axes
+
+    points = sim.caps(-np.eye(4)[:1], 20, 0.3, 1)[None]
+    axes, _ = principal_axes(points)
+    assert ((points @ axes).sum(axis=(0, 1)) >= 0).all()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)  # orthonormal to rounding
+
+
+@pytest.mark.parametrize(
+    ("value", "smallest", "said"),
+    [
+        (-7.11e-5, 0.25, "0.00"),
+        (-9.65e-7, 0.05, "0.000"),
+        (8.5e-15, 0.05, "0"),
+        (0.9659, 0.25, "0.97"),
+        (-0.00499, 0.1, "-0.005"),
+        (83.611, 0.2, "83.6"),
+        (245.21, 20.0, "245"),
+        (-0.693147, 0.0, "-0.693"),
+        (0.29329, None, "0.293"),
+    ],
+)
+def test_effects_are_no_finer_than_what_matters(value, smallest, said):
+    from compare.reporting.verdict_table import size
+
+    assert size(value, smallest) == said
+
+
+def test_missing_numbers_are_a_dash():
+    from compare.reporting.page import number
+
+    assert [number(None), number(float("nan")), number(np.float64(0.25))] == ["&ndash;", "&ndash;", "0.25"]
+
+
+def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
+    """A slope has one effect, of all runs together: no figure shows the runs beside its bound."""
+    from compare.judging.registry import HYPOTHESES
+    from compare.reporting.evidence import FITTED, per_run, pictures
+
+    row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
+    row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
+    known = [one.statistic for one in HYPOTHESES.values()]
+    for statistic, said in FITTED.items():
+        assert any(statistic in each for each in known)
+        slope = row | {"statistic": statistic}
+        assert pictures(slope, {}) == []
+        assert per_run(slope) == said
+    ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
+    assert len(pictures(ratio, {})) == 1
+    assert per_run(ratio) == "Effect of every run"
+
+
+def parted(*, depths, differences):
+    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
+    import xarray as xr
+
+    model, blocks = np.zeros_like(differences), np.array(differences)
+    runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
+    against = ["idealised blocks", "closed form"]
+    texts = len(depths)
+    names = np.array([["feed_forward" if depth == depth else "", ""] for depth in depths])
+    return xr.Dataset(
+        {
+            "energy": (("text", "run", "depth"), runs),
+            "parting_depth": (
+                ("text", "against", "quantity"),
+                np.stack([depths, np.full(texts, np.nan)], axis=1)[:, :, None],
+            ),
+            "leading_part": (("text", "against", "quantity"), names[:, :, None]),
+        },
+        coords={"run": ["model", *against], "against": against, "quantity": ["energy"]},
+        attrs={"tolerance": 0.1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("depths", "differences", "said"),
+    [
+        (
+            [np.nan, 1.0, 3.0],
+            [[0.0, 0.0], [0.0, 0.2], [0.0, 0.2]],
+            "parts from the idealised blocks in 2 of 3 texts, at layer 2 (their median), "
+            "mostly by its feed-forward part",
+        ),
+        (
+            [np.nan, np.nan],
+            [[0.0, 0.09], [0.05, 0.0]],
+            "never parts from the idealised blocks by more than 0.1",
+        ),
+        (
+            [np.nan, np.nan],
+            [[0.0, 0.09], [0.3, 0.0]],
+            "is within 0.1 of the idealised blocks again at the last layer",
+        ),
+    ],
+)
+def test_what_is_said_of_parting(depths, differences, said):
+    """A closed form that does not exist is not spoken of, and coming back is not staying."""
+    from compare.reporting.part_charts import _said_of_parting
+
+    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."

@@ -1,0 +1,292 @@
+"""Controls: each changes one thing, truly and reproducibly, and nothing of the model that it was asked of."""
+
+import copy
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
+TEXT = "the old river runs slow and the heron waits under the bridge"
+SHAPE: dict[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 24,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 24,
+}
+POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3}
+
+
+def make_tokenizer(family):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["[UNK]", "[CLS]", "[SEP]", *WORDS]
+    tokenizer = Tokenizer(
+        models.WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if family != "gpt2":
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+
+
+def make_model(family, **changes):
+    """As trained: every tensor, gains and biases too, is away from its start."""
+    import transformers
+
+    configs = {
+        "gpt2": lambda: transformers.GPT2Config(
+            **{**SHAPE, "n_layer": 3, "bos_token_id": 0, "eos_token_id": 0, **changes}
+        ),
+        "bert": lambda: transformers.BertConfig(**{**POST, **changes}),
+        "albert": lambda: transformers.AlbertConfig(**{**POST, "embedding_size": 16, **changes}),
+    }
+    made = {
+        "gpt2": transformers.GPT2Model,
+        "bert": transformers.BertModel,
+        "albert": transformers.AlbertModel,
+    }
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = made[family]._from_config(configs[family](), attn_implementation="eager")
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    return model.eval()
+
+
+@pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
+def pair(request):
+    return make_model(request.param), make_tokenizer(request.param)
+
+
+def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
+    """Every matrix and embedding differs from the trained one and between seeds. Gains and biases differ from the
+    trained ones too, but start at 1 and 0 whatever the seed: no initialisation of these families could differ there.
+    """
+    from probe.loading import load
+
+    trained = load(pair)
+    drawn = [load(pair, init="random", seed=seed) for seed in (0, 1, 0)]
+    first, second, again = ({**loaded.model.state_dict()} for loaded in drawn)
+    before = trained.model.state_dict()
+    assert set(first) <= set(before)  # the bare model, without its pooler
+    matrices = {name for name, weight in first.items() if weight.ndim >= 2 and weight.is_floating_point()}
+    assert len(matrices) >= 8
+    for name, weight in first.items():
+        assert torch.equal(weight, again[name])
+        if not weight.is_floating_point():  # numbers of positions
+            continue
+        assert not torch.equal(weight, before[name])
+        if name in matrices:
+            assert not torch.equal(weight, second[name])
+            # Equal entries are chance in single precision, but for the row of the padding token, which is 0.
+            assert (weight == before[name]).float().mean() < 0.01
+            assert (weight == second[name]).float().mean() < (0.05 if "word" in name else 0.01)
+        else:
+            assert weight.unique().item() == (0 if name.endswith("bias") else 1)
+    assert [loaded.seed for loaded in drawn] == [0, 1, 0]
+    assert trained.model is not drawn[0].model
+
+
+def test_random_weights_of_a_truly_trained_model(minilm):
+    """Of MiniLM every tensor differs, gains and biases included, since training has moved each of them."""
+    from probe.loading import load
+
+    random = load(minilm, init="random", seed=2).model.state_dict()
+    same = [name for name, weight in minilm.model.state_dict().items() if torch.equal(weight, random[name])]
+    assert [name for name in same if "position_ids" not in name and "token_type_ids" not in name] == []
+
+
+def test_random_weights_leave_the_model_and_torch_alone(pair):
+    import probe
+
+    before, weights = torch.random.get_rng_state(), copy.deepcopy(pair[0].state_dict())
+    trained = probe.extract(pair, TEXT)
+    first, second = (probe.extract(pair, TEXT, init="random", seed=seed) for seed in (0, 1))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(weight, weights[name]) for name, weight in pair[0].state_dict().items())
+    np.testing.assert_array_equal(probe.extract(pair, TEXT).points, trained.points)
+    for one, other in ((trained, first), (trained, second), (first, second)):
+        assert np.abs(one.points - other.points).max(axis=(1, 2)).min() > 0.01
+    assert (first.provenance["init"], first.provenance["seed"]) == ("random", 0)
+    assert (trained.provenance["init"], trained.provenance["seed"]) == ("trained", None)
+    assert first.provenance["revision"] is None
+
+
+def test_random_weights_need_no_trained_ones(tmp_path):
+    import probe
+    from probe.loading import load
+
+    model, tokenizer = make_model("bert"), make_tokenizer("bert")
+    model.config.save_pretrained(tmp_path / "bare")
+    tokenizer.save_pretrained(tmp_path / "bare")
+    first = probe.extract(tmp_path / "bare", TEXT, init="random", seed=4)
+    second = probe.extract((model, tokenizer), TEXT, init="random", seed=4)
+    np.testing.assert_array_equal(first.points, second.points)
+    loaded = load(tmp_path / "bare", init="random", seed=4)
+    np.testing.assert_array_equal(probe.extract(loaded, TEXT).points, first.points)
+    assert probe.extract(loaded, TEXT).provenance["init"] == "random"
+    with pytest.raises(ValueError, match="no weights"):
+        load(tmp_path / "bare")
+    with pytest.raises(ValueError, match="trained, random"):
+        load(tmp_path / "bare", init="zeros")
+
+
+def test_shuffled_tokens(pair):
+    import probe
+
+    plain = probe.extract(pair, TEXT)
+    runs = [probe.extract(pair, TEXT, control="shuffled", seed=seed) for seed in (0, 1, 0)]
+    for run in runs:
+        assert Counter(run.tokens) == Counter(plain.tokens)
+        np.testing.assert_array_equal(run.special, plain.special)
+        assert [t for t, s in zip(run.tokens, run.special) if s] == [
+            t for t, s in zip(plain.tokens, plain.special) if s
+        ]
+        assert run.tokens != plain.tokens
+    assert runs[0].tokens != runs[1].tokens
+    np.testing.assert_array_equal(runs[0].points, runs[2].points)
+    assert (runs[1].provenance["control"], runs[1].provenance["seed"]) == ("shuffled", 1)
+    # It is the model's run of that word order.
+    order = " ".join(token for token, added in zip(runs[0].tokens, runs[0].special) if not added)
+    np.testing.assert_array_equal(probe.extract(pair, order).points, runs[0].points)
+
+
+def test_repeated_token(pair):
+    import probe
+
+    plain, run = probe.extract(pair, TEXT), probe.extract(pair, TEXT, control="repeated")
+    ordinary = [token for token, added in zip(run.tokens, run.special) if not added]
+    assert set(ordinary) == {"the"}
+    assert len(run.tokens) == len(plain.tokens)
+    assert run.provenance["control"] == "repeated"
+    assert len(set(np.array(run.provenance["token_ids"])[~run.special])) == 1
+
+
+def test_unknown_control(pair):
+    import probe
+
+    with pytest.raises(ValueError, match="shuffled, repeated"):
+        probe.extract(pair, TEXT, control="reversed")
+
+
+def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
+    """transformers' own decoder, with the same weights, is the oracle."""
+    import transformers
+
+    import probe
+
+    model, tokenizer = make_model("bert"), make_tokenizer("bert")
+    config = copy.deepcopy(model.config)
+    config.is_decoder = True
+    decoder = transformers.BertModel._from_config(config, attn_implementation="eager").eval()
+    decoder.load_state_dict(model.state_dict())
+    masked = probe.extract((model, tokenizer), TEXT, attention=True, causal=True)
+    expected = probe.extract((decoder, tokenizer), TEXT, attention=True)
+    np.testing.assert_allclose(masked.points, expected.points, atol=1e-6)
+    assert masked.attention is not None
+    assert expected.attention is not None
+    np.testing.assert_allclose(masked.attention, expected.attention, atol=1e-6)
+    assert masked.provenance["causal"]
+    assert np.abs(masked.points[-1] - probe.extract((model, tokenizer), TEXT).points[-1]).max() > 0.01
+
+
+def test_gpt2_without_its_mask():
+    """Every token sees all others; the layer's own field without a mask is the oracle."""
+    import probe
+    from probe.learned_operators import shortening
+
+    pair = make_model("gpt2"), make_tokenizer("gpt2")
+    run = probe.extract(pair, TEXT, frame="layernorm", attention=True, causal=False)
+    assert not run.provenance["causal"]
+    assert run.attention is not None
+    assert (run.attention[:-1] > 0).all()
+    reads = run.points * shortening(run)[..., None]
+    for depth, field in enumerate(probe.operators(pair, causal=False)):
+        np.testing.assert_allclose(field.weights(reads[depth]), run.attention[depth], rtol=0, atol=1e-5)
+
+
+def test_the_models_own_mask_by_name_changes_nothing(pair):
+    import probe
+
+    plain = probe.extract(pair, TEXT)
+    same = probe.extract(pair, TEXT, causal=plain.provenance["causal"])
+    np.testing.assert_array_equal(same.points, plain.points)
+
+
+def test_albert_beyond_its_native_depth():
+    """60 uses of the layer are those of a config that asks for 60, and start with the native ones."""
+    import transformers
+
+    import probe
+
+    pair = make_model("albert"), make_tokenizer("albert")
+    config = copy.deepcopy(pair[0].config)
+    config.num_hidden_layers = 60
+    deep = transformers.AlbertModel._from_config(config, attn_implementation="eager").eval()
+    deep.load_state_dict(pair[0].state_dict())
+    with torch.no_grad():
+        states = deep(
+            **pair[1](TEXT, return_tensors="pt", return_token_type_ids=False), output_hidden_states=True
+        ).hidden_states
+    run = probe.extract(pair, TEXT, attention=True, sublayers=True, iterations=60)
+    np.testing.assert_allclose(
+        (run.points * run.norms[..., None])[::2], torch.cat(states).numpy(), rtol=1e-5, atol=1e-5
+    )
+    assert (run.provenance["blocks"], run.provenance["native_blocks"]) == (60, 3)
+    native = probe.extract(pair, TEXT)
+    assert len(native.depth) == 4  # and the model is as it was
+    np.testing.assert_array_equal(native.points, run.points[:7:2])
+    with pytest.raises(ValueError, match="memory"):
+        probe.extract(pair, TEXT, iterations=60, memory_limit=1000)
+    assert pair[0].config.num_hidden_layers == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"), [("gpt2", {}), ("bert", {}), ("albert", {"num_hidden_groups": 2})]
+)
+def test_iterations_need_one_shared_block(family, changes):
+    import probe
+
+    with pytest.raises(ValueError, match="again and again"):
+        probe.extract((make_model(family, **changes), make_tokenizer(family)), TEXT, iterations=5)
+
+
+def test_iterations_are_positive():
+    import probe
+
+    with pytest.raises(ValueError, match="at least 1"):
+        probe.extract((make_model("albert"), make_tokenizer("albert")), TEXT, iterations=0)
+
+
+def test_all_controls_of_one_text(pair):
+    import probe
+    from probe.controls import controls
+
+    runs = controls(pair, TEXT, seeds=(3, 4), frame="layernorm", attention=True)
+    other = "not causal" if runs["trained"].provenance["causal"] else "causal"
+    labels = ["trained", "random 3", "random 4", "shuffled 3", "shuffled 4", "repeated", other]
+    assert list(runs) == labels
+    np.testing.assert_array_equal(runs["trained"].points, probe.extract(pair, TEXT, frame="layernorm").points)
+    np.testing.assert_array_equal(
+        runs["random 4"].points, probe.extract(pair, TEXT, frame="layernorm", init="random", seed=4).points
+    )
+    for run in runs.values():
+        assert run.attention is not None
+        assert run.points.shape == runs["trained"].points.shape
+
+
+def test_length_sweep(pair):
+    import probe
+    from probe.controls import length_sweep
+
+    runs = length_sweep(pair, TEXT, (4, 6, 9))
+    assert [len(run.tokens) for run in runs] == [4, 6, 9]
+    np.testing.assert_array_equal(runs[1].points, probe.extract(pair, TEXT, max_tokens=6).points)
+    with pytest.raises(ValueError, match="longer text"):
+        length_sweep(pair, TEXT, (4, 23))
