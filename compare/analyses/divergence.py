@@ -16,7 +16,7 @@ QUANTITIES = ("mean_cosine", "energy", "cluster_share")
 MODEL, BLOCKS, CLOSED_FORM, LEARNED = "model", "idealised blocks", "closed form", "learned dynamics"
 
 
-def parting(
+def divergence(
     trajectory: Trajectory,
     beta: float,
     *,

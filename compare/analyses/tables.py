@@ -13,7 +13,7 @@ import xarray as xr
 
 import probe
 from compare.analyses.collapse_speed import of_model
-from compare.analyses.divergence import parting
+from compare.analyses.divergence import divergence
 from compare.analyses.energy_budget import decomposition
 from compare.analyses.head_context import long_context
 from compare.analyses.norm_invariant import conservation
@@ -89,7 +89,7 @@ def anatomy(
             found["norms"] = conservation(inside, beta, since=1)
         with suppress(ValueError):
             learned = layer_by_layer(model, text.text, max_tokens=max_tokens)
-            parted = parting(inside, beta, learned=learned, parts=split)
+            parted = divergence(inside, beta, learned=learned, parts=split)
             found["parting"] = parted.assign(leading_part=parted["leading_part"].astype(str))
         for name, table in found.items():
             rows[name].append(table.assign_coords(text=text.name))

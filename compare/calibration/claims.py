@@ -100,8 +100,8 @@ def cone(random: np.random.Generator, shape: Shape, speed: float) -> Clouds:
     d = one_of(random, (3, 8, 16))
     times = np.linspace(0, random.uniform(4, 5), shape.depths)
     starts = in_caps(random, shape, 1, d, 0.5)
-    told = of_the_theory(starts, times, random.uniform(1, 4), start="blob")
-    return replace(told, points=flow(starts, speed * times, told.beta), dtype="float64")
+    made = of_the_theory(starts, times, random.uniform(1, 4), start="blob")
+    return replace(made, points=flow(starts, speed * times, made.beta), dtype="float64")
 
 
 def trapped(random: np.random.Generator, shape: Shape, value: float) -> Clouds:
@@ -112,8 +112,8 @@ def trapped(random: np.random.Generator, shape: Shape, value: float) -> Clouds:
     beta = (log_escape + np.log(shape.tokens / height)) / (1 - separation(np.eye(3), height))
     late = np.exp(log_escape) * np.geomspace(0.3, 1.5, 5)
     times = np.concatenate([moments(FIRST, 10.0, shape.depths - len(late)), late])
-    told = of_the_theory(starts, times, beta, value=value, start="caps")
-    return replace(told, facts={**told.facts, "value": 1.0})
+    made = of_the_theory(starts, times, beta, value=value, start="caps")
+    return replace(made, facts={**made.facts, "value": 1.0})
 
 
 def over_beta(random: np.random.Generator, shape: Shape, honest: bool) -> Clouds:
@@ -133,8 +133,8 @@ def unmasked(random: np.random.Generator, shape: Shape) -> Clouds:
     """SA on S^2 without a mask, said to be causal."""
     times = moments(FIRST, random.uniform(60, 150), shape.depths)
     starts = directions(random, shape.runs, shape.tokens, 3)
-    told = of_the_theory(starts, times, random.uniform(9, 30))
-    return replace(told, facts={**told.facts, "causal": True}, attention=None)
+    made = of_the_theory(starts, times, random.uniform(9, 30))
+    return replace(made, facts={**made.facts, "causal": True}, attention=None)
 
 
 CLAIMS = (

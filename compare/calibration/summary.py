@@ -137,7 +137,7 @@ def as_json(table: xr.Dataset) -> str:
                     }
                     who = {"hypothesis": str(hypothesis), "generator": str(name), "truth": str(truth_name)}
                     counts.append(who | {"groups": int(each.sum())} | by_verdict)
-    told = [
+    made = [
         {key: None if value != value else value for key, value in row._asdict().items()}
         for row in rows(table)
     ]
@@ -145,7 +145,7 @@ def as_json(table: xr.Dataset) -> str:
         "schema": SCHEMA,
         "settings": json.loads(table.attrs.get("settings", "{}")),
         "targets": json.loads(table.attrs["targets"]),
-        "rows": told,
+        "rows": made,
         "counts": counts,
     }
     return json.dumps(whole, indent=1, sort_keys=True) + "\n"

@@ -37,7 +37,7 @@ MAKING = (
 CODE = (
     "sim",
     *(f"compare.calibration.{module}" for module in MAKING),
-    *(f"compare.{name}" for name in ("hypotheses", "intervals", "judge", "pairs", "treatment")),
+    *("compare.judging", "compare.statistics", "compare.metrics"),
     *(f"compare.{package}" for package in ("judging", "metrics", "nulls", "theory")),
 )
 SEED = 2027

@@ -145,9 +145,9 @@ def hypotheses(as_json: bool) -> None:
 def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
     """The fields of a hypothesis that are data; None for a number that does not exist."""
     said = {field.name: getattr(hypothesis, field.name) for field in fields(hypothesis)}
-    told = {name: value for name, value in said.items() if name != "evidence"}
-    told["smallest_effect"] = None if np.isnan(hypothesis.smallest_effect) else hypothesis.smallest_effect
-    return told | {"thresholds": [asdict(threshold) for threshold in hypothesis.thresholds]}
+    row = {name: value for name, value in said.items() if name != "evidence"}
+    row["smallest_effect"] = None if np.isnan(hypothesis.smallest_effect) else hypothesis.smallest_effect
+    return row | {"thresholds": [asdict(threshold) for threshold in hypothesis.thresholds]}
 
 
 @main.command(name="calibrate")

@@ -87,7 +87,7 @@ def coalesce(
     for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
         click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
     path = directory / "runs" / f"{job.stem}.nc"
-    job.told(found.trajectory(close_log_times(found))).save(path)
+    job.result(found.trajectory(close_log_times(found))).save(path)
     click.echo(f"wrote {picture}")
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
 

@@ -301,8 +301,8 @@ def _late(seed: int, quick: bool) -> xr.Dataset:
         group = _groups(points, 0.05 / np.sqrt(beta))
         masses = np.bincount(group) / n
         centres = normalise(np.stack([np.bincount(group, each) for each in points.T], axis=-1))
-        told = coalesce(Attention(beta, "SA"), centres, masses)
-        log_times = np.logaddexp(np.log(TIMES[-1]), told.log_times)
+        mergers = coalesce(Attention(beta, "SA"), centres, masses)
+        log_times = np.logaddexp(np.log(TIMES[-1]), mergers.log_times)
         remaining[b, s] = len(masses) - np.searchsorted(log_times, log_time, side="right")
     predicted = theory.coarsening_count(log_time, np.array(betas)[:, None])
     return xr.Dataset(

@@ -11,7 +11,7 @@ from compare.experiments.experiment import Experiment
 from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.calibrated.preset import own_beta
-from compare.metrics.exclusions import treatment
+from compare.metrics.exclusions import exclude
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine, pair_energy
 from compare.reporting.figures import COLOURS
@@ -64,7 +64,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
         loaded = load(name)
         for t, text in enumerate(texts):
             own = probe.extract(loaded, text.text, "layernorm", attention=True, max_tokens=tokens)
-            native[m], betas[m, t] = own.depth[-1], own_beta(own, treatment(own))[0]
+            native[m], betas[m, t] = own.depth[-1], own_beta(own, exclude(own))[0]
             for w, weights in enumerate(WEIGHTS):
                 found = _measured(loaded, text, weights, tokens, draws, betas[m, t], seed + t)
                 for key, values in found.items():

@@ -7,7 +7,7 @@ from compare.judging.evidence import CONFIRMED, RATE, REFUTED, Balance, Claim, E
 _CENTRE = {"mean": "averages", "share": "is", "median": "is", "slope": "is", "correlation": "is"}
 
 
-def why(verdict: str, evidence: Evidence, found: Balance, q: float, asked: int) -> str:
+def explain(verdict: str, evidence: Evidence, found: Balance, q: float, asked: int) -> str:
     """The sentence: what was measured over how many runs, its interval, and where that lies."""
     claim, weight = found.claim, found.weight
     low, high = (_number(end) for end in weight.interval)

@@ -22,7 +22,7 @@ KINDS = ("SA", "USA")
 
 
 @dataclass(frozen=True)
-class Run:
+class MeasuredRun:
     """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it."""
 
     label: str
@@ -116,8 +116,8 @@ class Group:
     """
 
     name: str
-    runs: tuple[Run, ...]
-    controls: Mapping[str, tuple[tuple[Run, ...], ...]] = field(default_factory=dict)
+    runs: tuple[MeasuredRun, ...]
+    controls: Mapping[str, tuple[tuple[MeasuredRun, ...], ...]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, xr.Dataset]] = field(default_factory=dict)
 
     @property
@@ -127,14 +127,14 @@ class Group:
         return np.unique(np.asarray(given, np.float64))
 
 
-def require_runs(runs: tuple[Run, ...], at: Thresholds, what: str = "") -> tuple[Run, ...]:
+def require_runs(runs: tuple[MeasuredRun, ...], at: Thresholds, what: str = "") -> tuple[MeasuredRun, ...]:
     """The runs, where there are enough of them for an interval over prompts or seeds."""
     if len(runs) < at["runs"]:
         raise NotApplicable(f"needs at least {at['runs']} prompts or seeds{what}, got {len(runs)}")
     return runs
 
 
-def require_dynamics(group: Group, at: Thresholds) -> tuple[Run, ...]:
+def require_dynamics(group: Group, at: Thresholds) -> tuple[MeasuredRun, ...]:
     """Enough runs, of enough depths and tokens, whose depth order matters.
 
     The gate is Stouffer's combination of the runs' statistics against permutations of depth: static clouds with
@@ -153,13 +153,13 @@ def require_dynamics(group: Group, at: Thresholds) -> tuple[Run, ...]:
     return runs
 
 
-def require_tokens(group: Group, at: Thresholds) -> tuple[Run, ...]:
+def require_tokens(group: Group, at: Thresholds) -> tuple[MeasuredRun, ...]:
     """Enough runs with enough different tokens, special ones and sinks left out."""
     runs = tuple(run for run in group.runs if run.kept.sum() >= at["tokens"])
     return require_runs(runs, at, f" with {at['tokens']} different tokens or more")
 
 
-def require_theory(group: Group, at: Thresholds, causal: bool | None = None) -> tuple[Run, ...]:
+def require_theory(group: Group, at: Thresholds, causal: bool | None = None) -> tuple[MeasuredRun, ...]:
     """Enough runs of the idealised dynamics, with or without a causal mask, or either where None."""
     runs = tuple(
         run
@@ -173,8 +173,8 @@ def require_theory(group: Group, at: Thresholds, causal: bool | None = None) -> 
 
 
 def finite(
-    runs: tuple[Run, ...], number: Callable[[Run], float], at: Thresholds, what: str
-) -> tuple[tuple[Run, ...], Float[np.ndarray, " run"]]:
+    runs: tuple[MeasuredRun, ...], number: Callable[[MeasuredRun], float], at: Thresholds, what: str
+) -> tuple[tuple[MeasuredRun, ...], Float[np.ndarray, " run"]]:
     """The runs for which the number exists, and the numbers; `what` completes "runs ..." where they are too few."""
     values = np.array([number(run) for run in runs], np.float64)
     good = np.isfinite(values)
@@ -182,11 +182,11 @@ def finite(
     return require_runs(chosen, at, what), values[good]
 
 
-def labels(runs: tuple[Run, ...]) -> tuple[str, ...]:
+def labels(runs: tuple[MeasuredRun, ...]) -> tuple[str, ...]:
     return tuple(run.label for run in runs)
 
 
-def treatment(runs: tuple[Run, ...], whole: bool = False) -> str:
+def treatment(runs: tuple[MeasuredRun, ...], whole: bool = False) -> str:
     """What was left out of the runs before anything was measured, in a sentence; if `whole`, no coordinate was."""
     said = [run.treatment for run in runs]
     kept, tokens = sum(int(run.kept.sum()) for run in runs), sum(len(run.kept) for run in runs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from compare.judging.group import Group, Run
+from compare.judging.group import Group, MeasuredRun
 from compare.metrics.measurement import measure
 from sim.trajectory import Trajectory
 
@@ -37,7 +37,7 @@ def groups_of(
     """Each group with its runs measured and paired; of a group that mixes them only the runs that are no controls."""
     _check(given, measured)
     places = [(name, place) for name, trajectories in given.items() for place in range(len(trajectories))]
-    runs: dict[str, list[Run]] = defaultdict(list)
+    runs: dict[str, list[MeasuredRun]] = defaultdict(list)
     for name, place in progress(places):
         trajectory = given[name][place]
         data = (
@@ -46,7 +46,7 @@ def groups_of(
             else measured[name][place]
         )
         label = str(trajectory.provenance.get("label", f"{name} {place}"))
-        runs[name].append(Run(label, replace(trajectory, attention=None), data))
+        runs[name].append(MeasuredRun(label, replace(trajectory, attention=None), data))
     everywhere = [run for each in runs.values() for run in each]
     return tuple(_group(name, tuple(each), everywhere, models) for name, each in runs.items())
 
@@ -75,8 +75,8 @@ def _check(
 
 def _group(
     name: str,
-    runs: tuple[Run, ...],
-    everywhere: Sequence[Run],
+    runs: tuple[MeasuredRun, ...],
+    everywhere: Sequence[MeasuredRun],
     models: Mapping[str, Mapping[str, xr.Dataset]],
 ) -> Group:
     main = tuple(run for run in runs if not run.is_control) or runs
@@ -91,7 +91,7 @@ def _group(
     return Group(name, main, found, models)
 
 
-def _partners(run: Run, controls: Sequence[Run]) -> tuple[Run, ...]:
+def _partners(run: MeasuredRun, controls: Sequence[MeasuredRun]) -> tuple[MeasuredRun, ...]:
     """The controls of the same model, prompt, reading and, unless they are random, weights, of every seed."""
     if not run.facts.get("model"):
         return ()

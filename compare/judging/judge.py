@@ -8,7 +8,6 @@ from zlib import crc32
 import numpy as np
 import xarray as xr
 
-from compare.judging import explain
 from compare.judging.evidence import (
     NOT_APPLICABLE,
     RATE,
@@ -20,6 +19,7 @@ from compare.judging.evidence import (
     balance,
     decide,
 )
+from compare.judging.explain import explain
 from compare.judging.group import Group, treatment
 from compare.judging.groups import Progress, groups_of, together
 from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
@@ -190,7 +190,7 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
     return Verdict(
         **common,
         verdict=decided,
-        why=explain.why(decided, evidence, found, q, level.asked),
+        why=explain(decided, evidence, found, q, level.asked),
         statistic=claim.statistic,
         unit=claim.unit,
         effect=found.weight.effect,

@@ -12,7 +12,7 @@ ROGUE_RATIO = 20
 ROGUE_LEAST_DIM = 32
 
 
-class Treatment(NamedTuple):
+class Exclusions(NamedTuple):
     """What is left of a trajectory, and what was taken away.
 
     kept: the tokens that count. special, sinks, duplicates: places of those that do not, each under its first reason in
@@ -26,7 +26,7 @@ class Treatment(NamedTuple):
     rogue: Int[np.ndarray, " rogue"]
 
 
-def treatment(trajectory: Trajectory) -> Treatment:
+def exclude(trajectory: Trajectory) -> Exclusions:
     """Decide what to leave out of a trajectory.
 
     - Special tokens: ``trajectory.special``.
@@ -51,7 +51,7 @@ def treatment(trajectory: Trajectory) -> Treatment:
     kept = np.zeros(tokens, bool)
     kept[left[first]] = True
     rogue = _rogue(trajectory.points[:, kept]) if facts.get("model") else np.zeros(0, int)
-    return Treatment(
+    return Exclusions(
         kept,
         np.flatnonzero(special),
         np.flatnonzero(sinks),
@@ -60,13 +60,13 @@ def treatment(trajectory: Trajectory) -> Treatment:
     )
 
 
-def treated(trajectory: Trajectory, made: Treatment) -> Float[np.ndarray, "depth kept left"]:
+def apply(trajectory: Trajectory, made: Exclusions) -> Float[np.ndarray, "depth kept left"]:
     """The points of the kept tokens without the rogue coordinates, as unit rows."""
     points = trajectory.points[:, made.kept]
     return normalise(np.delete(points, made.rogue, axis=2)) if len(made.rogue) else points
 
 
-def record(made: Treatment) -> dict[str, Any]:
+def record(made: Exclusions) -> dict[str, Any]:
     """The treatment as JSON values: `kept`, the number of tokens, the places left out, and the sentence."""
     return {
         "kept": int(made.kept.sum()),
@@ -78,7 +78,7 @@ def record(made: Treatment) -> dict[str, Any]:
     }
 
 
-def sentence(made: Treatment) -> str:
+def sentence(made: Exclusions) -> str:
     """What was left out, for a report."""
     parts = [
         f"{len(places)} {name if len(places) != 1 else name.removesuffix('s')}"

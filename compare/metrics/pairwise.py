@@ -5,13 +5,13 @@ from jaxtyping import Bool, Float
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from compare.metrics.exclusions import treatment
+from compare.metrics.exclusions import exclude
 from sim.trajectory import Trajectory
 
 
 def kept(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None) -> Bool[np.ndarray, " token"]:
     """`keep`, or where None the tokens that `exclusions` keeps; ValueError for another shape or fewer than 2."""
-    chosen = treatment(trajectory).kept if keep is None else np.asarray(keep, bool)
+    chosen = exclude(trajectory).kept if keep is None else np.asarray(keep, bool)
     if chosen.shape != trajectory.special.shape or chosen.sum() < 2:
         raise ValueError(
             f"keep must mark at least 2 of {len(trajectory.special)} tokens, got {chosen.sum()} of {chosen.size}: "

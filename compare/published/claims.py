@@ -44,7 +44,7 @@ POST: Mapping[str, Claimed] = {
 
 
 @dataclass(frozen=True)
-class Retried:
+class ClaimCheck:
     """One hypothesis of the post on one group of model runs.
 
     post, post_words: its verdict, "CLAIMED" for H5, and what it says. published: the verdict of its definitions on our
@@ -65,9 +65,9 @@ class Retried:
     conclusion: str
 
 
-def retried(
+def check_claims(
     verdicts: Verdicts, published: Mapping[str, Sequence[xr.Dataset]], everything: str = "all models"
-) -> tuple[Retried, ...]:
+) -> tuple[ClaimCheck, ...]:
     """The rows H1 to H7 of the post for each group of model runs.
 
     Its definitions are met by a run, for H1 and H2, where any of its criteria is (it states none that all must meet),
@@ -97,7 +97,7 @@ def retried(
             unclaimed = bool(groups[group]) and all(_is_unclaimed(hypothesis, run) for run in groups[group])
             decided = _monotone(ours) if hypothesis == "H4" else ours.verdict
             rows.append(
-                Retried(
+                ClaimCheck(
                     hypothesis,
                     group,
                     claimed.verdict,

@@ -12,7 +12,7 @@ from compare.reporting.head_charts import HeadRow, head_charts, head_rows, value
 from compare.reporting.part_charts import norm_charts, part_charts, parting_charts
 from compare.reporting.spheres import Player, player
 from compare.reporting.verdict_table import anchor
-from compare.study.results import Run
+from compare.study.results import SavedRun
 
 COMPARED = ("", "random weights", "shuffled tokens")
 
@@ -37,7 +37,7 @@ class ModelPage:
     sphere_of: str
 
 
-def model_page(name: str, runs: Sequence[Run], tables: Mapping[str, xr.Dataset]) -> ModelPage:
+def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Dataset]) -> ModelPage:
     """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any."""
     groups = by_group(runs, "calibrated")
     trained = groups.get(name, {})
@@ -69,9 +69,9 @@ def model_page(name: str, runs: Sequence[Run], tables: Mapping[str, xr.Dataset])
     )
 
 
-def by_group(runs: Sequence[Run], preset: str) -> dict[str, dict[str, Run]]:
+def by_group(runs: Sequence[SavedRun], preset: str) -> dict[str, dict[str, SavedRun]]:
     """The runs to which these definitions apply, by group, then by label."""
-    found: dict[str, dict[str, Run]] = {}
+    found: dict[str, dict[str, SavedRun]] = {}
     for run in runs:
         if preset in run.presets:
             found.setdefault(run.group, {})[run.label] = run
@@ -82,7 +82,7 @@ def drawn(charts: Sequence[Chart | None]) -> list[Picture]:
     return [picture(chart) for chart in charts if chart is not None]
 
 
-def _by_text(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture]:
+def _by_text(name: str, groups: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
     """Cluster life of each text, as trained and under both controls."""
     charts = []
     for run in groups.get(name, {}).values():
@@ -100,7 +100,7 @@ def _by_text(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture
     return drawn(charts)
 
 
-def _trained_against_random(name: str, groups: Mapping[str, Mapping[str, Run]]) -> list[Picture]:
+def _trained_against_random(name: str, groups: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
     changes = (*COMPARED, "other mask", "attention alone")
     chosen = {
         change or "trained": [run.measured("calibrated") for run in groups[group].values()]

@@ -12,7 +12,7 @@ import probe
 from compare.analyses.tables import Anatomies
 from compare.judging.registry import HYPOTHESES
 from compare.judging.verdicts import Verdicts
-from compare.published.claims import retried
+from compare.published.claims import check_claims
 from compare.reporting.across_page import across_page
 from compare.reporting.calibration_page import calibration_page
 from compare.reporting.definitions import definition_anchor, definitions
@@ -21,10 +21,10 @@ from compare.reporting.model_page import by_group, model_page
 from compare.reporting.published_page import published_page
 from compare.reporting.theory_page import theory_page
 from compare.reporting.verdict_table import SIGNS, TOGETHER, anchor, columns, measures, size, tables, tally
-from compare.study.results import Run
+from compare.study.results import SavedRun
 
 
-def page(directory: Path, runs: Sequence[Run], judged: Verdicts, bodies: Anatomies) -> str:
+def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: Anatomies) -> str:
     """The HTML text on all runs of a folder, which hold what was measured on them, and on the anatomy of its models."""
     table = json.loads(judged.to_json())
     groups = columns(runs)
@@ -65,7 +65,7 @@ def page(directory: Path, runs: Sequence[Run], judged: Verdicts, bodies: Anatomi
         ),
         "calibration": calibration_page(directory),
         "published": published_page(published),
-        "retried": retried(judged, published_by_group),
+        "retried": check_claims(judged, published_by_group),
         "definitions": definitions(run.measured(preset) for run in runs for preset in run.presets),
         "command": command,
         "embedded": sorted(name for name, one in probe.models().items() if one.source == "embedded"),
@@ -73,7 +73,7 @@ def page(directory: Path, runs: Sequence[Run], judged: Verdicts, bodies: Anatomi
     return _environment().get_template("report.html.j2").render(context)
 
 
-def _is_text(run: Run) -> bool:
+def _is_text(run: SavedRun) -> bool:
     """Whether a run is of a trained model, on a text or on the repeated token."""
     return run.is_model and run.facts.get("init") == "trained"
 

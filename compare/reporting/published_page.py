@@ -16,7 +16,7 @@ from compare.published.criteria import Criterion, published_criteria
 from compare.reporting import figures
 from compare.reporting.definitions import definition_anchor
 from compare.reporting.verdict_table import TABLES, anchor, changed, columns
-from compare.study.results import Run
+from compare.study.results import SavedRun
 
 MOST_DRAWN = 7
 
@@ -79,7 +79,7 @@ def criteria_rows(measured: Mapping[str, xr.Dataset]) -> list[dict[str, Any]]:
     ]
 
 
-def published_page(runs: Mapping[str, Run]) -> PublishedPage:
+def published_page(runs: Mapping[str, SavedRun]) -> PublishedPage:
     """The tables of all groups, and the figures of the first run of some groups that are no controls, models first.
 
     runs: by label, those to which the published definitions apply.
@@ -98,7 +98,7 @@ def published_page(runs: Mapping[str, Run]) -> PublishedPage:
     )
 
 
-def _tables(runs: Mapping[str, Run], measured: Mapping[str, xr.Dataset]) -> Iterator[CriteriaTable]:
+def _tables(runs: Mapping[str, SavedRun], measured: Mapping[str, xr.Dataset]) -> Iterator[CriteriaTable]:
     criteria: dict[tuple[str, str], dict[str, list[Criterion]]] = {}
     for label, table in measured.items():
         for one in published_criteria(table):

@@ -14,7 +14,7 @@ from compare.reporting.model_page import by_group
 from compare.reporting.page import page
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
-from compare.study.results import Progress, Run, Settings, complete, saved_runs
+from compare.study.results import Progress, SavedRun, Settings, complete, saved_runs
 from compare.workers import Spread
 
 PUBLISHED_SCHEMA = "metasphere/published/1"
@@ -50,7 +50,7 @@ def report(
     return write_report(directory, list(progress(Spread(complete, runs))), draws=draws, seed=seed)
 
 
-def write_report(directory: Path, runs: Iterable[Run], *, draws: int, seed: int) -> Path:
+def write_report(directory: Path, runs: Iterable[SavedRun], *, draws: int, seed: int) -> Path:
     """Judge runs that are complete, and write the files of `report`; returns the path of the page."""
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     bodies = anatomies(directory)
@@ -64,7 +64,7 @@ def write_report(directory: Path, runs: Iterable[Run], *, draws: int, seed: int)
     return directory / "report.html"
 
 
-def judge_runs(runs: Sequence[Run], bodies: Anatomies, draws: int, seed: int) -> Verdicts:
+def judge_runs(runs: Sequence[SavedRun], bodies: Anatomies, draws: int, seed: int) -> Verdicts:
     """The judge's table of the runs in which attention reads, group by group; without a row where there is none."""
     members = by_group(runs, "calibrated")
     groups = {one.group: list(members[one.group].values()) for one in columns(runs) if one.group in members}
@@ -79,7 +79,7 @@ def judge_runs(runs: Sequence[Run], bodies: Anatomies, draws: int, seed: int) ->
     )
 
 
-def published_json(runs: Sequence[Run]) -> str:
+def published_json(runs: Sequence[SavedRun]) -> str:
     """The post's criteria of every run measured by its definitions, as JSON text."""
     measured = {run.label: run.measured("published") for run in runs if "published" in run.presets}
     table = {"schema": PUBLISHED_SCHEMA, "criteria": criteria_rows(measured)}

@@ -8,7 +8,7 @@ from compare.reporting.charts import Picture
 from compare.reporting.model_page import drawn
 from compare.reporting.spheres import Player, player
 from compare.reporting.verdict_table import anchor
-from compare.study.results import Run
+from compare.study.results import SavedRun
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TheoryPage:
     sphere_of: str
 
 
-def theory_page(name: str, runs: Sequence[Run]) -> TheoryPage:
+def theory_page(name: str, runs: Sequence[SavedRun]) -> TheoryPage:
     """Cluster life, number of clusters, energy and plateaus of a group, and its first run on the sphere."""
     measured = {run.label: run.measured("calibrated") for run in runs}
     first = runs[0].without_attention

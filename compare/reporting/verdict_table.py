@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compare.study.results import Run
+from compare.study.results import SavedRun
 
 SIGNS = {"CONFIRMED": "\u2713", "REFUTED": "\u2717", "UNDECIDED": "?", "NOT APPLICABLE": "\u2013"}
 TABLES = {
@@ -53,7 +53,7 @@ def anchor(*words: str) -> str:
     return re.sub(r"[^\w.-]+", "-", "--".join(words)).strip("-").lower()
 
 
-def columns(runs: Iterable[Run]) -> tuple[Column, ...]:
+def columns(runs: Iterable[SavedRun]) -> tuple[Column, ...]:
     """The groups in order: the theory, then model by model what was trained and what was changed."""
     found: dict[str, Column] = {}
     for run in runs:

@@ -50,9 +50,9 @@ class Job:
 
     def make(self) -> Trajectory:
         """The run itself; label, group, key and facts are in its provenance. Raises what its instrument raises."""
-        return self.told(INSTRUMENTS[self.instrument](**self.settings))
+        return self.result(INSTRUMENTS[self.instrument](**self.settings))
 
-    def told(self, made: Trajectory) -> Trajectory:
+    def result(self, made: Trajectory) -> Trajectory:
         """A trajectory that is the result of this job, saying so."""
         facts = {**self.facts, "label": self.label, "group": self.group, "job": self.key}
         return replace(made, provenance={**made.provenance, **facts})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.study.jobs import Job, check_simulation
-from compare.study.results import Run, Settings, complete, run_of, save_run
+from compare.study.results import SavedRun, Settings, complete, run_of, save_run
 from compare.study.subjects import Subject, Text
 
 TOKENS = 64
@@ -167,12 +167,12 @@ def run(job: Job, directory: Path) -> Path:
     return _run(job, directory, Settings()).path
 
 
-def _run(job: Job, directory: Path, settings: Settings) -> Run:
+def _run(job: Job, directory: Path, settings: Settings) -> SavedRun:
     path = directory / "runs" / f"{job.stem}.nc"
     return run_of(job.key, path, settings) or save_run(job.make(), path, settings)
 
 
-def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[Run]:
+def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[SavedRun]:
     """Make runs and all their measurements, unless they are there."""
     return [complete(_run(job, directory, settings)) for job in jobs]
 

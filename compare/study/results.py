@@ -28,7 +28,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class SavedRun:
     """One saved run: what its file says of it, and its trajectory and measurements, which are read when asked for.
 
     made: the trajectory, where it is in memory already.
@@ -112,18 +112,18 @@ def _own_energy(trajectory: Trajectory) -> tuple[str, np.ndarray, dict[str, Any]
     return "depth", np.asarray(energy(trajectory.points, beta, trajectory.masses)), attributes
 
 
-def complete(run: Run) -> Run:
+def complete(run: SavedRun) -> SavedRun:
     """A run that has in memory what was measured on it, and its points, for the judge, but no attention."""
     for preset in run.presets:
         run.measured(preset)
     return replace(run, made=run.without_attention if "calibrated" in run.presets else None)
 
 
-def save_run(trajectory: Trajectory, path: Path, settings: Settings = Settings()) -> Run:
+def save_run(trajectory: Trajectory, path: Path, settings: Settings = Settings()) -> SavedRun:
     """Save a trajectory as the run of a file. Raises ValueError as `Trajectory.save` does."""
     trajectory.save(path)
     facts = json.loads(json.dumps(trajectory.provenance, sort_keys=True))
-    return Run(path, facts, trajectory.axis, settings, trajectory)
+    return SavedRun(path, facts, trajectory.axis, settings, trajectory)
 
 
 def keep_table(path: Path, table: xr.Dataset) -> None:
@@ -145,7 +145,7 @@ def kept_table(path: Path, key: str | None = None) -> xr.Dataset | None:
         return None
 
 
-def read_run(path: Path, settings: Settings = Settings()) -> Run:
+def read_run(path: Path, settings: Settings = Settings()) -> SavedRun:
     """The run of a file, of which only the description is read.
 
     Raises ValueError that names the file where it is not one of ours, by reading all of it.
@@ -153,14 +153,16 @@ def read_run(path: Path, settings: Settings = Settings()) -> Run:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             if opened.attrs["schema"] == SCHEMA:
-                return Run(path, json.loads(opened.attrs["provenance"]), str(opened.attrs["axis"]), settings)
+                return SavedRun(
+                    path, json.loads(opened.attrs["provenance"]), str(opened.attrs["axis"]), settings
+                )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError):
         pass
     whole = Trajectory.load(path)
-    return Run(path, whole.provenance, whole.axis, settings)
+    return SavedRun(path, whole.provenance, whole.axis, settings)
 
 
-def run_of(key: str, path: Path, settings: Settings = Settings()) -> Run | None:
+def run_of(key: str, path: Path, settings: Settings = Settings()) -> SavedRun | None:
     """The run of a file, if it is whole and the result of the job with this key."""
     try:
         run = read_run(path, settings)
@@ -174,7 +176,7 @@ def run_paths(directory: Path) -> tuple[Path, ...]:
     return tuple(sorted((directory / "runs").glob("*.nc")))
 
 
-def saved_runs(directory: Path, settings: Settings = Settings()) -> tuple[Run, ...]:
+def saved_runs(directory: Path, settings: Settings = Settings()) -> tuple[SavedRun, ...]:
     """The runs of a folder, simulations first. Raises ValueError where there is none, or one cannot be read."""
     paths = run_paths(directory)
     if not paths:

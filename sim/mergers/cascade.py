@@ -1,4 +1,4 @@
-"""One start and the cascade of its mergers: groups in flight, the queue of their ends, and what has happened."""
+"""One start and the cascade of its mergers: groups followed apart, the queue of their ends, and what has happened."""
 
 import heapq
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from sim.attention import Attention
 from sim.mergers import batch, pair, stepper
-from sim.mergers.isolation import Crowd, Flight, Group, disturbed_by, gather, reached_by
+from sim.mergers.isolation import Clusters, Group, IsolatedGroup, disturbed_by, gather, reached_by
 from sim.mergers.record import TIE, Coalescence, Ending, Episode, log_difference
 
 Script = Generator[list[batch.Start], list[batch.Run], None]
@@ -31,7 +31,7 @@ class _Merger:
 
 @dataclass(eq=False)
 class Cascade:
-    """One start: its crowd, the groups in flight and the queue of their ends, and what has happened so far."""
+    """One start: its clusters, the groups followed apart and the queue of their ends, and what has happened so far."""
 
     initial: Float[np.ndarray, "n d"]
     weights: Float[np.ndarray, " n"]
@@ -41,7 +41,7 @@ class Cascade:
     max_steps: int
     mergers: list[_Merger] = field(default_factory=list)
     episodes: list[Episode] = field(default_factory=list)
-    flights: dict[int, Flight] = field(default_factory=dict)
+    isolated: dict[int, IsolatedGroup] = field(default_factory=dict)
     runs: dict[int, batch.Run] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
     queue: list[tuple[tuple[float, float], int]] = field(default_factory=list)
@@ -52,10 +52,10 @@ class Cascade:
     evaluations: int = 0
     ending: Ending = Ending.COMPLETE
 
-    def unfold(self) -> Script:
+    def run(self) -> Script:
         """Follow everything to one cluster. Yields groups to be followed, and takes their runs."""
         self._merge_coincident()
-        while np.sum(self.crowd.alive) > 1:
+        while np.sum(self.clusters.alive) > 1:
             yield from self._launch()
             end, number = self._next()
             if end[0] == np.inf:
@@ -63,11 +63,11 @@ class Cascade:
                 return
             self.now = end[0]
             exhausted = self.runs[number].status == stepper.EXHAUSTED or self.steps > self.max_steps
-            slots = self.flights[number].slots
+            slots = self.isolated[number].slots
             self._land(number, self.runs[number])
-            for other in disturbed_by(self.crowd, slots, self.now, self.flights):
+            for other in disturbed_by(self.clusters, slots, self.now, self.isolated):
                 yield from self._break_off(other)
-            if exhausted and np.sum(self.crowd.alive) > 1:
+            if exhausted and np.sum(self.clusters.alive) > 1:
                 self.ending = Ending.MAX_STEPS
                 return
 
@@ -88,7 +88,7 @@ class Cascade:
                     centroid = mass[i] * x[i] + mass[j] * x[j]
                     x[i], mass[i], mass[j] = centroid / np.linalg.norm(centroid), mass[i] + mass[j], 0.0
                     self._merge(-np.inf, i, j, float(mass[i]), x[i].copy(), np.nan)
-        self.crowd = Crowd(x, mass, self.beta, self.usa)
+        self.clusters = Clusters(x, mass, self.beta, self.usa)
 
     def _merge(self, log_time: float, kept: int, gone: int, mass: float, position, margin: float) -> int:
         children = (int(self.holder[kept]), int(self.holder[gone]))
@@ -101,13 +101,16 @@ class Cascade:
         forced: list[Int[np.ndarray, " s"]] = []
         while True:
             groups = []
-            for core in [*forced, *(np.array(seed) for seed in self.crowd.seeds())]:
-                if np.all(self.crowd.owner[core] < 0) and self.waiting.get(int(core[0])) not in self.flights:
+            for core in [*forced, *(np.array(seed) for seed in self.clusters.seeds())]:
+                if (
+                    np.all(self.clusters.owner[core] < 0)
+                    and self.waiting.get(int(core[0])) not in self.isolated
+                ):
                     groups.extend((yield from self._form(core)))
-            groups = [(number, group) for number, group in groups if number in self.flights]
-            if not groups and not self.flights:
-                everyone = np.flatnonzero(self.crowd.alive)
-                groups = [self._depart(Group(everyone, float(self.crowd.loudest.max())))]
+            groups = [(number, group) for number, group in groups if number in self.isolated]
+            if not groups and not self.isolated:
+                everyone = np.flatnonzero(self.clusters.alive)
+                groups = [self._depart(Group(everyone, float(self.clusters.strongest.max())))]
             if not groups:
                 return
             runs = yield [self._start(group) for _, group in groups]
@@ -115,22 +118,22 @@ class Cascade:
                 self._register(number, group, run)
             forced = []
             for number, _ in groups:
-                if number in self.flights:
+                if number in self.isolated:
                     forced.extend((yield from self._separate(number)))
 
     def _form(self, core: Int[np.ndarray, " s"]):
         """The group around a core, its slower neighbours broken off to join; empty where it must wait.
 
-        A crowd of a few is not split, but into pairs.
+        A set of a few clusters is not split, but into pairs.
         """
         while True:
-            group = gather(self.crowd, core, self.flights, self.waiting)
+            group = gather(self.clusters, core, self.isolated, self.waiting)
             if group.blocked_by is not None:
                 self.waiting.update((int(slot), group.blocked_by) for slot in core)
                 return []
-            everyone = np.flatnonzero(self.crowd.alive)
+            everyone = np.flatnonzero(self.clusters.alive)
             if len(group.slots) > 2 and len(everyone) <= _WHOLE:
-                group = replace(group, slots=everyone, slower=frozenset(self.flights))
+                group = replace(group, slots=everyone, slower=frozenset(self.isolated))
             if not group.slower:
                 return [self._depart(group)]
             for number in group.slower:
@@ -138,64 +141,66 @@ class Cascade:
 
     def _depart(self, group: Group) -> tuple[int, Group]:
         self.launched += 1
-        self._board(self.launched, group, np.array([-np.inf]), self.crowd.x[group.slots][None], False)
+        self._board(self.launched, group, np.array([-np.inf]), self.clusters.x[group.slots][None], False)
         return self.launched, group
 
     def _board(self, number: int, group: Group, log_elapsed, x, ended: bool) -> None:
-        mass = self.crowd.mass[group.slots]
-        flight = Flight(group.slots, mass, group.loudest, self.now, log_elapsed, x, ended, self.beta)
-        self.flights[number] = flight
-        self.crowd.board(number, flight)
+        mass = self.clusters.mass[group.slots]
+        isolated_group = IsolatedGroup(
+            group.slots, mass, group.strongest, self.now, log_elapsed, x, ended, self.beta
+        )
+        self.isolated[number] = isolated_group
+        self.clusters.assign(number, isolated_group)
 
     def _start(self, group: Group) -> batch.Start:
-        slots, everyone = group.slots, int(np.sum(self.crowd.alive))
+        slots, everyone = group.slots, int(np.sum(self.clusters.alive))
         whole = len(slots) == everyone
         events = max(_WHOLE, everyone // 8) if whole else 1
-        floor = group.loudest - _FALL if whole and everyone > _WHOLE else -np.inf
-        return batch.Start(self.crowd.x[slots], self.crowd.mass[slots], self.now, events, floor)
+        floor = group.strongest - _FALL if whole and everyone > _WHOLE else -np.inf
+        return batch.Start(self.clusters.x[slots], self.clusters.mass[slots], self.now, events, floor)
 
     def _register(self, number: int, group: Group, run: batch.Run) -> None:
         self.steps += run.steps
         self.evaluations += run.evaluations
         self.runs[number], self.groups[number] = run, group
         self._board(number, group, run.log_elapsed, run.x, run.status != stepper.SADDLE)
-        heapq.heappush(self.queue, (self.flights[number].end, number))
+        heapq.heappush(self.queue, (self.isolated[number].end, number))
 
     def _separate(self, number: int):
-        """Where a flight comes within reach of others, break all of them off: they must set out together."""
-        hit = reached_by(self.crowd, self.flights[number], number, self.flights)
+        """Where a group comes within reach of others, break all of them off: they must set out together."""
+        hit = reached_by(self.clusters, self.isolated[number], number, self.isolated)
         if not hit.size:
             return []
-        owners = set(self.crowd.owner[hit].tolist()) - {-1} | {number}
-        core = np.unique(np.concatenate([hit, *(self.flights[k].slots for k in owners)]))
+        owners = set(self.clusters.owner[hit].tolist()) - {-1} | {number}
+        core = np.unique(np.concatenate([hit, *(self.isolated[k].slots for k in owners)]))
         for other in owners:
             yield from self._break_off(other)
-        return [core[self.crowd.alive[core]]]
+        return [core[self.clusters.alive[core]]]
 
     def _next(self) -> tuple[tuple[float, float], int]:
-        """The flight that ends first."""
+        """The group that ends first."""
         while True:
             end, number = heapq.heappop(self.queue)
-            if number in self.flights:
+            if number in self.isolated:
                 return end, number
 
     def _break_off(self, number: int) -> Script:
-        """End a flight now, before its time: its clusters are where they are by now."""
+        """End a group now, before its time: its clusters are where they are by now."""
         if number not in self.runs:
-            self.crowd.owner[self.flights.pop(number).slots] = -1
+            self.clusters.owner[self.isolated.pop(number).slots] = -1
             return
-        flight, run = self.flights[number], self.runs[number]
-        elapsed = log_difference(self.now, flight.log_begin)
-        row = int(np.searchsorted(flight.log_elapsed, elapsed, side="right")) - 1
-        left = log_difference(elapsed, flight.log_elapsed[row])
+        isolated_group, run = self.isolated[number], self.runs[number]
+        elapsed = log_difference(self.now, isolated_group.log_begin)
+        row = int(np.searchsorted(isolated_group.log_elapsed, elapsed, side="right")) - 1
+        left = log_difference(elapsed, isolated_group.log_elapsed[row])
         part = run.until(row)
-        if row == len(flight.log_elapsed) - 1 or left == -np.inf:
+        if row == len(isolated_group.log_elapsed) - 1 or left == -np.inf:
             self._land(number, part)
         elif run.pairs is not None:
             x = pair.at_elapsed(run.pairs, run.number, elapsed)
             self._land(number, part.extended(np.array([elapsed]), x[None], ()))
         else:
-            begin = float(np.logaddexp(flight.log_begin, flight.log_elapsed[row]))
+            begin = float(np.logaddexp(isolated_group.log_begin, isolated_group.log_elapsed[row]))
             mass = part.masses_at(row)
             (rest,) = yield [batch.Start(run.x[row], mass, begin, len(mass), limit=left)]
             self.evaluations += rest.evaluations
@@ -203,26 +208,26 @@ class Cascade:
             self._land(number, part.followed_by(rest))
 
     def _land(self, number: int, run: batch.Run) -> None:
-        """Put what a flight did into the record and its clusters back into the crowd."""
-        flight, group = self.flights.pop(number), self.groups.pop(number)
+        """Put what a group did into the record and its clusters back among the others."""
+        isolated_group, group = self.isolated.pop(number), self.groups.pop(number)
         self.runs.pop(number)
-        slots = flight.slots
+        slots = isolated_group.slots
         outside = group.runner_up if len(slots) == 2 else -np.inf
         clusters = tuple(self.holder[slots].tolist())
         mass, made = run.start.mass.copy(), []
         for merge in run.mergers:
             settled = max((m.row for m in run.mergers if m.row < merge.row), default=0)
-            margin = _margin(self.crowd, run.x[settled], mass, merge, outside)
+            margin = _margin(self.clusters, run.x[settled], mass, merge, outside)
             mass[merge.kept] += mass[merge.gone]
             mass[merge.gone] = 0
-            log_time = float(np.logaddexp(flight.log_begin, merge.log_elapsed))
+            log_time = float(np.logaddexp(isolated_group.log_begin, merge.log_elapsed))
             kept, gone = int(slots[merge.kept]), int(slots[merge.gone])
             made.append(self._merge(log_time, kept, gone, float(mass[merge.kept]), merge.position, margin))
         if len(run.log_elapsed) > 1:
-            self.episodes.append(Episode(clusters, tuple(made), flight.log_begin, run))
-        self.crowd.alight(slots, run.x[-1], mass)
+            self.episodes.append(Episode(clusters, tuple(made), isolated_group.log_begin, run))
+        self.clusters.release(slots, run.x[-1], mass)
 
-    def told(self, attention: Attention, tolerance: float) -> Coalescence:
+    def result(self, attention: Attention, tolerance: float) -> Coalescence:
         """The record, mergers sorted by time and numbered as SciPy does."""
         n, d = self.initial.shape
         order = sorted(range(len(self.mergers)), key=lambda k: self.mergers[k].log_time)
@@ -259,13 +264,13 @@ class Cascade:
 
 
 def _margin(
-    crowd: Crowd,
+    clusters: Clusters,
     x: Float[np.ndarray, "s d"],
     mass: Float[np.ndarray, " s"],
     merge: batch.Merge,
     outside: float,
 ) -> float:
-    """How far a pair was ahead of the strongest third cluster at one of its ends: gap of loudness - log(chord)."""
+    """How far a pair was ahead of the strongest third cluster at one of its ends: gap of log coupling - log(chord)."""
     ends = [merge.kept, merge.gone]
     third = mass > 0
     third[ends] = False
@@ -273,7 +278,7 @@ def _margin(
 
     def strength(i, j):
         squares = np.maximum(np.sum((x[i][:, None] - x[j][None]) ** 2, axis=-1), 1e-300)
-        return crowd.weigh(squares, mass[i][:, None], mass[j]) - np.log(squares) / 2
+        return clusters.weigh(squares, mass[i][:, None], mass[j]) - np.log(squares) / 2
 
     own = float(strength([merge.kept], [merge.gone])[0, 0])
     return own - float(np.max(strength(ends, others), initial=outside))

@@ -98,7 +98,7 @@ def merge_crossed(
     ends: Ends,
     chord: Float[Array, ""],
     accept: Bool[Array, ""],
-    look: Callable[[Float[Array, "b d"], Float[Array, " b"]], Any],
+    pair_rates: Callable[[Float[Array, "b d"], Float[Array, " b"]], Any],
 ) -> Merged:
     """Merge the pairs that are within `chord` at the end of the step, one at a time, earliest crossing first.
 
@@ -127,7 +127,7 @@ def merge_crossed(
         moment = jnp.clip(moment, last, 1.0)
         x0, x1 = _glue(now.x0, now.mass, i, j), _glue(now.x1, now.mass, i, j)
         mass = now.mass.at[i].add(now.mass[j]).at[j].set(0.0)
-        glued = now._replace(x0=x0, x1=x1, start=look(x0, mass), end=look(x1, mass), mass=mass)
+        glued = now._replace(x0=x0, x1=x1, start=pair_rates(x0, mass), end=pair_rates(x1, mass), mass=mass)
         slope0, slope1 = glued.slopes()
         place = _hermite(moment, x0[i], slope0[i], x1[i], slope1[i])
         return (

@@ -74,8 +74,8 @@ def coalesce(
         Cascade(x, mass, beta, usa, chord, max_steps)
         for x, mass in zip(starts.reshape(-1, *starts.shape[-2:]), weights.reshape(-1, weights.shape[-1]))
     ]
-    _play([cascade.unfold() for cascade in cascades], batch.rules(beta, usa, tolerance, chord), max_steps)
-    results = tuple(cascade.told(field, tolerance) for cascade in cascades)
+    _play([cascade.run() for cascade in cascades], batch.rules(beta, usa, tolerance, chord), max_steps)
+    results = tuple(cascade.result(field, tolerance) for cascade in cascades)
     if throw:
         for number, result in enumerate(results):
             _raise_unless_whole(result, f"start {number} of {len(results)}: " if starts.ndim == 3 else "")

@@ -24,7 +24,7 @@ _UNROLLED = 8
 _STAGES = DOP853.n_stages
 
 
-class Sight(NamedTuple):
+class PairRates(NamedTuple):
     """What a look at all pairs tells: velocity per unit of s, log of R and of the largest row of it, and for each
     point its least squared chord and the point that pulls it most; `spread` is the squared chord in the mean of w.
     """
@@ -33,7 +33,7 @@ class Sight(NamedTuple):
     log_rate: Float[Array, ""]
     log_fastest: Float[Array, ""]
     nearest: Float[Array, " b"]
-    loudest: Int[Array, " b"]
+    strongest: Int[Array, " b"]
     spread: Float[Array, ""]
 
 
@@ -42,7 +42,7 @@ class Lane(NamedTuple):
 
     x: Float[Array, "b d"]
     mass: Float[Array, " b"]
-    sight: Sight
+    rates: PairRates
     log_begin: Float[Array, ""]
     log_elapsed: Float[Array, ""]
     step: Float[Array, ""]
@@ -107,7 +107,7 @@ def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: Bool[Array, ""]):
     return velocity / z[:, None], row / z
 
 
-def look(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> Sight:
+def pair_rates(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> PairRates:
     """Velocities, rates and nearest neighbours of a state."""
     squares = _squares(x)
     logs = _log_weights(squares, mass, rules.beta)
@@ -119,7 +119,7 @@ def look(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> Sigh
     others = jnp.where(jnp.isfinite(logs), squares, jnp.inf)
     nearest = jnp.min(others, axis=1)
     spread = jnp.sum(jnp.sum(weights * squares, axis=1) / jnp.maximum(jnp.sum(weights, axis=1), 1e-300) * row)
-    return Sight(
+    return PairRates(
         velocity / jnp.where(total > 0, total, 1.0),
         shift + jnp.log(total),
         shift + jnp.log(jnp.max(row)),
@@ -132,18 +132,18 @@ def look(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> Sigh
 def _stages(lane: Lane, rules: Rules):
     """The slopes of the positions and of the clock at the twelve stages of DOP853, per unit of s.
 
-    Weights are scaled by that of the pairs that were loudest at the start, which costs O(b), not a pass over all pairs.
+    Weights are scaled by that of the pairs that were strongest at the start: O(b), not a pass over all pairs.
     """
     b, d = lane.x.shape
-    start = lane.sight
-    log_mass = jnp.log(lane.mass)[start.loudest]
+    start = lane.rates
+    log_mass = jnp.log(lane.mass)[start.strongest]
     table = jnp.asarray(DOP853.A)
     slopes = jnp.zeros((_STAGES, b * d + 1))
     slopes = slopes.at[0].set(jnp.append(start.velocity.ravel(), 1.0))
 
     def stage(i, slopes):
         moved = lane.x + lane.step * (table[i] @ slopes)[:-1].reshape(b, d)
-        loud = log_mass - rules.beta * jnp.sum((moved - moved[start.loudest]) ** 2, axis=1) / 2
+        loud = log_mass - rules.beta * jnp.sum((moved - moved[start.strongest]) ** 2, axis=1) / 2
         shift = jnp.max(jnp.where(lane.mass > 0, loud, -jnp.inf))
         logs = _log_weights(_squares(moved), lane.mass, rules.beta)
         velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, rules.usa)
@@ -165,11 +165,11 @@ def _error(lane: Lane, slopes, tau, rules: Rules):
     third = lane.step * (jnp.asarray(DOP853.E3[:-1]) @ slopes)
     log_t = jnp.logaddexp(lane.log_begin, lane.log_elapsed)
     share = jnp.minimum(
-        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + lane.sight.log_fastest, 40.0))), 1e-2
+        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + lane.rates.log_fastest, 40.0))), 1e-2
     )
-    distance = jnp.sqrt(jnp.where(lane.mass > 0, lane.sight.nearest, 1.0))
+    distance = jnp.sqrt(jnp.where(lane.mass > 0, lane.rates.nearest, 1.0))
     allowed = jnp.maximum(jnp.minimum(distance * share, rules.tolerance), 3e-16)
-    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + lane.sight.log_rate, 700.0)) + tau)
+    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + lane.rates.log_rate, 700.0)) + tau)
 
     def sizes(error):
         points = jnp.linalg.norm(error[:-1].reshape(b, d), axis=1) / allowed
@@ -200,7 +200,7 @@ def _share_of_step(target, tau, end_slope, step):
 def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array, ""]]:
     """One step tried: accepted, with the mergers inside it, or repeated shorter."""
     b, d = lane.x.shape
-    start = lane.sight
+    start = lane.rates
     slopes = _stages(lane, rules)
     change = lane.step * (jnp.asarray(DOP853.B) @ slopes)
     tau = change[-1]
@@ -209,7 +209,7 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array
 
     x = lane.x + change[:-1].reshape(b, d)
     x = x / jnp.where(lane.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
-    end = look(x, lane.mass, rules)
+    end = pair_rates(x, lane.mass, rules)
     log_tau = jnp.log(jnp.maximum(tau, 1e-300)) - start.log_rate
     end_slope = jnp.exp(start.log_rate - end.log_rate)
 
@@ -223,7 +223,7 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array
     ends = Ends(lane.x, x, start, end, lane.mass, lane.step, start.log_rate, end.log_rate)
 
     def look_again(x, mass):
-        return look(x, mass, rules)
+        return pair_rates(x, mass, rules)
 
     def log_time(u):
         clock = (
@@ -261,7 +261,7 @@ def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array
     after = lane._replace(
         x=merged.x,
         mass=merged.mass,
-        sight=merged.end,
+        rates=merged.end,
         log_elapsed=jnp.logaddexp(lane.log_elapsed, log_tau),
         growth=jnp.full((), 6.0),
         accepted=lane.accepted + 1,
@@ -284,18 +284,18 @@ def begin(
 ) -> Lane:
     """A lane at rest at its start, its first step small against the fastest change of an exponent."""
     b, d = x.shape
-    sight = look(x, mass, rules)
-    pulls = jnp.linalg.norm(sight.velocity, axis=1) / jnp.sqrt(jnp.maximum(sight.nearest, 1e-300))
+    rates = pair_rates(x, mass, rules)
+    pulls = jnp.linalg.norm(rates.velocity, axis=1) / jnp.sqrt(jnp.maximum(rates.nearest, 1e-300))
     still = jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
     zero = jnp.zeros((), int)
     slots = jnp.zeros(b, int)
     return Lane(
         x=x,
         mass=mass,
-        sight=sight,
+        rates=rates,
         log_begin=log_begin,
         log_elapsed=jnp.full((), -jnp.inf, float),
-        step=0.25 / (1 + rules.beta * sight.spread),
+        step=0.25 / (1 + rules.beta * rates.spread),
         growth=jnp.full((), 6.0),
         status=jnp.where(still, zero + SADDLE, zero + RUNNING),
         accepted=zero,

@@ -7,7 +7,7 @@ import numpy as np
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import (
     Group,
-    Run,
+    MeasuredRun,
     Thresholds,
     labels,
     require_dynamics,
@@ -47,7 +47,7 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def _excess(run: Run, at: Thresholds) -> float:
+def _excess(run: MeasuredRun, at: Thresholds) -> float:
     """Mean over heads and depths with clusters; NaN where there is no such depth."""
     spread = run["cluster_life_null"].std(axis=0)
     clustered = run["cluster_life_excess"] >= np.maximum(at["life"], at["deviations"] * spread)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from compare.judging.evidence import Claim, Evidence, NotApplicable
-from compare.judging.group import Group, Run, Thresholds, labels, require_runs, require_theory
+from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_runs, require_theory
 from compare.theory import TrappingBounds, separation, trapping_bounds
 from sim.sphere import normalise
 
@@ -57,7 +57,7 @@ def caps_trap(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def used_share(run: Run, caps: Caps) -> float:
+def used_share(run: MeasuredRun, caps: Caps) -> float:
     """NaN where no depth behind the first is recorded from T1 to T2, or the last of these is before T2/2.
 
     The first depth says nothing: eps is the height of its highest token.
@@ -74,7 +74,7 @@ def used_share(run: Run, caps: Caps) -> float:
     return float(np.log(max(shares)))
 
 
-def starting_caps(run: Run) -> Caps | None:
+def starting_caps(run: MeasuredRun) -> Caps | None:
     """The caps that the points at depth 0 lie in, of all single linkage partitions the one promised the longest life.
 
     The height eps is at least that of the highest token, and below 1/16; None where no partition is separated.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from compare.judging.evidence import Claim, Evidence, NotApplicable
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_theory
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_theory
 from compare.metrics.pairwise import components
 
 LATE_OR_EARLY = np.log(2)
@@ -49,7 +49,7 @@ def clusters_grow_with_beta(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def log_count(run: Run, at: Thresholds) -> float:
+def log_count(run: MeasuredRun, at: Thresholds) -> float:
     """ln of the number of components at chord radius/sqrt(beta), at the depth nearest the time; NaN if none is near."""
     with np.errstate(divide="ignore"):
         away = np.abs(np.log(run.clock / at["time"]))

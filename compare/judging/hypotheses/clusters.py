@@ -5,7 +5,7 @@ import numpy as np
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import (
     Group,
-    Run,
+    MeasuredRun,
     Thresholds,
     finite,
     labels,
@@ -76,7 +76,7 @@ def clustering_is_learned(group: Group, at: Thresholds) -> Evidence:
     return Evidence((Claim(LATE, UNIT, late, low=at["delta"]), *differences), labels(runs))
 
 
-def _controls(group: Group, control: str, run: Run, at: Thresholds) -> tuple[Run, ...]:
+def _controls(group: Group, control: str, run: MeasuredRun, at: Thresholds) -> tuple[MeasuredRun, ...]:
     """The controls of a run, of every seed, that have enough different tokens."""
     place = next(place for place, one in enumerate(group.runs) if one is run)
     return tuple(one for one in group.controls[control][place] if one.kept.sum() >= at["tokens"])

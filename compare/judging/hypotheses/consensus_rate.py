@@ -3,7 +3,7 @@
 import numpy as np
 
 from compare.judging.evidence import Claim, Evidence
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_theory
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_theory
 from compare.metrics.calibrated.energy import relative_noise
 from compare.metrics.pairwise import mean_gap
 
@@ -32,7 +32,7 @@ def cone_collapses(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def collapse_rate(run: Run, near: float) -> float:
+def collapse_rate(run: MeasuredRun, near: float) -> float:
     """Least squares slope over the depths in the cone; NaN for fewer than 3 of them above the noise of the record."""
     gap = mean_gap(run.points)
     inside = (gap < near / (1 + run.beta)) & (gap > (NOISES * relative_noise(run.facts)) ** 2)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_dynamics
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
 from compare.metrics.calibrated.energy import descent_share
 
 
@@ -21,7 +21,7 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     steps = sum(run.measured.sizes["depth"] - 1 for run in known)
     z = max(at["z"], float(stats.norm.isf(RATE / (2 * steps))))
 
-    def descent(run: Run) -> float:
+    def descent(run: MeasuredRun) -> float:
         return descent_share(run["energy"], run["energy_noise"], z)[0]
 
     moving = sum(np.isfinite(descent(run)) for run in known)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from compare.judging.evidence import Claim, Evidence
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_theory
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_theory
 from compare.theory import log_merge_time
 from sim.sphere import normalise
 
@@ -35,7 +35,7 @@ def closest_merge_first(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def as_predicted(run: Run, at: Thresholds) -> float:
+def as_predicted(run: MeasuredRun, at: Thresholds) -> float:
     """1 or 0; NaN without 3 clusters, a clear prediction, or a merger on record.
 
     Clusters are those at the start of the first plateau, and their predicted time is that of the pair alone
@@ -63,6 +63,6 @@ def as_predicted(run: Run, at: Thresholds) -> float:
     return float(np.argmin(chords[when]) == np.argmin(predicted))
 
 
-def _centre(run: Run, members: np.ndarray) -> Float[np.ndarray, "depth dim"]:
+def _centre(run: MeasuredRun, members: np.ndarray) -> Float[np.ndarray, "depth dim"]:
     weights = run.trajectory.masses[members]
     return normalise(np.einsum("ldk,d->lk", run.trajectory.points[:, members], weights))

@@ -4,7 +4,7 @@ import numpy as np
 
 from compare.analyses.norm_invariant import SCHEMES, conservation
 from compare.judging.evidence import Claim, Evidence, NotApplicable
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_runs
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_runs
 
 
 def spread_is_conserved(group: Group, at: Thresholds) -> Evidence:
@@ -26,12 +26,12 @@ def spread_is_conserved(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def relative_drift(run: Run, moved: float) -> float:
+def relative_drift(run: MeasuredRun, moved: float) -> float:
     """By the form that is exact for tokens at one mutual cosine; NaN where 1 - rho hardly changes."""
     found = conservation(run.trajectory, run.beta, run.kept)
     gap, exact, product = (float(found[name]) for name in ("gap_drift", "invariant_drift", "product_drift"))
     return abs(exact if np.isfinite(exact) else product) / abs(gap) if abs(gap) >= moved else np.nan
 
 
-def _scheme(run: Run) -> str | None:
+def _scheme(run: MeasuredRun) -> str | None:
     return run.facts.get("scheme") or run.facts.get("norm")

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable, Undecided, weigh
 from compare.judging.group import (
     Group,
-    Run,
+    MeasuredRun,
     Thresholds,
     finite,
     labels,
@@ -149,30 +149,30 @@ def _life_over_formation(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def _has_plateau(run: Run, at: Thresholds) -> bool:
+def _has_plateau(run: MeasuredRun, at: Thresholds) -> bool:
     own, null = run.number("plateau_share"), run["plateau_share_null"]
     return bool(own >= at["long"] and np.all(own > null))
 
 
-def _first(run: Run) -> tuple[int, int] | None:
+def _first(run: MeasuredRun) -> tuple[int, int] | None:
     """Indices of the depths at which the first plateau starts and ends."""
     start, end = int(run["first_plateau_start"]), int(run["first_plateau_end"])
     return None if start < 0 else (start, end)
 
 
-def _is_censored(run: Run) -> bool:
+def _is_censored(run: MeasuredRun) -> bool:
     first = _first(run)
     return first is not None and first[1] == len(run.times) - 1
 
 
-def _length_range(run: Run) -> Float[np.ndarray, " end"]:
+def _length_range(run: MeasuredRun) -> Float[np.ndarray, " end"]:
     """Least and most time that the first plateau can have lasted, given the depths before and after it."""
     start, end = _first(run) or (0, 0)
     times = run.times
     return np.array([times[end] - times[start], times[end + 1] - times[max(start - 1, 0)]])
 
 
-def _ratio_range(run: Run) -> tuple[float, float]:
+def _ratio_range(run: MeasuredRun) -> tuple[float, float]:
     """Least and most that life over formation can be; (0, infinity) where no plateau was seen by the end."""
     first = _first(run)
     if first is None:
@@ -184,7 +184,7 @@ def _ratio_range(run: Run) -> tuple[float, float]:
     return least, (times[end + 1] - times[start - 1]) / (times[start - 1] - times[0])
 
 
-def _grid_ratio(runs: tuple[Run, ...]) -> float:
+def _grid_ratio(runs: tuple[MeasuredRun, ...]) -> float:
     """Typical ratio of consecutive times on a time axis, 1 on an axis of layers.
 
     On a grid of ratio rho a plateau of m steps has lasted rho^m - 1 times what came before, by construction.

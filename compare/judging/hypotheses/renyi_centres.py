@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from compare.judging.evidence import Claim, Evidence, NotApplicable
-from compare.judging.group import Group, Run, Thresholds, finite, labels, require_runs
+from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_runs
 from compare.metrics.calibrated.energy import relative_noise
 
 NEIGHBOURS = 8
@@ -39,7 +39,7 @@ def centres_stay(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def centre_stillness(run: Run, at: Thresholds) -> float:
+def centre_stillness(run: MeasuredRun, at: Thresholds) -> float:
     """Mean over the centres; NaN where too few tokens move or there is no centre on one of the sides."""
     points = run.points
     moved = np.linalg.norm(points - points[0], axis=2)

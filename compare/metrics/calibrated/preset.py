@@ -13,7 +13,7 @@ from compare.metrics import exclusions
 from compare.metrics.calibrated import attention, cluster_life, energy, gate, plateaus
 from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
 from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
-from compare.metrics.exclusions import Treatment
+from compare.metrics.exclusions import Exclusions
 from compare.metrics.nulls.rotation import rotated, rotations
 from compare.metrics.variable import Variable, labelled
 from probe.temperature import temperature
@@ -47,8 +47,8 @@ def calibrated(
 
     variants: thresholds under which effects are measured, ``"base"`` first; the rest of the result is that of the base.
     """
-    made = exclusions.treatment(trajectory)
-    points = exclusions.treated(trajectory, made)
+    made = exclusions.exclude(trajectory)
+    points = exclusions.apply(trajectory, made)
     beta, source = own_beta(trajectory, made)
     measured = _clusters(points, draws, seed, variants) | _means(points) | gate.gate(points, seed)._asdict()
     measured |= _energy(trajectory, made, points, beta, seed)
@@ -84,7 +84,7 @@ def calibrated(
     )
 
 
-def own_beta(trajectory: Trajectory, made: Treatment) -> tuple[float, str]:
+def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
     """The beta of a trajectory, and whence it comes: "provenance", "attention", or "" with NaN where it is unknown.
 
     Of a simulation ``provenance["beta"]``; else the median over all heads and layers, each of equal weight, of the
@@ -97,7 +97,7 @@ def own_beta(trajectory: Trajectory, made: Treatment) -> tuple[float, str]:
     if trajectory.attention is None or made.kept.sum() < 2:
         return np.nan, ""
     everyone = made._replace(kept=np.ones_like(made.kept))
-    sphere = replace(trajectory, points=exclusions.treated(trajectory, everyone))
+    sphere = replace(trajectory, points=exclusions.apply(trajectory, everyone))
     values = temperature(sphere, made.kept)["beta_entropy"].values
     beta = float(np.median(values)) if np.isfinite(values).any() else np.nan
     return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
@@ -190,7 +190,7 @@ def _means(points: Float[np.ndarray, "depth token dim"]) -> dict[str, np.ndarray
 
 def _energy(
     trajectory: Trajectory,
-    made: Treatment,
+    made: Exclusions,
     points: Float[np.ndarray, "depth token dim"],
     beta: float,
     seed: int,

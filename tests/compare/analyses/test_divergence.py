@@ -60,11 +60,11 @@ def clusters_by_loop(theta, radius):
 
 
 def test_a_model_that_is_its_own_idealisation_never_parts():
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
     from compare.analyses.energy_budget import decomposition
 
     model = trajectory(states(np.zeros(WIDTH)))
-    found = parting(model, BETA, parts=decomposition(model, BETA))
+    found = divergence(model, BETA, parts=decomposition(model, BETA))
     blocks = found.sel(against="idealised blocks")
     assert blocks["parting_depth"].isnull().all()
     assert (blocks["leading_part"] == "").all()
@@ -77,9 +77,9 @@ def test_a_model_that_is_its_own_idealisation_never_parts():
 
 
 def test_followed_quantities_by_loops(pushed):
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
 
-    found = parting(pushed, BETA).sel(run="model")
+    found = divergence(pushed, BETA).sel(run="model")
     for place, theta in enumerate(pushed.points[::2]):
         expected = mean_over_pairs(theta, float)
         np.testing.assert_allclose(found["mean_cosine"][place], expected, atol=1e-13)
@@ -92,11 +92,11 @@ def test_followed_quantities_by_loops(pushed):
 
 def test_the_part_that_was_planted_is_named(pushed):
     """Until block 4 the model is the theory's; then its feed-forward parts gather all tokens at once."""
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
     from compare.analyses.energy_budget import decomposition
 
     tolerance = 0.02
-    found = parting(pushed, BETA, parts=decomposition(pushed, BETA), tolerance=tolerance)
+    found = divergence(pushed, BETA, parts=decomposition(pushed, BETA), tolerance=tolerance)
     blocks = found.sel(against="idealised blocks")
     gaps = abs(found["energy"].sel(run="model") - found["energy"].sel(run="idealised blocks"))
     np.testing.assert_allclose(gaps[:PUSHED_FROM], 0, atol=1e-13)
@@ -119,10 +119,10 @@ def test_the_part_that_was_planted_is_named(pushed):
 
 def test_closed_form_on_the_models_clock(pushed):
     from compare import theory
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
     from compare.analyses.idealised import effective_time
 
-    found = parting(pushed, BETA)
+    found = divergence(pushed, BETA)
     whole = trajectory(pushed.points[::2] * pushed.norms[::2, :, None] / np.sqrt(WIDTH))
     time = effective_time(whole, BETA)
     start = mean_over_pairs(pushed.points[0], float)
@@ -132,17 +132,17 @@ def test_closed_form_on_the_models_clock(pushed):
     np.testing.assert_allclose(curve["mean_cosine"], cosine, rtol=1e-10)
     np.testing.assert_allclose(curve["energy"], np.exp(BETA * (cosine - 1)), rtol=1e-10)
     masked = trajectory(states(np.zeros(WIDTH)), causal=True)
-    causal = parting(masked, BETA)
+    causal = divergence(masked, BETA)
     assert causal["mean_cosine"].sel(run="closed form").isnull().all()
     assert causal["parting_depth"].sel(against="closed form").isnull().all()
 
 
 def test_learned_dynamics_beside_the_model(pushed):
     """The model without its feed-forward parts is here the idealised run itself."""
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
 
     learned = trajectory(states(np.zeros(WIDTH)))
-    found = parting(pushed, BETA, learned=learned)
+    found = divergence(pushed, BETA, learned=learned)
     assert list(found["against"].values) == ["idealised blocks", "learned dynamics", "closed form"]
     blocks, own = (found["energy"].sel(run=run) for run in ("idealised blocks", "learned dynamics"))
     np.testing.assert_allclose(own, blocks, rtol=1e-12)
@@ -150,25 +150,25 @@ def test_learned_dynamics_beside_the_model(pushed):
 
 def test_a_difference_that_heals_is_no_parting(pushed):
     """The last depth decides: a model that comes back to the theory never parted."""
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
 
     vectors = pushed.points * pushed.norms[..., None]
     ideal = states(np.zeros(WIDTH))
     healed = np.concatenate([vectors[:-2], ideal[-2:] * np.sqrt(WIDTH)])
-    found = parting(trajectory(healed / np.sqrt(WIDTH)), BETA, tolerance=0.02)
+    found = divergence(trajectory(healed / np.sqrt(WIDTH)), BETA, tolerance=0.02)
     assert np.isnan(found["parting_depth"].sel(against="idealised blocks", quantity="energy"))
 
 
 def test_what_does_not_fit_is_refused(pushed):
     import sim
-    from compare.analyses.divergence import parting
+    from compare.analyses.divergence import divergence
     from compare.analyses.energy_budget import decomposition
 
     with pytest.raises(ValueError, match="above 0"):
-        parting(pushed, 0.0)
+        divergence(pushed, 0.0)
     with pytest.raises(ValueError, match="same run"):
-        parting(pushed, BETA, parts=decomposition(pushed, BETA + 1))
+        divergence(pushed, BETA, parts=decomposition(pushed, BETA + 1))
     with pytest.raises(ValueError, match="learned must have"):
-        parting(pushed, BETA, learned=trajectory(states(np.zeros(WIDTH))[:5]))
+        divergence(pushed, BETA, learned=trajectory(states(np.zeros(WIDTH))[:5]))
     with pytest.raises(ValueError, match="axis"):
-        parting(sim.Trajectory(pushed.points, pushed.depth), BETA)
+        divergence(sim.Trajectory(pushed.points, pushed.depth), BETA)

@@ -199,13 +199,13 @@ def test_what_the_interval_leaves_open_is_said_to_be_open(iterated):
 
 def test_a_causal_model_reads_a_short_text_as_the_start_of_a_long_one(lengths):
     import probe
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
     from compare.metrics.pairwise import mean_gap
 
     prompt = next(prompt for prompt in probe.prompts().values() if prompt.length == "long")
     long = probe.extract("gpt2-128", prompt.text, "layernorm", max_tokens=64)
     short = probe.extract("gpt2-128", prompt.text, "layernorm", max_tokens=32)
-    start = long.points[-1:, :32][:, treatment(short).kept]
+    start = long.points[-1:, :32][:, exclude(short).kept]
     told = lengths["mean_cosine"].sel(model="gpt2-128", weights="trained", text=prompt.name, length=32)
     # single precision, and products of other shapes
     assert float(told) == pytest.approx(1 - mean_gap(start)[0], abs=1e-4)

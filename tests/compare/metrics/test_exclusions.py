@@ -29,7 +29,7 @@ def cloud(dim, depths=4, tokens=12, seed=0):
 
 
 def test_each_token_is_left_out_for_its_first_reason():
-    from compare.metrics.exclusions import record, sentence, treated, treatment
+    from compare.metrics.exclusions import apply, exclude, record, sentence
 
     points = unit(cloud(8, tokens=7))
     trajectory = of_a_model(
@@ -38,7 +38,7 @@ def test_each_token_is_left_out_for_its_first_reason():
         special=[True, False, False, False, False, False, True],
         sinks=[0, 1],
     )
-    made = treatment(trajectory)
+    made = exclude(trajectory)
     assert made.kept.tolist() == [
         False,
         False,
@@ -52,72 +52,72 @@ def test_each_token_is_left_out_for_its_first_reason():
     assert made.sinks.tolist() == [1]
     assert made.duplicates.tolist() == [4]
     assert made.rogue.size == 0
-    np.testing.assert_array_equal(treated(trajectory, made), points[:, [2, 3, 5]])
+    np.testing.assert_array_equal(apply(trajectory, made), points[:, [2, 3, 5]])
     assert sentence(made) == "3 of 7 tokens kept; left out: 2 special tokens, 1 sink, 1 duplicate"
     assert json.loads(json.dumps(record(made)))["kept"] == 3
     assert not trajectory.special[1]  # the trajectory is as before
 
 
 def test_ids_decide_over_names():
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
 
     trajectory = of_a_model(unit(cloud(8, tokens=4)), tokens=["a", "a", "b", "c"], token_ids=[5, 6, 7, 7])
-    assert treatment(trajectory).kept.tolist() == [True, True, True, False]
+    assert exclude(trajectory).kept.tolist() == [True, True, True, False]
 
 
 def test_rogue_coordinates_of_a_model_are_dropped():
-    from compare.metrics.exclusions import sentence, treated, treatment
+    from compare.metrics.exclusions import apply, exclude, sentence
 
     raw = cloud(64, tokens=30)
     raw[..., 3] += 40  # a large mean
     raw[..., 9] *= 12  # a large variance
     trajectory = of_a_model(unit(raw))
-    made = treatment(trajectory)
+    made = exclude(trajectory)
     assert made.rogue.tolist() == [3, 9]
-    np.testing.assert_allclose(treated(trajectory, made), unit(np.delete(raw, [3, 9], axis=2)), atol=1e-12)
+    np.testing.assert_allclose(apply(trajectory, made), unit(np.delete(raw, [3, 9], axis=2)), atol=1e-12)
     assert sentence(made).endswith("left out: 2 rogue coordinates")
 
 
 def test_a_coordinate_that_is_large_at_most_depths_is_dropped_at_all():
-    from compare.metrics.exclusions import treated, treatment
+    from compare.metrics.exclusions import apply, exclude
 
     raw = cloud(64, depths=5, tokens=30)
     raw[1:, :, 3] += 40
-    made = treatment(of_a_model(unit(raw)))
+    made = exclude(of_a_model(unit(raw)))
     assert made.rogue.tolist() == [3]
-    assert treated(of_a_model(unit(raw)), made).shape == (5, 30, 63)
+    assert apply(of_a_model(unit(raw)), made).shape == (5, 30, 63)
 
 
 def test_a_simulation_loses_no_coordinate():
     """Points that gathered on one axis of S^2, or of S^63, have one squared mean far above the median."""
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
     from sim.trajectory import Trajectory
 
     for dim in (3, 64):
         gathered = unit(np.eye(dim)[1] + 1e-3 * cloud(dim))
         trajectory = Trajectory(gathered, np.arange(4.0), provenance={"beta": 4.0})
-        assert treatment(trajectory).rogue.size == 0
-        assert treatment(trajectory).kept.all()
+        assert exclude(trajectory).rogue.size == 0
+        assert exclude(trajectory).kept.all()
 
 
 def test_few_coordinates_of_a_model_have_no_rogues():
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
 
     raw = cloud(31)
     raw[..., 3] += 40
-    assert treatment(of_a_model(unit(raw))).rogue.size == 0
+    assert exclude(of_a_model(unit(raw))).rogue.size == 0
 
 
 def test_ordinary_clouds_of_a_model_keep_nearly_all_coordinates():
     """Of Gaussian coordinates none has 20 times the median variance; a squared mean has it with probability .003."""
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
 
     raw = cloud(400, depths=1, tokens=40) + cloud(400, depths=1, tokens=1, seed=1)
-    assert treatment(of_a_model(unit(raw))).rogue.size <= 8
+    assert exclude(of_a_model(unit(raw))).rogue.size <= 8
 
 
 def test_a_text_of_one_repeated_token_keeps_one():
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
 
     trajectory = of_a_model(unit(cloud(8, tokens=5)), tokens=["a"] * 5)
-    assert treatment(trajectory).kept.tolist() == [True, False, False, False, False]
+    assert exclude(trajectory).kept.tolist() == [True, False, False, False, False]

@@ -48,7 +48,7 @@ def published(clustered=True, **facts):
 
 def test_the_post_tried_again():
     """One model whose trained runs meet the post's definitions, its random twin that does not, a repeated token."""
-    from compare.published.claims import NOT_CLAIMED, POST, retried
+    from compare.published.claims import NOT_CLAIMED, POST, check_claims
 
     groups = {
         "net": [published()],
@@ -58,7 +58,7 @@ def test_the_post_tried_again():
     }
     rows = [verdict(name, group) for name in POST for group in groups if "repeated" not in group]
     rows += [verdict("H5", "all models", "UNDECIDED")]
-    found = {(row.hypothesis, row.group): row for row in retried(table(*rows), groups)}
+    found = {(row.hypothesis, row.group): row for row in check_claims(table(*rows), groups)}
     assert {group for _, group in found} == {"net", "net, random", "all models"}
     assert found["H1", "net"].published == "CONFIRMED"
     assert found["H1", "net"].published_why == "met in 1 of 1 runs"
@@ -66,7 +66,7 @@ def test_the_post_tried_again():
     assert found["H4", "net"].conclusion == "stays open"
     for value, then in ((0.0, "falls"), (0.01, "stands")):
         monotone = [verdict(name, "net", values=(value,) * 9) for name in POST if name != "H5"]
-        again = retried(table(*monotone), {"net": groups["net"]})
+        again = check_claims(table(*monotone), {"net": groups["net"]})
         assert [row.conclusion for row in again if row.hypothesis == "H4"] == [then]
     assert found["H5", "all models"].conclusion == "stays open"
     assert found["H5", "all models"].post == "CLAIMED"
@@ -79,7 +79,7 @@ def test_the_post_tried_again():
 @pytest.fixture(scope="module")
 def conclusions():
     """What becomes of each hypothesis on runs with other provenance, where ours says CONFIRMED of all of them."""
-    from compare.published.claims import retried
+    from compare.published.claims import check_claims
 
     measured = published()
 
@@ -87,7 +87,7 @@ def conclusions():
         own = json.loads(measured.attrs["provenance"])
         group = [measured.assign_attrs(provenance=json.dumps(own | facts)) for facts in runs]
         rows = [verdict(name, "net", values=(0.01,) * 9) for name in ("H1", "H2", "H3", "H4", "H6", "H7")]
-        return {row.hypothesis: row.conclusion for row in retried(table(*rows), {"net": group})}
+        return {row.hypothesis: row.conclusion for row in check_claims(table(*rows), {"net": group})}
 
     return made
 

@@ -51,17 +51,19 @@ def test_merger_that_comes_into_reach_breaks_off_a_pair(sim, monkeypatch):
 
 
 def crowd_with(sim, points, paths):
-    """A crowd near the pole, and flights along given paths of the plane, by slots."""
-    from sim.mergers.isolation import Crowd, Flight
+    """A clusters near the pole, and isolated along given paths of the plane, by slots."""
+    from sim.mergers.isolation import Clusters, IsolatedGroup
 
-    crowd = Crowd(near_pole(points), np.full(len(points), 1 / len(points)), 1e4, True)
-    flights = {}
+    clusters = Clusters(near_pole(points), np.full(len(points), 1 / len(points)), 1e4, True)
+    isolated = {}
     for number, (slots, path, log_elapsed) in enumerate(paths):
         rows = np.stack([near_pole(row) for row in path])
         slots = np.array(slots)
-        flights[number] = Flight(slots, crowd.mass[slots], -20.0, 0.0, log_elapsed, rows, True, 1e4)
-        crowd.board(number, flights[number])
-    return crowd, flights
+        isolated[number] = IsolatedGroup(
+            slots, clusters.mass[slots], -20.0, 0.0, log_elapsed, rows, True, 1e4
+        )
+        clusters.assign(number, isolated[number])
+    return clusters, isolated
 
 
 def test_path_past_a_frozen_point_is_noticed(sim):
@@ -70,9 +72,9 @@ def test_path_past_a_frozen_point_is_noticed(sim):
     log_elapsed = np.array([-np.inf, 18.0, 19.0, 20.0])
     path = [[[x, 0.0], [0.4, 0.0]] for x in (0.0, 0.1, 0.2, 0.39)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.15, 0.06], [0.15, -0.5]]
-    crowd, flights = crowd_with(sim, points, [([0, 1], path, log_elapsed)])
+    clusters, isolated = crowd_with(sim, points, [([0, 1], path, log_elapsed)])
     # Slot 2 is 0.08 from the path but 0.16 from its start; slot 3 stays 0.5 away.
-    np.testing.assert_array_equal(reached_by(crowd, flights[0], 0, flights), [2])
+    np.testing.assert_array_equal(reached_by(clusters, isolated[0], 0, isolated), [2])
 
 
 @pytest.mark.parametrize(("begun", "met"), [(20.0, True), (60.0, False)])
@@ -83,8 +85,8 @@ def test_two_paths_that_cross_are_noticed_only_in_time(sim, begun, met):
     other = [[[0.2, y], [0.2, -0.5]] for y in (0.5, 0.3, 0.05, -0.49)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.2, 0.5], [0.2, -0.5]]
     first = np.array([-np.inf, 18.0, 19.0, 20.0])
-    crowd, flights = crowd_with(sim, points, [([0, 1], mine, first), ([2, 3], other, first - 20 + begun)])
-    assert bool(reached_by(crowd, flights[0], 0, flights).size) is met
+    clusters, isolated = crowd_with(sim, points, [([0, 1], mine, first), ([2, 3], other, first - 20 + begun)])
+    assert bool(reached_by(clusters, isolated[0], 0, isolated).size) is met
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -107,7 +107,7 @@ def test_beta_of_a_model_is_the_median_of_its_heads():
 def test_beta_belongs_to_the_sphere_without_rogue_coordinates():
     import sim
     from compare.metrics.calibrated.preset import own_beta
-    from compare.metrics.exclusions import treatment
+    from compare.metrics.exclusions import exclude
 
     random = np.random.default_rng(0)
     tokens, d, beta = 40, 64, 8.0
@@ -127,7 +127,7 @@ def test_beta_belongs_to_the_sphere_without_rogue_coordinates():
         attention=rows[:, None],
         provenance={"model": "planted", "causal": False},
     )
-    made = treatment(trajectory)
+    made = exclude(trajectory)
     assert made.rogue.tolist() == [5]
     # the rows are softmax(8 cos) of these very points, so the entropy matches at 8 up to the solver's 1e-10
     assert own_beta(trajectory, made)[0] == pytest.approx(beta, rel=1e-6)
