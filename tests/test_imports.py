@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import sim
+from sim.interaction_energy import dissipation, gradient
+
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
     "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate sweep uniform",
@@ -61,9 +64,6 @@ def test_the_theory_runs_without_torch_and_changes_no_switch(tmp_path):
 
 
 def test_functions_that_share_a_name_with_their_file():
-    import sim
-    from sim.interaction_energy import dissipation, gradient
-
     assert callable(sim.energy)
     assert callable(sim.simulate)
     assert gradient.__module__ == dissipation.__module__ == sim.energy.__module__ == "sim.interaction_energy"

@@ -8,12 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from compare.statistics import (
+    benjamini_hochberg,
+    bootstrap_t_interval,
+    clopper_pearson,
+    mean_above,
+    median_interval,
+    share_above,
+    share_below,
+    stouffer,
+    t_interval,
+)
+
 VALUES = [0.3, 0.5, 0.9, 0.1, 0.7, 0.4, 0.45]
 
 
 def test_t_interval_and_its_test_are_those_of_scipy():
-    from compare.statistics import mean_above, t_interval
-
     own: Any = stats.ttest_1samp(VALUES, 0.25, alternative="greater")
     both = stats.ttest_1samp(VALUES, 0.25).confidence_interval(0.95)
     np.testing.assert_allclose(mean_above(VALUES, 0.25), own.pvalue, rtol=1e-12)
@@ -24,15 +34,12 @@ def test_t_interval_and_its_test_are_those_of_scipy():
 @settings(max_examples=40, deadline=None)
 def test_an_interval_is_clear_of_a_bound_where_the_test_says_so(seed, bound):
     """One-sided at 2.5 % and the end of the 95 % interval are one decision."""
-    from compare.statistics import mean_above, t_interval
 
     values = np.random.default_rng(seed).normal(0.2, 0.3, 8)
     assert (t_interval(values).low > bound) == (mean_above(values, bound) < 0.025)
 
 
 def test_values_that_agree_are_judged_by_their_number():
-    from compare.statistics import mean_above, t_interval
-
     assert t_interval([0.0] * 9) == (0, 0)
     assert mean_above([0.1] * 9, 0.05) == 2.0**-9
     assert mean_above([0.0] * 9, 0.05) == 1
@@ -41,8 +48,6 @@ def test_values_that_agree_are_judged_by_their_number():
 
 
 def test_small_and_missing_runs():
-    from compare.statistics import t_interval
-
     assert t_interval([2.0]) == (-np.inf, np.inf)
     assert np.isnan(t_interval([])).all()
     with pytest.raises(ValueError, match="finite number a run"):
@@ -51,7 +56,6 @@ def test_small_and_missing_runs():
 
 def test_bootstrap_t_repeats_and_is_wider_on_the_long_side():
     """Of a law with a long right tail the mean may be far above, and hardly below, what few runs show."""
-    from compare.statistics import bootstrap_t_interval, t_interval
 
     skewed = np.exp(np.random.default_rng(3).normal(0, 1, 12))
     low, high = bootstrap_t_interval(skewed, seed=1)
@@ -63,7 +67,6 @@ def test_bootstrap_t_repeats_and_is_wider_on_the_long_side():
 
 def test_coverage_of_the_two_intervals_for_a_mean():
     """400 groups of 9 normal runs: 95 % within 3 standard errors, 1.1 % each."""
-    from compare.statistics import bootstrap_t_interval, t_interval
 
     groups = np.random.default_rng(5).normal(1, 1, (400, 9))
     student = [interval.low < 1 < interval.high for interval in map(t_interval, groups)]
@@ -77,15 +80,12 @@ def test_coverage_of_the_two_intervals_for_a_mean():
 
 @pytest.mark.parametrize(("successes", "runs"), [(0, 9), (1, 9), (8, 9), (9, 9), (3, 12)])
 def test_clopper_pearson_is_that_of_scipy(successes, runs):
-    from compare.statistics import clopper_pearson
-
     exact = stats.binomtest(successes, runs).proportion_ci(0.95, "exact")
     np.testing.assert_allclose(clopper_pearson(successes, runs), [exact.low, exact.high], atol=1e-12)
 
 
 def test_how_many_of_nine_and_twelve_confirm_and_refute():
     """8 of 9 lie above one half, at most 1 below; 10 and 2 of 12."""
-    from compare.statistics import clopper_pearson, share_above, share_below
 
     for runs, most, least in ((9, 8, 1), (12, 10, 2)):
         assert clopper_pearson(most, runs).low > 0.5 >= clopper_pearson(most - 1, runs).low
@@ -100,8 +100,6 @@ def test_how_many_of_nine_and_twelve_confirm_and_refute():
     ("runs", "rank", "covered"), [(6, 1, 0.969), (9, 2, 0.961), (10, 2, 0.979), (12, 3, 0.961)]
 )
 def test_ranks_of_the_median(runs, rank, covered):
-    from compare.statistics import median_interval
-
     values = np.random.default_rng(runs).permutation(runs) + 1.0
     assert median_interval(values) == (rank, runs + 1 - rank)
     assert round(1 - 2 * float(stats.binom.cdf(rank - 1, runs, 0.5)), 3) == covered
@@ -109,7 +107,6 @@ def test_ranks_of_the_median(runs, rank, covered):
 
 def test_a_censored_median():
     """Runs that ended too soon are known below only; five runs can say nothing at 95 %."""
-    from compare.statistics import median_interval
 
     least, most = [0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, np.inf, np.inf, np.inf]
     assert median_interval(least, most) == (1, np.inf)
@@ -119,8 +116,6 @@ def test_a_censored_median():
 
 
 def test_benjamini_hochberg_is_that_of_scipy():
-    from compare.statistics import benjamini_hochberg
-
     p = np.random.default_rng(0).uniform(0, 1, 20) ** 3
     np.testing.assert_allclose(benjamini_hochberg(p), stats.false_discovery_control(p), rtol=1e-12)
     with_gaps = np.insert(p, [3, 10], np.nan)
@@ -131,8 +126,6 @@ def test_benjamini_hochberg_is_that_of_scipy():
 
 
 def test_stouffer_adds_up():
-    from compare.statistics import stouffer
-
     np.testing.assert_allclose(stouffer([1, 1, 1, 1]), stats.norm.sf(2), rtol=1e-12)
     assert stouffer([1, np.nan]) == stouffer([1])
     assert stouffer([np.nan]) == stouffer([]) == 1

@@ -2,20 +2,19 @@
 
 import numpy as np
 
+from compare.metrics.measurement import measure
+from sim.trajectory import Trajectory
+
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def in_time(points, **facts):
-    from sim.trajectory import Trajectory
-
     return Trajectory(points, np.arange(float(len(points))), provenance={"beta": 4.0, **facts})
 
 
 def measured(points, draws=19, **facts):
-    from compare.metrics.measurement import measure
-
     return measure(in_time(points, **facts), draws=draws)
 
 

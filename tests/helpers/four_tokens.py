@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import sim
+
 PAIRS = np.triu_indices(4, 1)
 QUERY = np.pad([[1, 0.5, 0], [0, 1, -0.25], [0.1, 0, 1]], ((0, 1), (0, 1)))
 KEY = np.pad([[0.8, 0, 0.2], [-0.3, 1, 0], [0, 0.4, 1.1]], ((0, 1), (0, 1)))
@@ -28,6 +30,4 @@ def angle(x, y):
 
 
 def tight(field, x0, times, masses=None):
-    import sim
-
     return sim.simulate(field, x0, times, masses, rtol=1e-12, atol=1e-14)

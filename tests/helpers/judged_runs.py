@@ -5,6 +5,10 @@ import json
 import numpy as np
 import xarray as xr
 
+import compare
+from sim import Trajectory
+from sim.sphere import normalise
+
 TOKENS, DEPTHS, RUNS = 40, 9, 9
 VARIANTS = ["base", "component 0.05", "component 0.12", "successive 0.7", "successive 0.9"]
 
@@ -14,9 +18,6 @@ def random(*seed):
 
 
 def trajectory(points=None, depth=None, axis="layer", norms=None, **facts):
-    from sim import Trajectory
-    from sim.sphere import normalise
-
     points = random(0).standard_normal((DEPTHS, TOKENS, 3)) if points is None else points
     depth = np.arange(len(points), dtype=float) if depth is None else depth
     return Trajectory(normalise(points), depth, axis=axis, norms=norms, provenance=facts)
@@ -51,7 +52,6 @@ def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, 
 
 def judged(groups, **options):
     """`compare.judge` on groups given as lists of (trajectory, data set)."""
-    import compare
 
     return compare.judge(
         {name: [run for run, _ in runs] for name, runs in groups.items()},

@@ -3,6 +3,9 @@
 from typing import Any
 
 import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
 WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under the bridge"
@@ -12,9 +15,6 @@ POST = {**SHAPE, "intermediate_size": 48, "hidden_act": "gelu"}
 
 
 def make_tokenizer(family):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
     if family == "gpt2":
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -50,7 +50,6 @@ def make_tokenizer(family):
 
 def make_model(family: str, **changes: Any) -> Any:
     """A model with its task's head, whose weights, gains and biases are all random and far from their start."""
-    import transformers
 
     if family == "gpt2":
         ends = {"bos_token_id": 0, "eos_token_id": 0}

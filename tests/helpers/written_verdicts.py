@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from compare.judging.verdicts import Verdict, Verdicts
+
 
 def verdict(hypothesis="H1", group="gpt2_small & co", verdict="CONFIRMED", **changed):
-    from compare.judging.verdicts import Verdict
-
     return Verdict(
         **{
             "hypothesis": hypothesis,
@@ -36,8 +36,6 @@ def verdict(hypothesis="H1", group="gpt2_small & co", verdict="CONFIRMED", **cha
 
 
 def table(*rows):
-    from compare.judging.verdicts import Verdicts
-
     return Verdicts(
         rows, {"H1": {"delta": {"value": 0.25, "low": 0.1, "high": 0.5, "meaning": "least"}}}, 0, 99
     )

@@ -5,13 +5,16 @@ import shutil
 
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+import probe
+from probe.loading import load
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     folder = tmp_path_factory.mktemp("bad") / "small"
     config = transformers.GPT2Config(
         vocab_size=5, n_embd=8, n_layer=2, n_head=2, n_positions=6, bos_token_id=0, eos_token_id=0
@@ -36,7 +39,6 @@ def folder(good, tmp_path):
 
 def refused(model, text="cat sat", **options):
     """The message of the ValueError, which is one line."""
-    import probe
 
     with pytest.raises(ValueError) as caught:
         probe.extract(model, text, **options)
@@ -46,8 +48,6 @@ def refused(model, text="cat sat", **options):
 
 
 def test_the_good_folder_is_good(good):
-    import probe
-
     assert probe.extract(good, "cat sat mat").points.shape == (3, 3, 8)
 
 
@@ -95,7 +95,6 @@ def rewrite(file, **changes):
 def test_code_that_comes_with_a_model_is_not_run(folder):
     (folder / "custom.py").write_text("raise SystemExit('this code must not run')\n")
     rewrite(folder / "config.json", auto_map={"AutoModel": "custom.Model", "AutoConfig": "custom.Config"})
-    import probe
 
     assert probe.extract(folder, "cat").points.shape == (3, 1, 8)
 
@@ -125,8 +124,6 @@ def test_weights_of_another_width(folder):
 
 
 def test_weights_that_are_not_finite(folder):
-    from safetensors.torch import load_file, save_file
-
     tensors = load_file(folder / "model.safetensors")
     tensors["transformer.h.1.mlp.c_proj.bias"][0] = torch.nan
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -176,6 +173,4 @@ def test_arguments_out_of_their_domain(good):
 
 
 def test_a_model_of_no_family(good):
-    from probe.loading import load
-
     assert "Linear" in refused((torch.nn.Linear(2, 2), load(good).tokenizer))

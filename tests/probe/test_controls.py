@@ -7,6 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+import probe
+from probe.controls import controls, length_sweep
+from probe.learned_operators import shortening
+from probe.loading import load
 
 WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under the bridge"
@@ -20,9 +28,6 @@ POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3
 
 
 def make_tokenizer(family):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     pieces = ["[UNK]", "[CLS]", "[SEP]", *WORDS]
     tokenizer = Tokenizer(
         models.WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]")
@@ -37,7 +42,6 @@ def make_tokenizer(family):
 
 def make_model(family, **changes):
     """As trained: every tensor, gains and biases too, is away from its start."""
-    import transformers
 
     configs = {
         "gpt2": lambda: transformers.GPT2Config(
@@ -68,7 +72,6 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
     """Every matrix and embedding differs from the trained one and between seeds. Gains and biases differ from the
     trained ones too, but start at 1 and 0 whatever the seed: no initialisation of these families could differ there.
     """
-    from probe.loading import load
 
     trained = load(pair)
     drawn = [load(pair, init="random", seed=seed) for seed in (0, 1, 0)]
@@ -95,7 +98,6 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
 
 def test_random_weights_of_a_truly_trained_model(minilm):
     """Of MiniLM every tensor differs, gains and biases included, since training has moved each of them."""
-    from probe.loading import load
 
     random = load(minilm, init="random", seed=2).model.state_dict()
     same = [name for name, weight in minilm.model.state_dict().items() if torch.equal(weight, random[name])]
@@ -103,8 +105,6 @@ def test_random_weights_of_a_truly_trained_model(minilm):
 
 
 def test_random_weights_leave_the_model_and_torch_alone(pair):
-    import probe
-
     before, weights = torch.random.get_rng_state(), copy.deepcopy(pair[0].state_dict())
     trained = probe.extract(pair, TEXT)
     first, second = (probe.extract(pair, TEXT, init="random", seed=seed) for seed in (0, 1))
@@ -119,9 +119,6 @@ def test_random_weights_leave_the_model_and_torch_alone(pair):
 
 
 def test_random_weights_need_no_trained_ones(tmp_path):
-    import probe
-    from probe.loading import load
-
     model, tokenizer = make_model("bert"), make_tokenizer("bert")
     model.config.save_pretrained(tmp_path / "bare")
     tokenizer.save_pretrained(tmp_path / "bare")
@@ -138,8 +135,6 @@ def test_random_weights_need_no_trained_ones(tmp_path):
 
 
 def test_shuffled_tokens(pair):
-    import probe
-
     plain = probe.extract(pair, TEXT)
     runs = [probe.extract(pair, TEXT, control="shuffled", seed=seed) for seed in (0, 1, 0)]
     for run in runs:
@@ -158,8 +153,6 @@ def test_shuffled_tokens(pair):
 
 
 def test_repeated_token(pair):
-    import probe
-
     plain, run = probe.extract(pair, TEXT), probe.extract(pair, TEXT, control="repeated")
     ordinary = [token for token, added in zip(run.tokens, run.special) if not added]
     assert set(ordinary) == {"the"}
@@ -169,17 +162,12 @@ def test_repeated_token(pair):
 
 
 def test_unknown_control(pair):
-    import probe
-
     with pytest.raises(ValueError, match="shuffled, repeated"):
         probe.extract(pair, TEXT, control="reversed")
 
 
 def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
     """transformers' own decoder, with the same weights, is the oracle."""
-    import transformers
-
-    import probe
 
     model, tokenizer = make_model("bert"), make_tokenizer("bert")
     config = copy.deepcopy(model.config)
@@ -198,8 +186,6 @@ def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
 
 def test_gpt2_without_its_mask():
     """Every token sees all others; the layer's own field without a mask is the oracle."""
-    import probe
-    from probe.learned_operators import shortening
 
     pair = make_model("gpt2"), make_tokenizer("gpt2")
     run = probe.extract(pair, TEXT, frame="layernorm", attention=True, causal=False)
@@ -212,8 +198,6 @@ def test_gpt2_without_its_mask():
 
 
 def test_the_models_own_mask_by_name_changes_nothing(pair):
-    import probe
-
     plain = probe.extract(pair, TEXT)
     same = probe.extract(pair, TEXT, causal=plain.provenance["causal"])
     np.testing.assert_array_equal(same.points, plain.points)
@@ -221,9 +205,6 @@ def test_the_models_own_mask_by_name_changes_nothing(pair):
 
 def test_albert_beyond_its_native_depth():
     """60 uses of the layer are those of a config that asks for 60, and start with the native ones."""
-    import transformers
-
-    import probe
 
     pair = make_model("albert"), make_tokenizer("albert")
     config = copy.deepcopy(pair[0].config)
@@ -251,23 +232,16 @@ def test_albert_beyond_its_native_depth():
     ("family", "changes"), [("gpt2", {}), ("bert", {}), ("albert", {"num_hidden_groups": 2})]
 )
 def test_iterations_need_one_shared_block(family, changes):
-    import probe
-
     with pytest.raises(ValueError, match="again and again"):
         probe.extract((make_model(family, **changes), make_tokenizer(family)), TEXT, iterations=5)
 
 
 def test_iterations_are_positive():
-    import probe
-
     with pytest.raises(ValueError, match="at least 1"):
         probe.extract((make_model("albert"), make_tokenizer("albert")), TEXT, iterations=0)
 
 
 def test_all_controls_of_one_text(pair):
-    import probe
-    from probe.controls import controls
-
     runs = controls(pair, TEXT, seeds=(3, 4), frame="layernorm", attention=True)
     other = "not causal" if runs["trained"].provenance["causal"] else "causal"
     labels = ["trained", "random 3", "random 4", "shuffled 3", "shuffled 4", "repeated", other]
@@ -282,9 +256,6 @@ def test_all_controls_of_one_text(pair):
 
 
 def test_length_sweep(pair):
-    import probe
-    from probe.controls import length_sweep
-
     runs = length_sweep(pair, TEXT, (4, 6, 9))
     assert [len(run.tokens) for run in runs] == [4, 6, 9]
     np.testing.assert_array_equal(runs[1].points, probe.extract(pair, TEXT, max_tokens=6).points)

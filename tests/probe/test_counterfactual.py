@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sim
+from probe.counterfactual import counterfactual
+
 BETA, HEADS, RANK, D, N = 1.3, 2, 3, 6, 5
 KINDS = ("identity", "symmetric", "gradient", "sign flipped", "spectrum shuffled")
 
@@ -17,7 +20,6 @@ def normed(x):
 
 def make_field(mean_free=True, biases=True, **options) -> Any:
     """Two random heads; like those of a model, they do not write along the all-ones vector where mean_free."""
-    import sim
 
     random = np.random.default_rng(7)
     query, key, value = random.standard_normal((3, HEADS, RANK, D))
@@ -63,8 +65,6 @@ def wanted(field, kind, space):
 @pytest.mark.parametrize("mean_free", [True, False])
 @pytest.mark.parametrize("kind", KINDS[:4])
 def test_matrices_are_those_of_the_table(x, kind, mean_free):
-    from probe.counterfactual import counterfactual
-
     field = make_field(mean_free)
     other = counterfactual(field, kind)
     matrices = wanted(field, kind, np.eye(D) - 1 / D if mean_free else np.eye(D))
@@ -81,7 +81,6 @@ def test_matrices_are_those_of_the_table(x, kind, mean_free):
 
 def test_unnormalised_attention_keeps_its_push(x):
     """Rows of USA do not sum to 1, so the push of the value bias is weighed by their sums."""
-    from probe.counterfactual import counterfactual
 
     field = make_field(kind="USA")
     rows = np.asarray(field.weights(x))
@@ -92,8 +91,6 @@ def test_unnormalised_attention_keeps_its_push(x):
 
 
 def test_shuffling_keeps_singular_values_alone():
-    from probe.counterfactual import counterfactual
-
     field = make_field()
     draws = np.stack([products(counterfactual(field, "spectrum shuffled", seed)) for seed in range(40)])
     own = products(field) @ (np.eye(D) - 1 / D)
@@ -111,8 +108,6 @@ def test_shuffling_keeps_singular_values_alone():
 
 def test_identity_is_the_idealised_field(x):
     """A value matrix that turns, with Q = K = I, has the strength of the identity: SA itself comes out."""
-    import sim
-    from probe.counterfactual import counterfactual
 
     turn = np.linalg.qr(np.random.default_rng(2).standard_normal((D, D)))[0]
     other = counterfactual(sim.Attention(BETA, value=turn), "identity")
@@ -132,9 +127,6 @@ def symmetric_field():
 
 
 def test_gradient_climbs_its_energy_and_its_flip_descends(x):
-    import sim
-    from probe.counterfactual import counterfactual
-
     field, form = symmetric_field()
 
     def rises(field):
@@ -152,7 +144,6 @@ def test_gradient_climbs_its_energy_and_its_flip_descends(x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_basis_inside_a_head_means_nothing(x, kind):
     """W_V -> G W_V with W_O -> W_O G^-1, and queries against keys, move no counterfactual."""
-    from probe.counterfactual import counterfactual
 
     field = make_field()
     turn, other = np.random.default_rng(4).standard_normal((2, HEADS, RANK, RANK))
@@ -172,8 +163,6 @@ def test_basis_inside_a_head_means_nothing(x, kind):
 
 
 def test_a_head_that_does_nothing():
-    from probe.counterfactual import counterfactual
-
     field = make_field()
     silent = replace(field, output=field.output * np.array([1.0, 0])[:, None, None], query=0 * field.query)
     for kind in KINDS:
@@ -184,9 +173,6 @@ def test_a_head_that_does_nothing():
 
 
 def test_bad_input():
-    import sim
-    from probe.counterfactual import counterfactual
-
     with pytest.raises(
         ValueError, match="kind must be one of identity, symmetric, gradient, sign flipped, spect"
     ):

@@ -4,9 +4,17 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+import probe
+import probe.dynamics
+import sim
 
 WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under the bridge"
@@ -23,7 +31,6 @@ POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": L
 
 def make_model(family, epsilon=0.05):
     """Weights, gains and biases all random and far from their start, one gain 0, in double precision."""
-    import transformers
 
     configs = {
         "gpt2": lambda: transformers.GPT2Config(
@@ -47,9 +54,6 @@ def make_model(family, epsilon=0.05):
 
 
 def make_tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(
         models.WordLevel({w: i for i, w in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]")
     )
@@ -67,7 +71,6 @@ def make_pair(family):
 @pytest.fixture(scope="module", params=FAMILIES)
 def small(request):
     """name, pair, text, and the model's attention network."""
-    import probe.dynamics
 
     pair, text = make_pair(request.param)
     return request.param, pair, text, probe.dynamics.layer_by_layer(pair, text, attention=True)
@@ -110,7 +113,6 @@ def attention_alone(model, family, first):
 
 def test_it_is_the_model_without_feed_forward_parts(small):
     """Double precision on both sides, but for the softmax of ViT; what is left is the folding of norms."""
-    import probe
 
     name, (model, tokenizer), text, run = small
     raw = probe.extract((model, tokenizer), text)
@@ -126,8 +128,6 @@ def test_it_is_the_model_without_feed_forward_parts(small):
 
 def test_it_lies_over_the_model(small):
     """The same first state and marks; silent feed-forward parts, and the model is the attention network."""
-    import probe
-    import probe.dynamics
 
     name, (model, tokenizer), text, run = small
     own = probe.extract((model, tokenizer), text, frame="layernorm", attention=True)
@@ -156,9 +156,6 @@ def test_it_lies_over_the_model(small):
 
 
 def test_iterations_and_other_masks():
-    import probe
-    import probe.dynamics
-
     pair, text = make_pair("albert")
     run = probe.dynamics.layer_by_layer(pair, text, iterations=5, causal=True, control="repeated")
     assert (len(run.depth), run.provenance["causal"], run.provenance["control"]) == (6, True, "repeated")
@@ -172,8 +169,6 @@ def test_iterations_and_other_masks():
 
 def test_minilm(minilm):
     """Single precision in the model against double in ours: asked for 1e-4."""
-    import probe
-    import probe.dynamics
 
     text = "The tide rises twice a day, and the river turns back on itself."
     run = probe.dynamics.layer_by_layer(minilm, text)
@@ -184,10 +179,6 @@ def test_minilm(minilm):
 
 
 def test_repeat_is_the_frozen_field(small):
-    import probe
-    import probe.dynamics
-    import sim
-
     name, pair, text, _ = small
     scheme = {"gpt2": "pre", "vit": "pre"}.get(name, "post")
     run = probe.dynamics.repeat(pair, text, 1, [0, 0.01, 0.02], start=1, attention=True)
@@ -212,7 +203,6 @@ def test_repeat_is_the_frozen_field(small):
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
 def test_a_unit_of_time_is_a_small_layer(family):
     """Attention scaled down by 1e-5: a layer turns tokens as the flow does in a unit of time."""
-    import probe.dynamics
 
     pair = (make_model(family, epsilon=1e-12), make_tokenizer())
     with torch.no_grad():
@@ -232,8 +222,6 @@ def test_a_unit_of_time_is_a_small_layer(family):
 
 def test_value_matrices_are_those_of_the_counterfactual():
     """Blocks by hand from the changed fields; a shared layer has one draw, another layer another."""
-    import probe
-    import probe.dynamics
 
     pair, text = make_pair("gpt2")
     run = probe.dynamics.layer_by_layer(pair, text, value="spectrum shuffled", seed=4)
@@ -264,16 +252,12 @@ def test_value_matrices_are_those_of_the_counterfactual():
     ],
 )
 def test_bad_input(options, message):
-    import probe.dynamics
-
     pair, text = make_pair("bert")
     with pytest.raises(ValueError, match=message):
         probe.dynamics.repeat(pair, text, **({"layer": 0, "times": [0, 1]} | options))
 
 
 def test_states_that_are_not_finite():
-    import probe.dynamics
-
     model = make_model("gpt2")
     with torch.no_grad():
         model.h[1].attn.c_proj.bias.fill_(1e300)
@@ -283,9 +267,5 @@ def test_states_that_are_not_finite():
 
 
 def test_32_bits_are_refused():
-    import jax
-
-    import probe.dynamics
-
     with jax.enable_x64(False), pytest.raises(ValueError, match="turn on 64-bit JAX"):
         probe.dynamics.layer_by_layer(*make_pair("bert"))

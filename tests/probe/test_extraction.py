@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import probe
+from probe.loading import load
+from sim.trajectory import Trajectory
 from tests.helpers.small_models import OTHER, TEXT, make_model, make_tokenizer, states_of
 
 
@@ -46,8 +49,6 @@ def norms_that_make(small):
 
 
 def test_states_are_those_of_the_model(small, oracle):
-    import probe
-
     trajectory = probe.extract(small.folder, TEXT)
     states = states_of(trajectory)
     assert trajectory.axis == "layer"
@@ -65,8 +66,6 @@ def test_states_are_those_of_the_model(small, oracle):
 
 
 def test_last_state_gives_the_logits(small, oracle):
-    import probe
-
     last = torch.from_numpy(states_of(probe.extract(small.folder, TEXT))[-1]).float()
     model = small.model
     with torch.no_grad():
@@ -78,8 +77,6 @@ def test_last_state_gives_the_logits(small, oracle):
 
 
 def test_attention_rows(small, oracle):
-    import probe
-
     attention = probe.extract(small.folder, TEXT, attention=True).attention
     assert attention is not None
     assert attention.dtype == np.float32
@@ -92,8 +89,6 @@ def test_attention_rows(small, oracle):
 
 
 def test_batch_and_padding_change_nothing(small):
-    import probe
-
     base, tokenizer = small.model.base_model, small.tokenizer
     rows = [tokenizer(text)["input_ids"] for text in (OTHER, TEXT)]
     longest = max(map(len, rows))
@@ -111,7 +106,6 @@ def test_batch_and_padding_change_nothing(small):
 
 def test_layernorm_frame_is_what_the_norms_say(small, oracle):
     """Through a norm's gain and bias, theta gives what attention reads (pre-LN) or the state again (post-LN)."""
-    import probe
 
     trajectory = probe.extract(small.folder, TEXT, frame="layernorm")
     if small.family == "gpt2":
@@ -137,15 +131,12 @@ def through(norm, vectors):
 
 
 def test_layernorm_frame_is_orthogonal_to_ones(small):
-    import probe
-
     points = probe.extract(small.folder, TEXT, frame="layernorm").points
     np.testing.assert_allclose(points.mean(axis=-1), 0, atol=1e-15)  # float64 after the model's float32
 
 
 def test_layernorm_frame_stands_gains_of_zero():
     """MiniLM's last norm has a gain of 5e-33: dividing by it would blow rounding up to 1e25."""
-    import probe
 
     model, tokenizer = make_model("bert"), make_tokenizer("bert")
     plain = probe.extract((model, tokenizer), TEXT, frame="layernorm")
@@ -156,9 +147,6 @@ def test_layernorm_frame_stands_gains_of_zero():
 
 
 def test_folder_pair_and_loaded_model_agree(small):
-    import probe
-    from probe.loading import load
-
     first = probe.extract(small.folder, TEXT, attention=True)
     for model in (str(small.folder), load(small.folder), (small.model, small.tokenizer)):
         again = probe.extract(model, TEXT, attention=True)
@@ -173,8 +161,6 @@ def test_folder_pair_and_loaded_model_agree(small):
 
 
 def test_tokens_and_special_marks(small):
-    import probe
-
     trajectory = probe.extract(small.folder, TEXT)
     if small.family == "gpt2":
         assert "".join(trajectory.tokens) == TEXT
@@ -188,8 +174,6 @@ def test_tokens_and_special_marks(small):
 
 
 def test_max_tokens_keeps_the_first(small):
-    import probe
-
     whole, cut = probe.extract(small.folder, TEXT), probe.extract(small.folder, TEXT, max_tokens=6)
     kept = 6 - cut.special.sum()
     assert len(cut.tokens) == 6
@@ -200,8 +184,6 @@ def test_max_tokens_keeps_the_first(small):
 
 
 def test_double_precision_is_close_and_not_the_same(small):
-    import probe
-
     single, double = probe.extract(small.folder, TEXT), probe.extract(small.folder, TEXT, dtype="float64")
     difference = np.abs(single.points - double.points).max()
     assert 0 < difference < 1e-5  # float32 rounding, 6e-8 an operation, over a few blocks
@@ -209,8 +191,6 @@ def test_double_precision_is_close_and_not_the_same(small):
 
 
 def test_attention_rows_in_half_precision_still_sum_to_one(small):
-    import probe
-
     trajectory = probe.extract(small.folder, TEXT, attention=True, dtype="bfloat16")
     assert trajectory.attention is not None
     rows = trajectory.attention[:-1].sum(-1)
@@ -218,9 +198,6 @@ def test_attention_rows_in_half_precision_still_sum_to_one(small):
 
 
 def test_provenance_is_json_and_names_no_path(small, tmp_path):
-    import probe
-    from sim.trajectory import Trajectory
-
     trajectory = probe.extract(small.folder, TEXT, frame="layernorm", attention=True)
     provenance = json.loads(json.dumps(trajectory.provenance))
     assert provenance["model"] == "small"
@@ -242,7 +219,5 @@ def test_provenance_is_json_and_names_no_path(small, tmp_path):
 
 
 def test_provenance_names_the_prompt(small):
-    import probe
-
     name, prompt = next(iter(probe.prompts().items()))
     assert probe.extract(small.folder, prompt.text, max_tokens=8).provenance["prompt"] == name

@@ -6,12 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import probe
 from tests.helpers.small_models import TEXT, WORDS, make_model, make_tokenizer, states_of
 
 
 def test_albert_hook_fires_once_for_each_step_of_depth():
-    import probe
-
     model, tokenizer = make_model("albert"), make_tokenizer("albert")
     fired = []
     model.albert.encoder.albert_layer_groups[0].albert_layers[0].register_forward_hook(
@@ -23,8 +22,6 @@ def test_albert_hook_fires_once_for_each_step_of_depth():
 
 
 def test_albert_with_groups_and_inner_layers():
-    import probe
-
     model = make_model("albert", num_hidden_groups=2, inner_group_num=2, num_hidden_layers=3)
     tokenizer = make_tokenizer("albert")
     with torch.no_grad():
@@ -40,8 +37,6 @@ def hooks_on(model):
 
 
 def test_hooks_are_gone_after_success_and_failure(monkeypatch):
-    import probe
-
     model, tokenizer = make_model("gpt2"), make_tokenizer("gpt2")
     probe.extract((model, tokenizer), TEXT, attention=True)
     assert hooks_on(model) == 0
@@ -56,8 +51,6 @@ def test_hooks_are_gone_after_success_and_failure(monkeypatch):
 
 
 def test_a_block_that_does_not_fire_is_an_error(monkeypatch):
-    import probe
-
     for skipped in (1, 2):  # in the middle, and the last
         model, tokenizer = make_model("bert"), make_tokenizer("bert")
         monkeypatch.setattr(
@@ -76,8 +69,6 @@ def causal():
 @settings(max_examples=15, deadline=None)
 @given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=8))
 def test_later_words_do_not_move_a_causal_model(causal, words):
-    import probe
-
     whole = probe.extract(causal, " ".join(words), frame="layernorm")
     start = probe.extract(causal, " ".join(words[:-1]), frame="layernorm")
     assert whole.tokens[: len(start.tokens)] == start.tokens

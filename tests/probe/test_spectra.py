@@ -3,6 +3,18 @@
 import numpy as np
 import pytest
 
+import sim
+from probe.spectra import (
+    STATISTICS,
+    Factors,
+    eigenvalues,
+    factors,
+    numerical_range,
+    random_factors,
+    spectra,
+    statistics,
+)
+
 WIDTH, INNER = 24, 6
 
 
@@ -24,14 +36,11 @@ def head(seed):
 
 
 def named(output, value):
-    from probe.spectra import STATISTICS, factors, statistics
-
     return dict(zip(STATISTICS, statistics(factors(output, value))))
 
 
 def test_rank_one_in_closed_form():
     """M = a b^T has the eigenvalue <a, b>; its symmetric part (<a, b> +- |a| |b|) / 2."""
-    from probe.spectra import eigenvalues, factors
 
     a, b = random(1).standard_normal((2, WIDTH))
     inner, size = a @ b, np.linalg.norm(a) * np.linalg.norm(b)
@@ -45,7 +54,6 @@ def test_rank_one_in_closed_form():
 
 def test_against_the_whole_matrix():
     """The d x d product as the post takes it: the same numbers, once its rounded zeros are dropped."""
-    from probe.spectra import eigenvalues, factors
 
     output, value = head(3)
     whole = output @ value
@@ -102,7 +110,6 @@ def test_rotated_frames_do_not_move_them():
 
 def test_a_deficient_head_has_no_rounded_zeros():
     """A head that only attracts, with half of its inner dimensions dead: of 24 x 24 numbers 21 would be rounded 0."""
-    from probe.spectra import factors
 
     frame = centred(random(15).standard_normal((WIDTH, INNER)), 0)
     frame[:, 3:] = frame[:, :3] @ random(16).standard_normal((3, 3))
@@ -118,7 +125,6 @@ def test_a_deficient_head_has_no_rounded_zeros():
 
 def test_numerical_range_of_a_two_by_two_is_an_ellipse():
     """The foci are the eigenvalues 0 and 2, the minor axis the off-diagonal entry 1 (elliptical range theorem)."""
-    from probe.spectra import factors, numerical_range
 
     matrix = np.array([[0.0, 1], [0, 2]])
     boundary = numerical_range(factors(matrix, np.eye(2)), angles=32)
@@ -129,8 +135,6 @@ def test_numerical_range_of_a_two_by_two_is_an_ellipse():
 
 
 def field(seed, heads=4):
-    import sim
-
     output = random(seed).standard_normal((heads, WIDTH, INNER))
     value = random(seed + 1).standard_normal((heads, INNER, WIDTH))
     return sim.Attention(1.0, value=value, output=output)
@@ -138,7 +142,6 @@ def field(seed, heads=4):
 
 def test_null_of_a_random_product_is_its_own_law():
     """Each statistic of Gaussian heads lies among its null: mean ranks within 4 standard errors of one half."""
-    from probe.spectra import STATISTICS, spectra
 
     found = spectra([field(2 * seed + 100) for seed in range(8)], draws=20, seed=1)
     assert dict(found.sizes) == {"layer": 8, "head": 4, "draw": 20}
@@ -155,8 +158,6 @@ def test_null_of_a_random_product_is_its_own_law():
 
 def test_null_of_a_full_product_as_known():
     """Two square Gaussian matrices: sum abs(lambda)^2 is a third of the squared norm (d = 59 here, so to 0.03)."""
-    import sim
-    from probe.spectra import spectra
 
     value, output = random(21).standard_normal((4, 15, 60)), random(22).standard_normal((4, 60, 15))
     found = spectra([sim.Attention(1.0, value=value, output=output)], together=True, draws=5)
@@ -167,8 +168,6 @@ def test_null_of_a_full_product_as_known():
 
 
 def test_seed_and_shared_fields():
-    from probe.spectra import spectra
-
     shared, other = field(31), field(33)
     found = spectra([shared, other, shared], draws=2, seed=3)
     again = spectra([shared, other], draws=2, seed=3)
@@ -179,16 +178,11 @@ def test_seed_and_shared_fields():
 
 
 def test_a_field_without_weights_is_refused():
-    import sim
-    from probe.spectra import spectra
-
     with pytest.raises(ValueError, match="no value"):
         spectra([sim.Attention(1.0)])
 
 
 def test_random_factors_are_independent():
-    from probe.spectra import Factors, random_factors
-
     d, rank, draws = 24, 8, 400
     parts = Factors(np.zeros((d, rank)), np.ones(rank), np.zeros((d, rank)))
     random = np.random.default_rng(0)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import probe
+
 TEXT = "the old river runs slow and the heron waits under the bridge"
 
 
@@ -39,7 +41,6 @@ def attention(small, layer, state):
 
 def test_both_halves_of_every_block(small):
     """From each kept state the model's modules lead to the next one, so these are states and not increments."""
-    import probe
 
     trajectory = probe.extract(small.pair, TEXT, sublayers=True)
     states = torch.from_numpy(trajectory.points * trajectory.norms[..., None]).float()[:, None]
@@ -53,8 +54,6 @@ def test_both_halves_of_every_block(small):
 
 
 def test_whole_depths_are_as_without(small):
-    import probe
-
     for frame in ("raw", "layernorm"):
         whole = probe.extract(small.pair, TEXT, frame=frame, attention=True)
         both = probe.extract(small.pair, TEXT, frame=frame, attention=True, sublayers=True)
@@ -70,8 +69,6 @@ def test_whole_depths_are_as_without(small):
 
 
 def test_duplicates_are_equal_token_ids(small):
-    import probe
-
     trajectory = probe.extract(small.pair, TEXT, max_tokens=9)
     ids = trajectory.provenance["token_ids"]
     assert len(ids) == len(trajectory.tokens) == 9
@@ -81,7 +78,6 @@ def test_duplicates_are_equal_token_ids(small):
 
 def test_a_long_first_token_is_a_sink(small):
     """The place of token 0 is made long in GPT-2's residual; the norms of the others bring it back in BERT."""
-    import probe
 
     assert probe.extract(small.pair, TEXT).provenance["sinks"] == []
     if small.family != "gpt2":

@@ -5,6 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import probe
+import sim
+from probe.temperature import temperature
+from sim.trajectory import Trajectory
+
 TOKENS, DIMENSION = 24, 6
 
 
@@ -16,7 +21,6 @@ def softmax(logits, causal):
 
 def trajectory(rows, points, causal=False, special=None, sinks=()):
     """One layer, read by the heads whose attention rows are given."""
-    from sim.trajectory import Trajectory
 
     attention = np.stack([rows, np.full_like(rows, np.nan)])
     return Trajectory(
@@ -31,16 +35,12 @@ def trajectory(rows, points, causal=False, special=None, sinks=()):
 
 @pytest.fixture(scope="module")
 def points():
-    import sim
-
     return np.asarray(sim.uniform(TOKENS, DIMENSION, seed=4))
 
 
 @settings(max_examples=10, deadline=None)
 @given(beta=st.floats(0.01, 40), causal=st.booleans(), sign=st.sampled_from([1, -1]))
 def test_a_planted_temperature_is_found(points, beta, causal, sign):
-    from probe.temperature import temperature
-
     rows = softmax(sign * beta * points @ points.T, causal)[None]
     found = temperature(trajectory(rows, points, causal))
     np.testing.assert_array_equal(found.depth, [0])
@@ -52,7 +52,6 @@ def test_a_planted_temperature_is_found(points, beta, causal, sign):
 
 def test_single_precision_rows(points):
     """Rows as models give them: relative rounding of 6e-8 in each weight."""
-    from probe.temperature import temperature
 
     rows = softmax(3 * points @ points.T, False)[None].astype(np.float32)
     found = temperature(trajectory(rows, points))
@@ -62,7 +61,6 @@ def test_single_precision_rows(points):
 
 def test_regression_against_explicit_dummies(points):
     """NumPy's least squares with one column for each row's constant, on noisy causal logits."""
-    from probe.temperature import temperature
 
     random = np.random.default_rng(1)
     cosines = points @ points.T
@@ -81,8 +79,6 @@ def test_regression_against_explicit_dummies(points):
 
 
 def test_rotated_frames_change_nothing(points):
-    from probe.temperature import temperature
-
     turn = np.linalg.qr(np.random.default_rng(3).standard_normal((DIMENSION, DIMENSION)))[0]
     rows = softmax(np.random.default_rng(5).standard_normal((TOKENS, TOKENS)), False)[None]
     first = temperature(trajectory(rows, points))
@@ -93,7 +89,6 @@ def test_rotated_frames_change_nothing(points):
 
 def test_special_tokens_and_sinks_are_left_out(points):
     """Weights to them are planted with another rule; the slope over the rest does not see it."""
-    from probe.temperature import temperature
 
     logits = 2 * points @ points.T
     logits[:, [0, 5]] += 9
@@ -109,7 +104,6 @@ def test_special_tokens_and_sinks_are_left_out(points):
 
 def test_logits_of_chance_have_no_temperature(points):
     """R^2 of n (n - 1) unrelated pairs is about 1 in that number: 0.002 here."""
-    from probe.temperature import temperature
 
     rows = softmax(np.random.default_rng(6).standard_normal((TOKENS, TOKENS)), False)[None]
     found = temperature(trajectory(rows, points))
@@ -118,8 +112,6 @@ def test_logits_of_chance_have_no_temperature(points):
 
 
 def test_ends(points):
-    from probe.temperature import temperature
-
     uniform = np.full((1, TOKENS, TOKENS), 1 / TOKENS)
     found = temperature(trajectory(uniform, points))
     assert found.beta_entropy.item() == 0
@@ -135,9 +127,6 @@ def test_ends(points):
 
 
 def test_what_it_needs(points):
-    import sim
-    from probe.temperature import temperature
-
     with pytest.raises(ValueError, match="attention=True"):
         temperature(sim.Trajectory(points[None], np.arange(1), "layer"))
     with pytest.raises(ValueError, match="at least 2"):
@@ -145,9 +134,6 @@ def test_what_it_needs(points):
 
 
 def test_each_head_and_layer_of_a_model_has_one(minilm):
-    import probe
-    from probe.temperature import temperature
-
     text = probe.prompts()["tides"].text
     found = temperature(
         probe.extract(minilm, text, frame="layernorm", attention=True, sublayers=True, max_tokens=40)

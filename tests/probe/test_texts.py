@@ -1,24 +1,24 @@
 """The texts: what the manifest says of them is so, and they are usable as written."""
 
 import ast
+import dataclasses
 import hashlib
 from importlib.resources import files
 
 import pytest
 
+import probe
+from probe.loading import load
+from probe.texts import KINDS, LENGTHS, _checked
+
 
 def test_every_text_is_described_and_every_description_has_a_text():
-    import probe
-
     folder = files("probe.prompts")
     texts = {entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt")}
     assert set(probe.prompts()) == texts
 
 
 def test_fields():
-    import probe
-    from probe.texts import KINDS, LENGTHS
-
     for name, prompt in probe.prompts().items():
         assert prompt.name == name
         assert prompt.kind in KINDS
@@ -32,8 +32,6 @@ def test_fields():
 
 def test_two_lengths_of_every_kind_and_no_text_twice():
     """Length and kind are crossed, so that neither stands for the other."""
-    import probe
-    from probe.texts import KINDS
 
     prompts = list(probe.prompts().values())
     assert len({prompt.sha256 for prompt in prompts}) == len(prompts) >= 12
@@ -47,8 +45,6 @@ def test_two_lengths_of_every_kind_and_no_text_twice():
 
 def test_every_text_fits_the_models():
     """512 places, in the vocabulary of BERT and in a byte-level one of 2,048 pieces, learned from other text."""
-    import probe
-    from probe.loading import load
 
     names = [name for name, model in probe.models().items() if model.available and model.source != "hub"]
     assert {"gpt2-128", "bert-128", "albert-128", "albert-384"} <= set(names)
@@ -59,8 +55,6 @@ def test_every_text_fits_the_models():
 
 
 def test_source_code_parses_and_has_docstrings():
-    import probe
-
     codes = [prompt for prompt in probe.prompts().values() if prompt.kind == "source code"]
     assert len(codes) == 3
     for prompt in codes:
@@ -71,7 +65,6 @@ def test_source_code_parses_and_has_docstrings():
 
 def test_source_code_runs():
     """The texts are programs, not scribbles: a timetable of three stops, and an average of pairs."""
-    import probe
 
     names: dict = {"__name__": "text"}
     for name in ("moving_average_code", "timetable_code"):
@@ -86,18 +79,11 @@ def test_source_code_runs():
 
 
 def test_a_caller_cannot_change_the_texts():
-    import probe
-
     probe.prompts().clear()
     assert probe.prompts()
 
 
 def test_a_changed_text_is_refused():
-    import dataclasses
-
-    import probe
-    from probe.texts import _checked
-
     prompt = probe.prompts()["tides"]
     with pytest.raises(ValueError, match="manifest says"):
         _checked(dataclasses.replace(prompt, text=prompt.text + " And so on."))

@@ -11,6 +11,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+import probe
+from probe.checkpoints import checkpoints
+from probe.training import train as training
+from probe.training.baselines import Counts, from_both, from_left
+from probe.training.export import load, model_loss
+from probe.training.objective import IGNORED, example, hide, losses
+from probe.training.recipes import RECIPES, Phase, Recipe
+from probe.training.train import grow
+from probe.training.vocabulary import CLS, MASK, SEP
 
 PACKAGE = Path(str(util.find_spec("probe").origin)).parent / "checkpoints"  # pyright: ignore[reportOptionalMemberAccess]
 MANIFEST = json.loads((PACKAGE / "manifest.json").read_text())
@@ -23,8 +34,6 @@ def _record(name: str) -> dict:
 
 
 def _model(name: str):
-    from probe.training.export import load
-
     return load(PACKAGE / name, causal=_record(name)["recipe"]["mask_rate"] is None)
 
 
@@ -34,8 +43,6 @@ def _sample(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_folder_is_listed():
-    from probe.checkpoints import checkpoints
-
     assert list(checkpoints()) == NAMES
 
 
@@ -60,8 +67,6 @@ def test_weights_are_finite_float16(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loads_offline_as_the_real_architecture(name, monkeypatch):
-    from transformers import AutoModel, AutoTokenizer
-
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     recipe = _record(name)["recipe"]
     tokenizer = AutoTokenizer.from_pretrained(PACKAGE / name)
@@ -82,8 +87,6 @@ def test_loads_offline_as_the_real_architecture(name, monkeypatch):
 
 @pytest.mark.parametrize("name", FINAL)
 def test_names_of_tokens_are_the_characters_of_the_text(name):
-    import probe
-
     text = "Emma Woodhouse, handsome, clever;\n\tx = {1: 'a'}"
     trajectory = probe.extract(name, text)
     assert "".join(np.asarray(trajectory.tokens, object)[~trajectory.special]) == text
@@ -92,8 +95,6 @@ def test_names_of_tokens_are_the_characters_of_the_text(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_on_the_stored_sample_is_the_recorded_one(name):
-    from probe.training.export import model_loss
-
     # float32 sums in another order (threads, machine) move a mean of several hundred losses by about 1e-6
     loss = model_loss(_model(name), *_sample(name)).mean()
     assert loss == pytest.approx(_record(name)["heldout"]["sample"]["model"], abs=1e-4)
@@ -110,7 +111,6 @@ def test_beats_unigram_and_bigram(name):
 @pytest.mark.parametrize("name", FINAL)
 def test_uses_context_and_order(name):
     """With the context in another order, the same questions get harder by far more than sampling noise."""
-    from probe.training.export import model_loss
 
     inputs, labels = _sample(name)
     model, generator = _model(name), np.random.default_rng(0)
@@ -138,8 +138,6 @@ def test_corpus_has_licences_hashes_and_all_classes():
 
 
 def test_counts_against_a_plain_loop():
-    from probe.training.baselines import Counts, from_both, from_left
-
     tokens, size, weight = np.random.default_rng(0).integers(0, 5, 200), 5, 3.0
     counts = Counts.of(tokens, size)
     single = [(sum(tokens == w) + 1) / (len(tokens) + size) for w in range(size)]
@@ -159,9 +157,6 @@ def test_counts_against_a_plain_loop():
 
 
 def test_hidden_tokens_follow_the_stated_shares():
-    from probe.training.objective import IGNORED, hide
-    from probe.training.vocabulary import MASK
-
     inputs = np.full((200, 500), 1000)
     corrupted, labels = hide(inputs, 0.2, np.random.default_rng(0))
     asked = labels != IGNORED
@@ -174,9 +169,6 @@ def test_hidden_tokens_follow_the_stated_shares():
 
 
 def test_what_is_asked():
-    from probe.training.objective import IGNORED, example
-    from probe.training.vocabulary import CLS, SEP
-
     tokens, generators = np.arange(100, 1000), [np.random.default_rng(0) for _ in range(3)]
     inputs, labels = example(tokens, None, 16, 4, generators[0])
     assert torch.equal(labels, inputs + 1)
@@ -191,9 +183,6 @@ def test_what_is_asked():
 
 
 def test_a_window_can_begin_at_any_position():
-    from probe.training.objective import example, losses
-    from probe.training.recipes import RECIPES
-
     model = dataclasses.replace(RECIPES["bert-128"], width=32, heads=2).model(1).eval()
     inputs, labels = example(np.arange(5, 100), 0.3, 16, 2, np.random.default_rng(0))
     places = model.get_parameter("bert.embeddings.position_embeddings.weight")
@@ -206,9 +195,6 @@ def test_a_window_can_begin_at_any_position():
 
 
 def test_resumed_training_follows_an_unbroken_one(tmp_path, monkeypatch):
-    from probe.training import train as training
-    from probe.training.recipes import Phase, Recipe
-
     monkeypatch.setattr(training, "SAVE_EVERY", 2)
     monkeypatch.setattr(training, "REPORT_EVERY", 2)
     tokens = np.random.default_rng(0).integers(5, 2048, 4000).astype(np.uint16)
@@ -230,9 +216,6 @@ def test_resumed_training_follows_an_unbroken_one(tmp_path, monkeypatch):
 
 
 def test_a_grown_bert_repeats_its_blocks():
-    from probe.training.recipes import RECIPES
-    from probe.training.train import grow
-
     recipe = dataclasses.replace(RECIPES["bert-128"], width=32, heads=2)
     shallow = recipe.model(2)
     deep = grow(recipe, shallow, 4).state_dict()

@@ -8,6 +8,9 @@ import mpmath
 import numpy as np
 import pytest
 
+import sim
+import sim.attention
+
 
 def loop(x, beta, kind="SA", causal=False, clock="metastability", masses=None, **operators):
     """The formula as written, one head, token and key at a time."""
@@ -67,8 +70,6 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_velocity_is_the_formula(case):
-    import sim
-
     field = sim.Attention(1.7, **CASES[case])
     expected = loop(X, 1.7, masses=MASSES, **CASES[case])
     # Sums of 10 terms of size up to 10 in float64.
@@ -77,8 +78,6 @@ def test_velocity_is_the_formula(case):
 
 
 def test_one_head_needs_no_head_axis():
-    import sim
-
     query, key, value, output = (LEARNED[name][0] for name in ("query", "key", "value", "output"))
     field = sim.Attention(1.7, query=query, key=key, value=value, output=output)
     with_axis = sim.Attention(1.7, query=query[None], key=key[None], value=value[None], output=output[None])
@@ -107,8 +106,6 @@ def exact(x, beta):
 
 
 def test_far_pull_keeps_its_digits_where_the_plain_formula_has_none():
-    import sim
-
     first, second = np.array([0.6, 0.8, 0.0]), np.array([0.48, -0.36, 0.8])
     x = np.stack([first, first, first, second, second])
     expected = exact(x, 40)
@@ -122,8 +119,6 @@ def test_far_pull_keeps_its_digits_where_the_plain_formula_has_none():
 
 
 def test_coinciding_tokens_do_not_move_each_other():
-    import sim
-
     x = np.repeat(X[:1], 5, axis=0)
     for kind in ("SA", "USA"):
         np.testing.assert_array_equal(sim.Attention(9.0, kind).velocity(x), np.zeros((5, 3)))
@@ -132,8 +127,6 @@ def test_coinciding_tokens_do_not_move_each_other():
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("length", [0.99, 1.01])
 def test_lengths_return_to_one_whatever_the_value_matrix(sign, length):
-    import sim
-
     field = sim.Attention(1.7, value=sign * np.eye(3))
     outwards = np.sum(np.asarray(field(0.0, length * X)) * X, axis=1)
     assert np.all(outwards * (length - 1) < 0)
@@ -142,8 +135,6 @@ def test_lengths_return_to_one_whatever_the_value_matrix(sign, length):
 
 
 def test_weights_are_rows_of_a_softmax():
-    import sim
-
     weights = np.asarray(sim.Attention(1.7, causal=True, **LEARNED).weights(X, MASSES))
     assert weights.shape == (2, 5, 5)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-14)
@@ -154,23 +145,16 @@ def test_weights_are_rows_of_a_softmax():
 
 
 def test_huge_logits_do_not_overflow_self_attention():
-    import sim
-
     field = sim.Attention(1e4, query=5 * np.eye(3), key=5 * np.eye(3))
     assert np.all(np.isfinite(field.velocity(X)))
 
 
 def test_survey_clock_runs_e_to_the_beta_faster():
-    import sim
-
     slow, fast = (sim.Attention(3.0, "USA", clock=clock).velocity(X) for clock in ("metastability", "survey"))
     np.testing.assert_allclose(fast, np.exp(3.0) * np.asarray(slow), rtol=1e-13)
 
 
 def test_tiles_do_not_change_the_velocity(monkeypatch):
-    import sim
-    import sim.attention
-
     monkeypatch.setattr(sim.attention, "_TILE", 37 * 3 * 5)  # 6 tokens a tile, and 1 left over
     x = sim.uniform(37, 3, seed=2)
     np.testing.assert_allclose(
@@ -179,8 +163,6 @@ def test_tiles_do_not_change_the_velocity(monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_square_of_the_tokens():
-    import sim
-
     n, field = 8192, sim.Attention(4.0)
     shape = jax.ShapeDtypeStruct((n, 3), jnp.float64)
     memory = jax.jit(lambda x: field(0.0, x)).lower(shape).compile().memory_analysis()
@@ -190,8 +172,6 @@ def test_memory_does_not_grow_with_the_square_of_the_tokens():
 
 
 def test_beta_is_a_batch_axis():
-    import sim
-
     betas = jnp.array([0.0, 1.0, 4.0])
     batch = jax.vmap(lambda beta: sim.Attention(beta)(0.0, X))(betas)
     for beta, velocity in zip(betas, batch):
@@ -200,8 +180,6 @@ def test_beta_is_a_batch_axis():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_conserved_moments(seed):
-    import sim
-
     x = np.asarray(sim.uniform(5, 3, seed))
     usa = np.asarray(sim.Attention(3.0, "USA").velocity(x, MASSES))
     wedge = np.einsum("n,na,nb->ab", MASSES, x, usa)
@@ -233,15 +211,11 @@ def test_conserved_moments(seed):
     ],
 )
 def test_bad_arguments(arguments, message):
-    import sim
-
     with pytest.raises(ValueError, match=message):
         sim.Attention(**arguments)
 
 
 def test_bad_tokens():
-    import sim
-
     with pytest.raises(ValueError, match="d = 4"):
         sim.Attention(1.0, value=np.eye(4)).velocity(X)
     with pytest.raises(ValueError, match=r"masses must have shape \(5,\)"):

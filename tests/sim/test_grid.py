@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 
+from sim import Attention, energy, simulate, uniform
+from sim.grid import sweep
+
 GRID = {"beta": [0.5, 4.0], "d": [2, 9], "n": 5, "seed": [3, 4]}
 
 
 @pytest.fixture(scope="module")
 def swept():
-    from sim.grid import sweep
-
     return sweep(GRID, [0.0, 1.0, 2.5])
 
 
 def test_equals_single_simulations_in_all_dimensions(swept):
-    from sim import Attention, energy, simulate, uniform
-
     assert dict(swept.sizes) == {"kind": 1, "n": 1, "d": 2, "beta": 2, "seed": 2, "time": 3}
     for d, beta, seed in [(2, 4.0, 3), (9, 0.5, 4), (9, 4.0, 3)]:
         alone = simulate(Attention(beta, "SA"), uniform(5, d, seed), [0.0, 1.0, 2.5])
@@ -28,8 +27,6 @@ def test_equals_single_simulations_in_all_dimensions(swept):
 
 
 def test_observations_after_the_last_step_are_missing():
-    from sim.grid import sweep
-
     short = sweep({"beta": [2.0], "d": 2, "n": 5}, [0.0, 1e-3, 50.0], max_steps=3).squeeze()
     assert np.isfinite(short["energy"][0])
     assert np.isnan(short["energy"][-1])
@@ -49,8 +46,6 @@ def test_observations_after_the_last_step_are_missing():
     ],
 )
 def test_bad_grids(grid, times, word):
-    from sim.grid import sweep
-
     with pytest.raises(ValueError, match=word) as caught:
         sweep(grid, times)
     assert "\n" not in str(caught.value)

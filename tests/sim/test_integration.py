@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+import sim
+import sim.attention
 from tests.helpers.four_tokens import QUERY, START, VALUE
 
 
 def test_record_of_a_run():
-    import sim
-
     field = sim.Attention(2.0, query=QUERY, key=np.eye(4), value=VALUE)
     run = sim.simulate(
         field, (1 + 1e-8) * START, [1, 1.5, 2], attention=True, tokens=list("abcd"), provenance={"seed": 3}
@@ -37,16 +37,12 @@ def test_record_of_a_run():
 
 
 def test_one_time_is_the_start_alone():
-    import sim
-
     run = sim.simulate(sim.Attention(2.0), START, [0.0])
     np.testing.assert_allclose(run.points, START[None], atol=1e-15)
     assert run.provenance["accepted"] == 0
 
 
 def test_a_run_cut_short():
-    import sim
-
     with pytest.raises(RuntimeError, match=r"12 steps reached only t = [0-9.]+ of 90: raise max_steps"):
         sim.simulate(sim.Attention(2.0), START, [0, 1, 90], max_steps=12)
     run = sim.simulate(sim.Attention(2.0), START, [0, 1, 90], max_steps=12, throw=False)
@@ -58,8 +54,6 @@ def test_a_run_cut_short():
 
 
 def test_an_overflowing_field():
-    import sim
-
     field = sim.Attention(1.0, "USA", query=40 * np.eye(4), key=40 * np.eye(4))
     with pytest.raises(RuntimeError, match="not finite at t = 0"):
         sim.simulate(field, START, [0, 1])
@@ -69,9 +63,6 @@ def test_an_overflowing_field():
 
 
 def test_another_beta_or_tolerance_does_not_compile_anew(monkeypatch):
-    import sim
-    import sim.attention
-
     traces, by_tiles = [], sim.attention.by_tiles
 
     def counted(*arguments):
@@ -105,14 +96,10 @@ def test_another_beta_or_tolerance_does_not_compile_anew(monkeypatch):
     ],
 )
 def test_bad_input(changed, message):
-    import sim
-
     with pytest.raises(ValueError, match=message):
         sim.simulate(**({"field": sim.Attention(1.0), "x0": START, "times": [0, 1]} | changed))
 
 
 def test_32_bits_are_refused():
-    import sim
-
     with jax.enable_x64(False), pytest.raises(ValueError, match="turn on 64-bit JAX"):
         sim.simulate(sim.Attention(1.0), START, [0, 1])

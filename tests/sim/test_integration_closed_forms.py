@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import sim
 from tests.helpers.four_tokens import PAIRS, START, angle, circle, tight
 
 
@@ -26,8 +27,6 @@ MEETINGS = [
 
 @pytest.mark.parametrize(("beta", "first", "last", "usa", "half", "quarter", "tenth"), MEETINGS)
 def test_two_clusters_meet_on_time(beta, first, last, usa, half, quarter, tenth):
-    import sim
-
     weight = np.exp(beta * (np.cos(last) - 1))
     for kind, share, time in (
         ("USA", 0.3, usa),
@@ -43,14 +42,10 @@ def test_two_clusters_meet_on_time(beta, first, last, usa, half, quarter, tenth)
 
 
 def test_usa_from_one_radian_to_a_quarter():
-    import sim
-
     assert meeting(sim.Attention(5.0, "USA"), 1.0, 4.15963372466647266) == pytest.approx(0.25, rel=1e-11)
 
 
 def test_causal_pair_meets_on_time():
-    import sim
-
     # Light tokens 2 and 3, which the pair in front does not see.
     run = tight(sim.Attention(4.0, causal=True), circle(0, 2, 1, 3), [0, 89.0081176357809762])
     np.testing.assert_allclose(angle(*run.points[-1, :2]), 0.01, rtol=1e-10)
@@ -58,8 +53,6 @@ def test_causal_pair_meets_on_time():
 
 
 def test_clusters_of_three_and_two_tokens_meet_as_two_weighted_ones():
-    import sim
-
     run = tight(sim.Attention(5.0), circle(0, 1)[[0, 1, 0, 1, 0]], [0, 2.73055861651682943])
     last = run.points[-1]
     np.testing.assert_allclose(angle(last[0], last[1]), 0.25, rtol=1e-11)
@@ -85,8 +78,6 @@ GAMMA_TIMES = [
 
 @pytest.mark.parametrize(("n", "beta", "kind", "time"), GAMMA_TIMES)
 def test_orthogonal_tokens_reach_the_closed_form_time(n, beta, kind, time):
-    import sim
-
     size = max(n, 32)  # n clusters of equally many tokens move as n tokens
     start = np.eye(size)[np.arange(size) % n]
     run = tight(sim.Attention(beta, kind, clock="survey"), start, [0, time])
@@ -107,16 +98,12 @@ def test_orthogonal_tokens_reach_the_closed_form_time(n, beta, kind, time):
     ],
 )
 def test_four_orthogonal_tokens(kind, beta, time, expected):
-    import sim
-
     run = tight(sim.Attention(beta, kind, clock="survey"), np.eye(4), [0, time])
     cosines = (run.points[-1] @ run.points[-1].T)[PAIRS]
     np.testing.assert_allclose(cosines, expected, rtol=1e-11)
 
 
 def test_consensus_of_two_is_a_hyperbolic_tangent():
-    import sim
-
     times = np.array([0, 0.5, 2.0])
     run = tight(sim.Attention(0.0), circle(0, np.arccos(-0.3))[[0, 1, 0, 1]], times)
     cosines = np.einsum("tc,tc->t", run.points[:, 0], run.points[:, 1])
@@ -124,8 +111,6 @@ def test_consensus_of_two_is_a_hyperbolic_tangent():
 
 
 def test_constant_pull_moves_along_the_closed_form():
-    import sim
-
     towards, size, time = np.array([0.0, 0.6, 0.0, 0.8]), 1.3, 0.7
     field = sim.Attention(0.0, value=np.zeros((4, 4)), output_bias=size * towards)
     run = tight(field, START, [0, time])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sim
 from tests.helpers.four_tokens import START, circle, tight
 
 
@@ -12,7 +13,6 @@ from tests.helpers.four_tokens import START, circle, tight
 @given(seed=st.integers(0, 2**31), beta=st.floats(0, 6), kind=st.sampled_from(["SA", "USA"]))
 def test_symmetries_of_the_flow(seed, beta, kind):
     """Rotations and reorderings commute with the flow, equal tokens stay equal, lengths are 1, E never falls."""
-    import sim
 
     random = np.random.default_rng(seed)
     x = np.asarray(sim.uniform(4, 4, seed))[[0, 1, 2, 0]]
@@ -32,8 +32,6 @@ def test_symmetries_of_the_flow(seed, beta, kind):
 
 
 def test_consensus_conserves_cross_ratios():
-    import sim
-
     run = tight(sim.Attention(0.0), START, [0, 1.0, 3.0])
     chords = np.linalg.norm(run.points[:, :, None] - run.points[:, None], axis=-1)
     first = chords[:, 0, 1] * chords[:, 2, 3] / (chords[:, 0, 2] * chords[:, 1, 3])
@@ -43,8 +41,6 @@ def test_consensus_conserves_cross_ratios():
 
 
 def test_tokens_weigh_as_their_masses():
-    import sim
-
     masses = np.array([0.4, 0.2, 0.2, 0.2])
     apart = tight(sim.Attention(3.0), START[[0, 1, 0, 2, 3]], [0, 1, 4])
     joined = tight(sim.Attention(3.0), START, [0, 1, 4], masses)
@@ -54,15 +50,11 @@ def test_tokens_weigh_as_their_masses():
 
 
 def test_without_temperature_both_kinds_are_the_same():
-    import sim
-
     runs = [tight(sim.Attention(0.0, kind), START, [0, 1, 4]) for kind in ("SA", "USA")]
     np.testing.assert_allclose(runs[0].points, runs[1].points, atol=1e-11)
 
 
 def test_causal_tokens_do_not_see_later_ones():
-    import sim
-
     field = sim.Attention(3.0, causal=True)
     run = tight(field, START, [0, 1, 4])
     changed = np.concatenate([START[:3], -START[:1]])
@@ -74,8 +66,6 @@ def test_causal_tokens_do_not_see_later_ones():
 
 @pytest.mark.parametrize("arguments", [{}, {"kind": "USA"}, {"causal": True}])
 def test_tokens_in_a_hemisphere_do_not_leave_it(arguments):
-    import sim
-
     x = np.asarray(sim.uniform(4, 4, seed=4))
     pole = np.eye(4)[0]
     x = np.where((x @ pole < 0)[:, None], -x, x)
@@ -87,16 +77,12 @@ def test_tokens_in_a_hemisphere_do_not_leave_it(arguments):
 
 
 def test_antipodes_stand_still():
-    import sim
-
     run = sim.simulate(sim.Attention(1.0), circle(0, np.pi)[[0, 1, 0, 1]], [0, 10])
     # Round-off grows at the rate 1 - tanh(1), tenfold in this time.
     np.testing.assert_allclose(run.points[-1], run.points[0], atol=1e-14)
 
 
 def test_repulsion_stays_on_the_sphere():
-    import sim
-
     eye = np.eye(4)
     run = sim.simulate(sim.Attention(2.0, query=eye, key=eye, value=-eye), START, [0, 10, 20])
     assert run.provenance["drift"] < 1e-9

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import sim
 from tests.helpers.four_tokens import KEY, PAIRS, QUERY, START, VALUE, circle, tight
 
 REFERENCES = [
@@ -48,8 +49,6 @@ REFERENCES = [
 
 @pytest.mark.parametrize(("arguments", "time", "expected"), REFERENCES)
 def test_printed_inner_products(arguments, time, expected):
-    import sim
-
     before = (
         "-.2875295666647372 .8344313644094391 -.5758026239907426"
         " -.641984207266125 -.1968459224403388 -.5804204155484009"
@@ -72,8 +71,6 @@ def test_printed_inner_products(arguments, time, expected):
     ],
 )  # fmt: skip
 def test_three_weighted_clusters(kind, expected):
-    import sim
-
     masses = np.array([0.5, 0.3, 0.1, 0.1])
     run = tight(sim.Attention(10.0, kind), circle(0, 0.7, 1.9, 1.9), [0, 1, 5], masses)
     angles = np.arctan2(run.points[..., 1], run.points[..., 0])
@@ -83,8 +80,6 @@ def test_three_weighted_clusters(kind, expected):
 
 
 def test_five_tokens_on_a_circle_stay_two_clusters_for_three_hundred_units():
-    import sim
-
     angles = np.array([0.06219714, 0.21432297, 1.81912262, 2.91107101, 3.18793696])
 
     def differences(angles):
@@ -119,8 +114,6 @@ def plain(t, flat, n, beta, query, key, value):
 
 
 def test_two_learned_heads_agree_with_scipy():
-    import sim
-
     random = np.random.default_rng(3)
     query, key, value = random.standard_normal((3, 2, 4, 4))
     run = tight(sim.Attention(1.5, query=query, key=key, value=value), START, [0, 1, 2])
@@ -144,7 +137,6 @@ def test_error_falls_with_the_eighth_power_of_the_work():
     The field turns for ever, so that the 37 to 289 steps of a run are alike, and errors of 3e-4 to 3e-11 are above
     round-off. Measured: -7.9; Dormand-Prince and Tsitouras pairs of order 5 give -5.0 and -5.1.
     """
-    import sim
 
     turn = np.random.default_rng(1).standard_normal((4, 4))
     field = sim.Attention(4.0, value=turn - turn.T)

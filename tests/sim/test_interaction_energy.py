@@ -5,6 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sim
+from sim.interaction_energy import dissipation, gradient
+
 MASSES = np.array([0.1, 0.3, 0.25, 0.35])
 
 
@@ -23,9 +26,6 @@ def loop(x, beta, masses):
 
 
 def test_printed_energies(start):
-    import sim
-    from sim.interaction_energy import dissipation
-
     survey_scale = np.exp(2) / 4
     np.testing.assert_allclose(sim.energy(start, 2.0), 0.3760250795933409, rtol=1e-14)
     np.testing.assert_allclose(survey_scale * sim.energy(start, 2.0), 0.6946176019300146, rtol=1e-14)
@@ -37,8 +37,6 @@ def test_printed_energies(start):
 
 
 def test_energy_is_the_double_sum_at_every_depth(start):
-    import sim
-
     stack = np.stack([start, sim.uniform(4, 3, seed=1)])
     got = sim.energy(stack, 3.0, MASSES)
     np.testing.assert_allclose(got, [loop(x, 3.0, MASSES) for x in stack], rtol=1e-14)
@@ -47,8 +45,6 @@ def test_energy_is_the_double_sum_at_every_depth(start):
 
 
 def test_energy_of_far_tight_clusters_is_the_sum_of_squared_masses():
-    import sim
-
     x = np.eye(3)[[0, 0, 1, 2]]
     heights = (MASSES[0] + MASSES[1]) ** 2 + MASSES[2] ** 2 + MASSES[3] ** 2
     # Three pairs at 90 degrees, below e^-200 each.
@@ -56,9 +52,6 @@ def test_energy_of_far_tight_clusters_is_the_sum_of_squared_masses():
 
 
 def test_gradient_is_the_tangent_part_of_the_derivative(start):
-    import sim
-    from sim.interaction_energy import gradient
-
     def extended(x):
         return MASSES @ jnp.exp(3.0 * (x @ x.T - 1)) @ MASSES
 
@@ -70,8 +63,6 @@ def test_gradient_is_the_tangent_part_of_the_derivative(start):
 
 
 def test_gradient_keeps_its_digits_at_large_beta():
-    from sim.interaction_energy import gradient
-
     # Two points at 90 degrees: |grad_i| = 2 beta m_1 m_2 e^(-beta).
     sizes = np.linalg.norm(gradient(np.eye(2), 100.0), axis=1)
     np.testing.assert_allclose(sizes, 200 / 4 * np.exp(-100), rtol=1e-13)
@@ -82,9 +73,6 @@ def test_gradient_keeps_its_digits_at_large_beta():
 )
 @pytest.mark.parametrize("beta", [0.5, 4.0])
 def test_dissipation_is_the_derivative_along_the_flow(start, kind, clock, beta):
-    import sim
-    from sim.interaction_energy import dissipation
-
     field = sim.Attention(beta, kind, clock=clock)
     velocity = field(0.0, start, MASSES)
     _, along = jax.jvp(lambda x: sim.energy(x, beta, MASSES), (jnp.asarray(start),), (velocity,))
@@ -95,9 +83,6 @@ def test_dissipation_is_the_derivative_along_the_flow(start, kind, clock, beta):
 
 
 def test_bad_input(start):
-    import sim
-    from sim.interaction_energy import dissipation
-
     with pytest.raises(ValueError, match="beta must be finite and at least 0"):
         sim.energy(start, -1.0)
     with pytest.raises(ValueError, match=r"points must have shape \(n, d\)"):
@@ -110,7 +95,5 @@ def test_bad_input(start):
 
 
 def test_32_bits_are_refused(start):
-    import sim
-
     with jax.enable_x64(False), pytest.raises(ValueError, match="turn on 64-bit JAX"):
         sim.energy(start, 1.0)

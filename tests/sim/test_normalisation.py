@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import compare.theory
+import sim
+
 BETA, TAU, N = 2.0, 1.3, 4
 PAIRS = np.triu_indices(N, 1)
 
@@ -39,14 +42,10 @@ RADII = np.array([0.7, 2.0, 5.0, 1.1])
 
 
 def make_field(scheme, **operators):
-    import sim
-
     return sim.Attention(BETA, norm=scheme, **SCHEMES[scheme], **operators)
 
 
 def tight(field, x0, times, **options):
-    import sim
-
     return sim.simulate(field, x0, times, rtol=1e-12, atol=1e-14, **options)
 
 
@@ -94,8 +93,6 @@ def start():
 
 
 def test_attend_is_the_formula(start):
-    import sim
-
     np.testing.assert_allclose(
         make_field("post", **LEARNED).attend(start), written(start, **LEARNED), rtol=1e-12, atol=1e-13
     )
@@ -229,8 +226,6 @@ def test_tails():
 
 @pytest.mark.parametrize("scheme", ["pre", "peri"])
 def test_growing_lengths_conserve_the_invariant(scheme):
-    import compare.theory
-
     rho, radius = 0.1, 1.7
     invariant = compare.theory.norm_invariant(rho, N, BETA, radius)
     run = tight(make_field(scheme), equiangular(N, rho), [0, 1, 10, 1e4], radii=np.full(N, radius))
@@ -244,7 +239,6 @@ def test_growing_lengths_conserve_the_invariant(scheme):
 
 def test_printed_invariant_of_256_tokens():
     """(1 - rho) r^2 tends to 8.3391 for n = 256, beta = 5, r = 1 from orthogonal tokens: printed to 5 digits."""
-    import sim
 
     run = sim.simulate(sim.Attention(5.0, norm="pre"), np.eye(256), [0, 300], rtol=1e-4, atol=1e-7)
     gap = np.sum((run.points[-1, 0] - run.points[-1, 1]) ** 2) / 2
@@ -303,8 +297,6 @@ def test_record_of_a_run(start):
 
 
 def test_a_repelled_length_that_reaches_zero_ends_the_run(start):
-    import sim
-
     field = sim.Attention(BETA, norm="pre", value=-np.eye(N))
     run = sim.simulate(field, start, [0, 0.5, 100], throw=False, max_steps=500)
     assert run.provenance["outcome"] != sim.Outcome.SUCCESS
@@ -324,8 +316,6 @@ def test_a_repelled_length_that_reaches_zero_ends_the_run(start):
     ],
 )
 def test_bad_schemes(arguments, message):
-    import sim
-
     with pytest.raises(ValueError, match=message):
         sim.Attention(1.0, **arguments)
 
@@ -340,8 +330,6 @@ def test_bad_schemes(arguments, message):
     ],
 )
 def test_bad_starts(start, scheme, options, message):
-    import sim
-
     with pytest.raises(ValueError, match=message):
         sim.simulate(make_field(scheme), start, **({"times": [1, 2]} | options))
     with pytest.raises(ValueError, match="radii must have shape"):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+import sim
+
 
 def test_uniform_points_are_unit_and_reproducible():
-    import sim
-
     x = sim.uniform(50, 7, seed=3)
     np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, rtol=1e-15)
     np.testing.assert_array_equal(x, sim.uniform(50, 7, seed=3))
@@ -15,8 +15,6 @@ def test_uniform_points_are_unit_and_reproducible():
 
 
 def test_coordinates_on_the_two_sphere_are_uniform():
-    import sim
-
     # Archimedes: each coordinate of a uniform point of S^2 is uniform on [-1, 1].
     for coordinate in sim.uniform(4000, 3, seed=0).T:
         assert kstest(coordinate, "uniform", (-1, 2)).pvalue > 1e-3
@@ -24,8 +22,6 @@ def test_coordinates_on_the_two_sphere_are_uniform():
 
 @pytest.mark.parametrize(("d", "eps"), [(2, 0.1), (3, 0.05), (3, 1.9), (64, 0.2), (512, 0.01)])
 def test_caps_hold_their_points(d, eps):
-    import sim
-
     centres = np.eye(d)[:2]
     x = sim.caps(centres, 40, eps, seed=1)
     assert x.shape == (80, d)
@@ -36,8 +32,6 @@ def test_caps_hold_their_points(d, eps):
 
 
 def test_heights_in_a_cap_of_the_two_sphere_are_uniform():
-    import sim
-
     x = sim.caps(np.eye(3)[:1], 4000, 0.3, seed=2)
     assert kstest(1 - x[:, 0], "uniform", (0, 0.3)).pvalue > 1e-3
     azimuth = np.arctan2(x[:, 2], x[:, 1])
@@ -45,8 +39,6 @@ def test_heights_in_a_cap_of_the_two_sphere_are_uniform():
 
 
 def test_heights_in_high_dimension_follow_the_area():
-    import sim
-
     d, eps = 10, 0.4
     heights = 1 - sim.caps(np.eye(d)[:1], 4000, eps, seed=3)[:, 0]
     grid = np.linspace(0, eps, 4001)
@@ -56,8 +48,6 @@ def test_heights_in_high_dimension_follow_the_area():
 
 
 def test_a_cap_of_no_height_is_its_centre():
-    import sim
-
     np.testing.assert_allclose(
         sim.caps(np.eye(4)[:2], 3, 0.0), np.repeat(np.eye(4)[:2], 3, axis=0), atol=1e-15
     )
@@ -65,8 +55,6 @@ def test_a_cap_of_no_height_is_its_centre():
 
 @pytest.mark.parametrize(("n", "d"), [(1, 2), (2, 2), (3, 2), (4, 3), (4, 8), (33, 32)])
 def test_simplex_has_equal_angles_and_stands_still(n, d):
-    import sim
-
     x = sim.simplex(n, d)
     gram = np.eye(n) if n == 1 else np.eye(n) * n / (n - 1) - 1 / (n - 1)
     np.testing.assert_allclose(x @ x.T, gram, atol=1e-14)
@@ -75,8 +63,6 @@ def test_simplex_has_equal_angles_and_stands_still(n, d):
 
 
 def test_ring_is_equally_spaced_and_stands_still():
-    import sim
-
     x = sim.ring(5)
     np.testing.assert_allclose(np.sum(x * np.roll(x, 1, axis=0), axis=1), np.cos(2 * np.pi / 5), rtol=1e-14)
     np.testing.assert_allclose(sim.Attention(3.0, "USA").velocity(x), 0, atol=1e-15)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import sim
+from sim.files import write_aside
+
 
 def example(**changed):
-    import sim
-
     x = np.stack([sim.uniform(3, 4, seed) for seed in (0, 1)])
     given: dict[str, Any] = {"points": x, "depth": np.array([0.0, 1.5])} | changed
     return sim.Trajectory(**given)
@@ -49,8 +50,6 @@ def test_what_is_not_given_is_filled_in():
 
 @pytest.mark.parametrize("make", [example, full])
 def test_a_file_gives_back_every_field(make, tmp_path):
-    import sim
-
     record = make()
     record.save(tmp_path / "new" / "run.nc")
     again = sim.Trajectory.load(tmp_path / "new" / "run.nc")
@@ -71,8 +70,6 @@ def test_the_file_names_its_axes(tmp_path):
 
 
 def test_saving_replaces_a_file(tmp_path):
-    import sim
-
     example().save(tmp_path / "run.nc")
     full().save(tmp_path / "run.nc")
     assert sim.Trajectory.load(tmp_path / "run.nc").axis == "layer"
@@ -80,8 +77,6 @@ def test_saving_replaces_a_file(tmp_path):
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9, 0.999])
 def test_a_file_cut_off_is_refused(tmp_path, keep):
-    import sim
-
     path = tmp_path / "run.nc"
     full().save(path)
     whole = path.read_bytes()
@@ -91,8 +86,6 @@ def test_a_file_cut_off_is_refused(tmp_path, keep):
 
 
 def test_other_files_are_refused(tmp_path):
-    import sim
-
     with pytest.raises(ValueError, match="no file at"):
         sim.Trajectory.load(tmp_path / "missing.nc")
     (tmp_path / "notes.nc").write_text("not a data set")
@@ -105,8 +98,6 @@ def test_other_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["points", "depth", "norms", "masses", "tokens", "special"])
 def test_a_file_without_a_variable_is_refused(tmp_path, name):
-    import sim
-
     full().save(tmp_path / "run.nc")
     with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as dataset:
         dataset.drop_vars(name).to_netcdf(tmp_path / "less.nc", engine="h5netcdf")
@@ -143,8 +134,6 @@ def saying(name, value):
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, damage, message):
-    import sim
-
     path = tmp_path / "run.nc"
     full().save(path)
     with h5py.File(path, "a") as file:
@@ -202,8 +191,6 @@ def test_a_write_that_fails_half_way_leaves_what_was_there(tmp_path, existing, r
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
 def test_other_faults_pass_and_leave_nothing(tmp_path, fault):
-    from sim.files import write_aside
-
     def write(aside):
         aside.write_text("half")
         raise fault
@@ -263,8 +250,6 @@ def test_rows_of_attention_may_be_nan_throughout_or_off_by_a_ten_thousandth():
 
 
 def test_checking_attention_takes_little_memory():
-    import sim
-
     depths, heads, tokens = 2, 8, 300
     points = np.broadcast_to([1.0, 0.0], (depths, tokens, 2))
     attention = np.full((depths, heads, tokens, tokens), 1 / tokens, np.float32)
@@ -278,8 +263,6 @@ def test_checking_attention_takes_little_memory():
 
 
 def test_points_may_be_off_by_a_millionth():
-    import sim
-
     x = sim.uniform(3, 4)[None]
     sim.Trajectory(x * (1 + 9e-7), np.zeros(1))
     with pytest.raises(ValueError, match="unit rows"):

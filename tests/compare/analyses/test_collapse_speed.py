@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
+
+import sim
+from compare.analyses.collapse_speed import PREDICTORS, collapse, collapse_speed, of_model
+from compare.analyses.idealised import effective_time, idealised_blocks
+from compare.statistics import association
 
 
 def model_run(points, name="toy", init="trained", scheme="post"):
-    import sim
-
     facts = {"model": name, "init": init, "scheme": scheme, "causal": False}
     return sim.Trajectory(points, np.arange(len(points)), "layer", provenance=facts)
 
@@ -28,9 +32,6 @@ def contracting(rate, depths=7, tokens=6, width=5):
 
 
 def test_speed_of_a_cone_that_closes():
-    from compare.analyses.collapse_speed import collapse_speed
-    from compare.analyses.idealised import effective_time
-
     run = model_run(contracting(0.4))
     found = collapse_speed(run, 2.0)
     np.testing.assert_allclose(found.per_layer, 0.4, rtol=1e-10)
@@ -44,8 +45,6 @@ def test_speed_of_a_cone_that_closes():
 
 def test_speed_of_idealised_blocks_near_consensus():
     """Post-LN near consensus: 1 - rho falls by 4 a block, ln 4 a layer, 2 ln 4 per unit of time (a block is 1/2)."""
-    from compare.analyses.collapse_speed import collapse_speed
-    from compare.analyses.idealised import idealised_blocks
 
     start = contracting(0.0, depths=6) * 1.0
     tight = start.copy()
@@ -57,8 +56,6 @@ def test_speed_of_idealised_blocks_near_consensus():
 
 
 def test_depths_within_rounding_are_left_out():
-    from compare.analyses.collapse_speed import collapse_speed
-
     run = model_run(contracting(3.0, depths=9))
     noisy = run.points.copy()
     noisy[5:] = noisy[4]  # 1 - rho stays where single precision would leave it
@@ -71,8 +68,6 @@ def rank_correlation(left, right):
 
 
 def test_permutation_p_by_enumeration():
-    from compare.statistics import association
-
     random = np.random.default_rng(2)
     left, right = random.standard_normal((2, 6))
     found = association(left, right)
@@ -87,7 +82,6 @@ def test_permutation_p_by_enumeration():
 @pytest.mark.parametrize(("models", "least"), [(4, 2 / 24), (5, 2 / 120), (8, 2 / 40320)])
 def test_a_perfect_order_can_say_no_more_than_this(models, least):
     """Four models never give p < 0.05, however well they line up, and their interval holds 0."""
-    from compare.statistics import association
 
     found = association(np.arange(models), np.arange(models) ** 3)
     assert found.correlation == pytest.approx(1)
@@ -99,7 +93,6 @@ def test_a_perfect_order_can_say_no_more_than_this(models, least):
 
 def test_ties_raise_the_least_p():
     """Three of four widths equal: only where the odd one stands can differ."""
-    from compare.statistics import association
 
     found = association([1.0, 2, 3, 4], [128, 128, 128, 256])
     assert found.p == pytest.approx(0.5)
@@ -108,7 +101,6 @@ def test_ties_raise_the_least_p():
 
 def test_false_alarms_and_coverage_at_six_models():
     """On 400 tables of unrelated numbers p < 0.05 in at most 5 %, and the interval holds 0 in at least 92 %."""
-    from compare.statistics import association
 
     random = np.random.default_rng(3)
     found = [association(*random.standard_normal((2, 6))) for _ in range(400)]
@@ -118,10 +110,6 @@ def test_false_alarms_and_coverage_at_six_models():
 
 
 def test_many_models_are_sampled():
-    from scipy import stats
-
-    from compare.statistics import association
-
     random = np.random.default_rng(4)
     left = random.standard_normal(11)
     right = left + 0.8 * random.standard_normal(11)
@@ -133,8 +121,6 @@ def test_many_models_are_sampled():
 
 
 def test_too_few_or_undefined_models():
-    from compare.statistics import association
-
     assert np.isnan(association([1.0, 2, 3], [1.0, 2, 3])[:5]).all()
     assert np.isnan(association([1.0, 2, 3, 4], [7.0, 7, 7, 7])[:5]).all()
     found = association([1.0, 2, 3, 4, np.nan], [1.0, 2, 3, 5, 4])
@@ -144,8 +130,6 @@ def test_too_few_or_undefined_models():
 
 
 def test_table_of_models():
-    from compare.analyses.collapse_speed import PREDICTORS, collapse, of_model
-
     rates = (0.1, 0.3, 0.2, 0.5, 0.4)
     rows = []
     for number, rate in enumerate(rates):
@@ -168,8 +152,6 @@ def test_table_of_models():
 
 
 def test_rows_of_random_twins_and_mixed_runs():
-    from compare.analyses.collapse_speed import of_model
-
     (twin,) = [of_model([model_run(contracting(0.2), init="random")], 1.0)]
     assert twin.model == "toy, random"
     assert np.isnan([twin.spectral_radius, twin.per_layer_sd]).all()

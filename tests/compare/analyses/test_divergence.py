@@ -3,6 +3,12 @@
 import numpy as np
 import pytest
 
+import sim
+from compare import theory
+from compare.analyses.divergence import divergence
+from compare.analyses.energy_budget import decomposition
+from compare.analyses.idealised import effective_time
+
 BETA, TOKENS, WIDTH, BLOCKS, PUSHED_FROM = 2.0, 8, 6, 7, 4
 
 
@@ -28,8 +34,6 @@ def states(push):
 
 
 def trajectory(vectors, **facts):
-    import sim
-
     lengths = np.linalg.norm(vectors, axis=-1)
     return sim.Trajectory(
         vectors / lengths[..., None],
@@ -60,9 +64,6 @@ def clusters_by_loop(theta, radius):
 
 
 def test_a_model_that_is_its_own_idealisation_never_parts():
-    from compare.analyses.divergence import divergence
-    from compare.analyses.energy_budget import decomposition
-
     model = trajectory(states(np.zeros(WIDTH)))
     found = divergence(model, BETA, parts=decomposition(model, BETA))
     blocks = found.sel(against="idealised blocks")
@@ -77,8 +78,6 @@ def test_a_model_that_is_its_own_idealisation_never_parts():
 
 
 def test_followed_quantities_by_loops(pushed):
-    from compare.analyses.divergence import divergence
-
     found = divergence(pushed, BETA).sel(run="model")
     for place, theta in enumerate(pushed.points[::2]):
         expected = mean_over_pairs(theta, float)
@@ -92,8 +91,6 @@ def test_followed_quantities_by_loops(pushed):
 
 def test_the_part_that_was_planted_is_named(pushed):
     """Until block 4 the model is the theory's; then its feed-forward parts gather all tokens at once."""
-    from compare.analyses.divergence import divergence
-    from compare.analyses.energy_budget import decomposition
 
     tolerance = 0.02
     found = divergence(pushed, BETA, parts=decomposition(pushed, BETA), tolerance=tolerance)
@@ -118,10 +115,6 @@ def test_the_part_that_was_planted_is_named(pushed):
 
 
 def test_closed_form_on_the_models_clock(pushed):
-    from compare import theory
-    from compare.analyses.divergence import divergence
-    from compare.analyses.idealised import effective_time
-
     found = divergence(pushed, BETA)
     whole = trajectory(pushed.points[::2] * pushed.norms[::2, :, None] / np.sqrt(WIDTH))
     time = effective_time(whole, BETA)
@@ -139,7 +132,6 @@ def test_closed_form_on_the_models_clock(pushed):
 
 def test_learned_dynamics_beside_the_model(pushed):
     """The model without its feed-forward parts is here the idealised run itself."""
-    from compare.analyses.divergence import divergence
 
     learned = trajectory(states(np.zeros(WIDTH)))
     found = divergence(pushed, BETA, learned=learned)
@@ -150,7 +142,6 @@ def test_learned_dynamics_beside_the_model(pushed):
 
 def test_a_difference_that_heals_is_no_parting(pushed):
     """The last depth decides: a model that comes back to the theory never parted."""
-    from compare.analyses.divergence import divergence
 
     vectors = pushed.points * pushed.norms[..., None]
     ideal = states(np.zeros(WIDTH))
@@ -160,10 +151,6 @@ def test_a_difference_that_heals_is_no_parting(pushed):
 
 
 def test_what_does_not_fit_is_refused(pushed):
-    import sim
-    from compare.analyses.divergence import divergence
-    from compare.analyses.energy_budget import decomposition
-
     with pytest.raises(ValueError, match="above 0"):
         divergence(pushed, 0.0)
     with pytest.raises(ValueError, match="same run"):

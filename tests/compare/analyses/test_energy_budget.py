@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+import probe
+import sim
+from compare.analyses.energy_budget import decomposition
+
 TEXT = "the old river runs slow and the heron waits under a bridge while fish"
 BETA = 3.0
 
 
 def frames_of(pair):
-    import probe
-
     raw = probe.extract(pair, TEXT, sublayers=True)
     return raw, probe.extract(pair, TEXT, sublayers=True, frame="layernorm")
 
@@ -39,9 +41,6 @@ def unit(vectors):
 
 
 def test_parts_add_up_to_the_change_of_the_energy(small):
-    import sim
-    from compare.analyses.energy_budget import decomposition
-
     for mine, other in ((small.raw, small.inside), (small.inside, small.raw)):
         found = decomposition(mine, BETA, other, everything(mine))
         assert list(found["part"].values) == ["attention", "feed_forward", "norm"]
@@ -58,7 +57,6 @@ def test_parts_add_up_to_the_change_of_the_energy(small):
 
 def test_parts_are_those_of_the_models_own_modules(small):
     """x, C(x + a), C(h + f) and the norms' outputs from the modules of the model, in plain steps."""
-    from compare.analyses.energy_budget import decomposition
 
     found = decomposition(small.raw, BETA, small.inside, everything(small.raw))
     states = small.raw.points * small.raw.norms[..., None]
@@ -117,7 +115,6 @@ def path(small, layer, x):
 
 def test_frames_agree_on_what_lies_between_norms(small):
     """Attention and feed-forward steps are the same steps in both frames; only where a block is cut differs."""
-    from compare.analyses.energy_budget import decomposition
 
     raw = decomposition(small.raw, BETA, small.inside)
     inside = decomposition(small.inside, BETA, small.raw)
@@ -137,8 +134,6 @@ def test_frames_agree_on_what_lies_between_norms(small):
 
 def test_order_average_of_increments():
     """Pre-LN on random states, against both orders by hand; where one increment is 0, it gets nothing in any order."""
-    import sim
-    from compare.analyses.energy_budget import decomposition
 
     random = np.random.default_rng(3)
     x, a, f = random.standard_normal((3, 7, 5))
@@ -166,7 +161,6 @@ def test_order_average_of_increments():
 
 def test_parts_that_are_silenced_get_nothing(shaken):
     """A BERT whose attention writes nothing, and then one whose norms have gain 1 and bias 0 as well."""
-    from compare.analyses.energy_budget import decomposition
 
     model, tokenizer = shaken("bert")
     with torch.no_grad():
@@ -191,7 +185,6 @@ def test_parts_that_are_silenced_get_nothing(shaken):
 
 def test_kept_tokens_only(small):
     """Tokens outside `keep` do not count, nor, where it is not given, the second "the"."""
-    from compare.analyses.energy_budget import decomposition
 
     words = TEXT.split()
     first = np.array([words.index(word) == place for place, word in enumerate(words)])
@@ -206,9 +199,6 @@ def test_kept_tokens_only(small):
 
 
 def test_what_cannot_be_decomposed_is_refused(small):
-    import sim
-    from compare.analyses.energy_budget import decomposition
-
     whole = sim.Trajectory(small.raw.points[::2], np.arange(4), "layer", provenance={"scheme": "pre"})
     with pytest.raises(ValueError, match="sublayers"):
         decomposition(whole, BETA)

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 
+import sim
+from compare import theory
+from compare.analyses.head_context import long_context
+
 TOKENS, WIDTH, RHO = 24, 40, 0.3
 
 
@@ -21,7 +25,6 @@ def softmax(logits):
 
 def trajectory(points, rows, **facts):
     """One depth that is read by the heads of `rows`, and the next, which none reads."""
-    import sim
 
     unread = np.full_like(rows, np.nan)
     facts = {"frame": "layernorm", "causal": False, "sinks": [], **facts}
@@ -32,8 +35,6 @@ def trajectory(points, rows, **facts):
 
 def test_heads_of_the_theorem():
     """Equiangular tokens and logits beta times the cosine: everything in closed form, on both sides of the scale."""
-    from compare import theory
-    from compare.analyses.head_context import long_context
 
     points = equiangular()
     critical = np.log(TOKENS) / (1 - RHO)
@@ -58,7 +59,6 @@ def test_heads_of_the_theorem():
 
 def test_output_cosine_by_a_loop():
     """Random heads, special tokens and a sink left out as queries and kept as keys."""
-    from compare.analyses.head_context import long_context
 
     random = np.random.default_rng(1)
     points = random.standard_normal((12, 5)) + 1
@@ -79,7 +79,6 @@ def test_output_cosine_by_a_loop():
 
 def test_a_head_of_places_is_no_head_of_the_theorem():
     """Each token reads its neighbour only: sharp, so beyond the scale, and not by its tokens' cosines."""
-    from compare.analyses.head_context import long_context
 
     points = equiangular()
     rows = np.roll(np.eye(TOKENS), 1, axis=1)[None]
@@ -92,8 +91,6 @@ def test_a_head_of_places_is_no_head_of_the_theorem():
 
 
 def test_causal_context_grows_with_the_place():
-    from compare.analyses.head_context import long_context
-
     points = equiangular()
     logits = np.where(np.tri(TOKENS) > 0, 2 * points @ points.T, -np.inf)
     keep = np.arange(TOKENS) > 2
@@ -104,7 +101,6 @@ def test_causal_context_grows_with_the_place():
 
 def test_outside_the_theorem_it_is_silent():
     """Tokens of negative mean cosine have no critical scale."""
-    from compare.analyses.head_context import long_context
 
     points = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     rows = np.full((1, 4, 4), 0.25) + 0.1 * (np.eye(4) - 0.25)
@@ -115,7 +111,5 @@ def test_outside_the_theorem_it_is_silent():
 
 
 def test_another_frame_is_refused():
-    from compare.analyses.head_context import long_context
-
     with pytest.raises(ValueError, match="layernorm"):
         long_context(trajectory(equiangular(), np.full((1, TOKENS, TOKENS), 1 / TOKENS), frame="raw"))

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import sim
+from compare.analyses.idealised import effective_time, idealised_blocks, overlay
+from compare.theory import gamma
+
 
 def layers(points, scheme, norms=None):
-    import sim
-
     return sim.Trajectory(
         points,
         np.arange(len(points)),
@@ -32,16 +34,12 @@ def blocks_by_loop(points, beta, blocks, scheme, norms):
 
 
 def test_collapsed_post_layers_are_worth_half_a_unit():
-    from compare.analyses.idealised import effective_time
-
     points = np.tile([[1.0, 0.0, 0.0]], (5, 4, 1))
     # At consensus <x, A> = 1, so each block is worth 1 / (1 + 1); only rounding is left.
     np.testing.assert_allclose(effective_time(layers(points, "post"), 3.0), np.arange(5) / 2, rtol=1e-12)
 
 
 def test_pre_layers_slow_down_with_the_length_of_the_residual():
-    from compare.analyses.idealised import effective_time
-
     points = np.tile([[1.0, 0.0, 0.0, 0.0]], (3, 2, 1))
     norms = np.full((3, 2), 6.0)
     # r = 6 / sqrt(4) = 3, so a block is worth 1 / (3 + 1).
@@ -50,9 +48,6 @@ def test_pre_layers_slow_down_with_the_length_of_the_residual():
 
 @pytest.mark.parametrize("scheme", ["post", "pre"])
 def test_idealised_blocks_are_those_of_a_loop(scheme):
-    import sim
-    from compare.analyses.idealised import idealised_blocks
-
     start, scale = sim.uniform(6, 4, 1), 2.0 if scheme == "pre" else 1.0
     points, lengths = blocks_by_loop(start, 3.0, 4, scheme, np.full(6, 1.5 if scheme == "pre" else 1.0))
     given = layers(np.repeat(start[None], 5, axis=0), scheme, np.full((5, 6), 1.5 * scale))
@@ -63,9 +58,6 @@ def test_idealised_blocks_are_those_of_a_loop(scheme):
 
 
 def test_causal_blocks_leave_the_first_token():
-    import sim
-    from compare.analyses.idealised import idealised_blocks, overlay
-
     given = sim.Trajectory(
         np.repeat(sim.uniform(6, 4, 1)[None], 4, axis=0),
         np.arange(4),
@@ -80,8 +72,6 @@ def test_causal_blocks_leave_the_first_token():
 
 def test_idealised_model_lies_on_the_idealised_run_and_near_the_curve():
     """A model that is its own idealisation shows no distance; orthonormal tokens are near gamma(t) on this clock."""
-    from compare.analyses.idealised import overlay
-    from compare.theory import gamma
 
     beta, tokens = 1.0, 8
     states, _ = blocks_by_loop(np.eye(tokens), beta, 12, "post", np.ones(tokens))
@@ -99,24 +89,17 @@ def test_idealised_model_lies_on_the_idealised_run_and_near_the_curve():
 
 
 def test_time_axis_is_its_own_clock():
-    import sim
-    from compare.analyses.idealised import effective_time
-
     times = np.array([0.5, 1.0, 4.0])
     trajectory = sim.Trajectory(np.tile(np.eye(3), (3, 1, 1)), times)
     np.testing.assert_array_equal(effective_time(trajectory, 2.0), times - 0.5)
 
 
 def test_unknown_scheme_is_refused():
-    from compare.analyses.idealised import effective_time
-
     with pytest.raises(ValueError, match="scheme"):
         effective_time(layers(np.tile(np.eye(3), (2, 1, 1)), "sideways"), 1.0)
 
 
 def test_curve_is_undefined_at_consensus():
-    from compare.analyses.idealised import overlay
-
     overlaid = overlay(layers(np.tile([[1.0, 0.0]], (3, 4, 1)), "post"), np.array([1.0, 4.0]))
     assert np.isnan(overlaid["theory_cosine"]).all()
     np.testing.assert_allclose(overlaid["mean_cosine"], 1, rtol=1e-12)

@@ -2,6 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+
+import sim
+from compare.analyses.idealised import idealised_blocks
+from compare.analyses.norm_invariant import conservation
+from compare.theory import normalisation_speeds
 
 TOKENS, WIDTH, BETA = 6, 8, 2.0
 
@@ -13,9 +19,6 @@ def equiangular(rho):
 
 def flow(times):
     """rho and r of equiangular tokens under Pre-LN, by SciPy on the speeds of the theory."""
-    from scipy.integrate import solve_ivp
-
-    from compare.theory import normalisation_speeds
 
     def rates(t, state):
         speeds = normalisation_speeds("pre", state[0], TOKENS, BETA, radius=state[1])
@@ -25,9 +28,6 @@ def flow(times):
 
 
 def test_invariant_along_the_flow():
-    import sim
-    from compare.analyses.norm_invariant import conservation
-
     times = np.array([0.0, 0.5, 2.0, 8.0, 30.0])
     rho, radius = flow(times)
     run = sim.Trajectory(
@@ -51,16 +51,12 @@ def test_invariant_along_the_flow():
 
 
 def layers(points, norms, scheme="pre"):
-    import sim
-
     facts = {"scheme": scheme, "causal": False}
     return sim.Trajectory(points, np.arange(len(points)), "layer", norms, provenance=facts)
 
 
 def test_idealised_blocks_from_close_tokens_keep_the_product():
     """Attention adds nearly one vector to all, so differences stay while lengths grow: drift of second order only."""
-    from compare.analyses.idealised import idealised_blocks
-    from compare.analyses.norm_invariant import conservation
 
     start = equiangular(0.99)
     given = layers(np.repeat(start[None], 9, axis=0), np.full((9, TOKENS), np.sqrt(WIDTH)))
@@ -72,8 +68,6 @@ def test_idealised_blocks_from_close_tokens_keep_the_product():
 
 
 def test_tokens_that_count_by_a_loop():
-    from compare.analyses.norm_invariant import conservation
-
     random = np.random.default_rng(3)
     points = random.standard_normal((5, TOKENS, WIDTH))
     points /= np.linalg.norm(points, axis=-1, keepdims=True)
@@ -88,8 +82,6 @@ def test_tokens_that_count_by_a_loop():
 
 
 def test_consensus_and_wide_spread_have_no_invariant():
-    from compare.analyses.norm_invariant import conservation
-
     one = np.tile([[[1.0, 0, 0]]], (1, 4, 1))
     apart = np.array([[[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]])
     found = conservation(layers(np.concatenate([apart, one]), np.ones((2, 4))), 1.0)
@@ -100,8 +92,6 @@ def test_consensus_and_wide_spread_have_no_invariant():
 
 
 def test_other_schemes_are_refused():
-    from compare.analyses.norm_invariant import conservation
-
     points = np.tile(np.eye(4), (2, 1, 1))
     with pytest.raises(ValueError, match="pre-LN"):
         conservation(layers(points, np.ones((2, 4)), "post"), 1.0)
@@ -111,7 +101,6 @@ def test_other_schemes_are_refused():
 
 def test_drifts_since_a_depth():
     """A first block that makes tokens 50 times as long is left out, and nothing else moves."""
-    from compare.analyses.norm_invariant import conservation
 
     points = np.tile(equiangular(0.5), (4, 1, 1))
     norms = np.repeat([[1.0], [50.0], [50.0], [100.0]], TOKENS, axis=1)

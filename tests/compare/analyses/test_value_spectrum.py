@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
+
+from compare.analyses.value_spectrum import value_spectrum
+from probe.families.gpt_neox import FAMILY
 
 
 def test_value_spectrum_of_a_fused_matrix():
-    import transformers
-
-    from compare.analyses.value_spectrum import value_spectrum
-    from probe.families.gpt_neox import FAMILY
-
     config = transformers.GPTNeoXConfig(
         vocab_size=40,
         hidden_size=16,

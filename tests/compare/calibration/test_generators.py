@@ -2,7 +2,20 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
+
+import sim
+from compare.calibration import GENERATORS
+from compare.calibration.clouds import directions
+from compare.calibration.flow import flow
+from compare.calibration.generator import Shape, group, moments, rounded
+from compare.calibration.mixtures import churn
+from compare.calibration.negatives import frozen, rotating, walk
+from compare.calibration.oracle import descent_share, plateau_share
+from compare.calibration.positives import FIRST, of_the_theory
+from compare.calibration.sweeps import CLUSTERS, caps_sweep, power_sweep, scalefree_sweep
 
 SHAPE = (6, 40, 9)
 
@@ -10,8 +23,6 @@ SHAPE = (6, 40, 9)
 @pytest.fixture(scope="module")
 def made():
     """The runs of one group of each generator, made once."""
-    from compare.calibration import GENERATORS
-    from compare.calibration.generator import Shape, group
 
     def make(name, number=0, shape=SHAPE):
         return group(GENERATORS[name], 5, number, Shape(*shape))
@@ -58,8 +69,6 @@ def _energies(run):
 
 
 def test_every_generator_is_here_or_has_its_own_test():
-    from compare.calibration import GENERATORS
-
     assert set(NAMES) | OWN_TESTS == set(GENERATORS)
 
 
@@ -82,9 +91,6 @@ def test_a_group_is_what_the_judge_reads(made, name):
 
 @pytest.mark.parametrize("name", ["sa", "fuzzy", "scalefree"])
 def test_the_same_seed_gives_the_same_points_and_another_group_gives_others(made, name):
-    from compare.calibration import GENERATORS
-    from compare.calibration.generator import Shape, group
-
     again = group(GENERATORS[name], 5, 0, Shape(*SHAPE))
     for one, other in zip(made(name), again):
         assert np.array_equal(one.points, other.points)
@@ -93,8 +99,6 @@ def test_the_same_seed_gives_the_same_points_and_another_group_gives_others(made
 
 
 def test_points_are_rounded_to_eight_bits_of_significand():
-    from compare.calibration.generator import rounded
-
     points = np.random.default_rng(0).standard_normal((200, 5))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     moved = np.abs(rounded(points) - points) / np.abs(points).max(axis=1, keepdims=True)
@@ -104,9 +108,6 @@ def test_points_are_rounded_to_eight_bits_of_significand():
 
 
 def test_the_flow_is_that_of_simulate():
-    import sim
-    from compare.calibration.flow import flow
-
     starts = np.stack([sim.uniform(12, 3, seed) for seed in range(2)])
     times, betas = np.array([0.0, 0.5, 3.0, 20.0]), np.array([4.0, 9.0])
     ours = flow(starts, times, betas, causal=True)
@@ -118,9 +119,6 @@ def test_the_flow_is_that_of_simulate():
 
 @pytest.mark.parametrize(("kind", "causal"), [("SA", False), ("SA", True), ("USA", False)])
 def test_the_flow_starts_along_the_vector_field(kind, causal):
-    import sim
-    from compare.calibration.flow import flow
-
     start, step = sim.uniform(12, 3, 0), 1e-3
     there, back = (
         flow(start[None], np.array([0.0, step]), 9.0, kind, causal, value)[0, -1] for value in (1.0, -1.0)
@@ -132,9 +130,6 @@ def test_the_flow_starts_along_the_vector_field(kind, causal):
 
 def test_the_flow_of_a_pair_that_repels_is_the_closed_form():
     """Two tokens under SA with V = -I: the angle grows as theta' = 2 sin(theta) w, w the weight of the other."""
-    from scipy.integrate import quad
-
-    from compare.calibration.flow import flow
 
     beta, start, end = 3.0, 0.4, 2.0
 
@@ -189,8 +184,6 @@ def test_caps_have_a_plateau_and_collapse_has_none(made):
 
 
 def test_the_oracle_reads_a_plateau_off_planted_clusters():
-    from compare.calibration.oracle import plateau_share
-
     random = np.random.default_rng(1)
     centres = np.eye(3)[np.arange(30) % 3]
     other = np.eye(3)[np.arange(30) // 10]
@@ -207,8 +200,6 @@ def test_the_oracle_reads_a_plateau_off_planted_clusters():
 
 
 def test_the_oracle_counts_falls_as_a_share_of_all_changes():
-    from compare.calibration.oracle import descent_share
-
     def pair(cosine):
         return np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
 
@@ -222,9 +213,6 @@ def test_the_oracle_counts_falls_as_a_share_of_all_changes():
 
 @pytest.mark.parametrize("share", [0.02, 0.3])
 def test_a_planted_fall_has_the_size_it_says(share):
-    from compare.calibration import GENERATORS
-    from compare.calibration.generator import Shape, group
-
     for run in group(GENERATORS[f"fall_{share:g}"], 5, 0, Shape(2, 40, 9)):
         # the fall is made good again: share / (1 + 2 share) of all changes; 1e-3 for what the flow rises by rounding
         assert run.provenance["oracle_descent"] == pytest.approx(share / (1 + 2 * share), abs=1e-3)
@@ -236,9 +224,6 @@ def test_a_planted_fall_has_the_size_it_says(share):
 
 
 def test_churn_moves_a_quarter_of_the_tokens_at_each_layer():
-    from compare.calibration.generator import Shape
-    from compare.calibration.mixtures import churn
-
     clouds = churn(np.random.default_rng(3), Shape(6, 200, 13))
     late = clouds.points[
         :, 6:
@@ -259,9 +244,6 @@ def test_repeated_words_have_one_name_and_start_together(made):
 
 
 def test_a_turning_frame_changes_no_distance():
-    from compare.calibration.generator import Shape
-    from compare.calibration.negatives import frozen, rotating
-
     still = frozen(np.random.default_rng(8), Shape(3, 30, 7)).points
     turned = rotating(np.random.default_rng(8), Shape(3, 30, 7)).points
     for one, other in zip(still[2], turned[2]):
@@ -270,11 +252,6 @@ def test_a_turning_frame_changes_no_distance():
 
 
 def test_the_walk_steps_as_far_as_attention_does():
-    from compare.calibration.clouds import directions
-    from compare.calibration.generator import Shape, moments
-    from compare.calibration.negatives import walk
-    from compare.calibration.positives import FIRST, of_the_theory
-
     random = np.random.default_rng(4)
     times, beta = moments(FIRST, random.uniform(60, 150), 9), random.uniform(9, 30)
     theirs = of_the_theory(directions(random, 2, 40, 3), times, beta).points
@@ -306,8 +283,6 @@ def test_attention_follows_the_clusters_where_it_says_so(made):
 @pytest.mark.slow
 def test_a_sweep_over_beta_lasts_as_long_as_its_slope_says():
     """The first meeting of two caps comes at a log time that grows by 1 - cos for each unit of beta."""
-    from compare.calibration.generator import Shape
-    from compare.calibration.sweeps import caps_sweep
 
     clouds = caps_sweep(np.random.default_rng(2), Shape(4, 60, 7))
     assert np.all(np.diff(clouds.depth) > 0)
@@ -325,9 +300,6 @@ def test_a_sweep_over_beta_lasts_as_long_as_its_slope_says():
 
 
 def test_scale_free_mergers_are_uniform_in_log_time():
-    from compare.calibration.generator import Shape
-    from compare.calibration.sweeps import CLUSTERS, scalefree_sweep
-
     clouds = scalefree_sweep(np.random.default_rng(6), Shape(40, 24, 7))
     counts = []
     for points in clouds.points:
@@ -341,8 +313,6 @@ def test_scale_free_mergers_are_uniform_in_log_time():
 
 def test_a_power_sweep_is_a_power_of_beta():
     """One merger a run; its log time is linear in log beta, within the half nat of its scatter and a grid of 0.6."""
-    from compare.calibration.generator import Shape
-    from compare.calibration.sweeps import power_sweep
 
     clouds = power_sweep(np.random.default_rng(4), Shape(40, 24, 7))
     merged = []
@@ -362,6 +332,4 @@ def test_a_power_sweep_is_a_power_of_beta():
 
 
 def _components(points):
-    from scipy.sparse.csgraph import connected_components
-
     return connected_components(points @ points.T > 1 - 0.15**2 / 2, directed=False)[0]

@@ -1,10 +1,20 @@
 """The whole pipeline on runs of known truth, and the runner and the summary that count how often it is right."""
 
 import json
+import sys
 from itertools import islice
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from compare.calibration import GENERATORS, calibrate
+from compare.calibration.generator import Shape, group
+from compare.calibration.picture import shares
+from compare.calibration.summary import FALSE_ALARMS, POWER, rows, summary, truth
+from compare.calibration.trial import judged
+from compare.judging.verdicts import Verdict, Verdicts
 
 DRAWS = 29
 
@@ -12,9 +22,6 @@ DRAWS = 29
 @pytest.fixture(scope="module")
 def verdict():
     """Verdict of the judge on one group of nine runs of a generator, by hypothesis; each group is judged once."""
-    from compare.calibration import GENERATORS
-    from compare.calibration.generator import Shape, group
-    from compare.calibration.trial import judged
 
     kept = {}
 
@@ -79,10 +86,8 @@ def test_clusters_that_random_weights_have_too_are_not_learned(verdict):
 @pytest.fixture
 def cheap(monkeypatch):
     """A judge that confirms H1 where points move far, in no time, and counts its calls."""
-    import sys
 
     from compare.calibration.trial import SEED
-    from compare.judging.verdicts import Verdict, Verdicts
 
     del SEED  # the import is for sys.modules: in the package the function hides the module of its name
     words = {
@@ -131,8 +136,6 @@ ARGUMENTS = {"groups": 2, "size": 3, "tokens": (8, 12), "draws": 4, "seed": 1, "
 
 
 def test_a_run_that_was_stopped_goes_on_and_judges_nothing_twice(cheap, tmp_path):
-    from compare.calibration import calibrate
-
     class Stopped(Exception):
         pass
 
@@ -163,8 +166,6 @@ def test_a_run_that_was_stopped_goes_on_and_judges_nothing_twice(cheap, tmp_path
 
 
 def test_results_of_other_arguments_are_not_mixed_in(cheap, tmp_path):
-    from compare.calibration import calibrate
-
     calibrate(tmp_path, **ARGUMENTS)
     calibrate(tmp_path, **{**ARGUMENTS, "draws": 5})
     assert len(cheap) == 8
@@ -187,8 +188,6 @@ def test_results_of_other_arguments_are_not_mixed_in(cheap, tmp_path):
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(tmp_path, change, words):
-    from compare.calibration import calibrate
-
     with pytest.raises(ValueError) as error:
         calibrate(tmp_path, **{**ARGUMENTS, **change})
     assert words in str(error.value)
@@ -204,10 +203,6 @@ def _record(verdicts, plateau=0.0, descent=None):
 
 
 def test_counts_shares_and_intervals_are_those_of_the_records():
-    from scipy.stats import binomtest
-
-    from compare.calibration.summary import rows, summary
-
     records = {
         "caps": [_record({"H1": "CONFIRMED"})] * 7
         + [_record({"H1": "UNDECIDED"})] * 2
@@ -229,8 +224,6 @@ def test_counts_shares_and_intervals_are_those_of_the_records():
 
 
 def test_the_oracle_decides_what_is_true_of_a_group():
-    from compare.calibration.summary import truth
-
     h2 = [truth("sa", "H2", _record({}, plateau=share)) for share in (0.05, 0.2, 0.4)]
     assert h2 == [False, None, True]
     h4 = [truth("sa", "H4", _record({}, descent=share)) for share in (0.0, 0.05, 0.4, None)]
@@ -240,11 +233,6 @@ def test_the_oracle_decides_what_is_true_of_a_group():
 
 
 def test_the_figure_shows_every_row_and_its_target():
-    from matplotlib.figure import Figure
-
-    from compare.calibration.picture import shares
-    from compare.calibration.summary import FALSE_ALARMS, POWER, rows, summary
-
     records = {"caps": [_record({"H1": "CONFIRMED"})] * 3, "mean": [_record({"H1": "REFUTED"})] * 3}
     lines = rows(summary(records))
     for claim, name, target in ((POWER, "caps", 0.95), (FALSE_ALARMS, "mean", 0.02)):

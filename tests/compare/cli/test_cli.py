@@ -6,13 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import transformers
+import xarray as xr
 from click.testing import CliRunner
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+import probe
+import sim
+from compare.calibration import calibrate
+from compare.cli import main
+from compare.judging.registry import HYPOTHESES
 
 
 @pytest.fixture
 def run():
-    from compare.cli import main
-
     def call(*arguments):
         return CliRunner().invoke(main, list(map(str, arguments)))
 
@@ -27,8 +35,6 @@ def refused(result, *words):
 
 
 def test_simulate_then_report(run, tmp_path):
-    import sim
-
     made = run(
         "simulate", "--beta", 4, "--tokens", 5, "--until", 5, "--depths", 6, "--out", tmp_path, "--seed", 3
     )
@@ -56,8 +62,6 @@ def test_same_seed_same_file(run, tmp_path):
 
 
 def test_coalesce_draws_the_tree(run, tmp_path):
-    import sim
-
     made = run("coalesce", "--beta", 1000, "--tokens", 5, "--out", tmp_path)
     assert made.exit_code == 0, made.output
     assert made.output.count("log t =") == 4
@@ -175,16 +179,12 @@ def test_unknown_model(run, tmp_path):
 
 
 def test_lists(run):
-    import probe
-
     assert [row["name"] for row in json.loads(run("models", "--json").stdout)] == list(probe.models())
     assert [row["name"] for row in json.loads(run("prompts", "--json").stdout)] == list(probe.prompts())
     assert "minilm" in run("models").stdout
 
 
 def test_hypotheses(run):
-    from compare.judging.registry import HYPOTHESES
-
     rows = json.loads(run("hypotheses", "--json").stdout, parse_constant=pytest.fail)
     assert [row["id"] for row in rows] == list(HYPOTHESES)
     assert all(row["refuted_by"] and row["thresholds"] for row in rows)
@@ -193,8 +193,6 @@ def test_hypotheses(run):
 
 
 def test_sweep(run, tmp_path):
-    import xarray as xr
-
     grid = tmp_path / "grid.toml"
     grid.write_text("beta = [1, 4]\nd = 3\nn = 5\nuntil = 2.0\ndepths = 4\n")
     made = run("sweep", grid, "--out", tmp_path / "out")
@@ -210,8 +208,6 @@ def test_sweep(run, tmp_path):
 
 
 def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
-    from compare.calibration import calibrate
-
     calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
     run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
     run("report", tmp_path, "--draws", 19)
@@ -224,9 +220,6 @@ def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory):
     """A folder with an untrained GPT-2 of 40 words."""
-    import torch
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
 
     folder = tmp_path_factory.mktemp("cli") / "small"
     config = transformers.GPT2Config(

@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
+from compare.experiments.counts import _groups, _rate, _renyi_centres, draw, finding, run
+from sim import uniform
+
 
 @pytest.fixture(scope="module")
 def table():
-    from compare.experiments.counts import run
-
     return run(0, True)
 
 
 def test_printed_growth_rates():
-    from compare.experiments.counts import _rate
-
     # Simulated growth of 256 tokens on a grid, printed to 16 digits; a central difference of 1e-6 gives about 9.
     np.testing.assert_allclose(_rate(5.0, 2, 2), 0.5141173961458926, rtol=1e-7)
     np.testing.assert_allclose(_rate(9.0, 2, 4), 0.7044970292995967, rtol=1e-7)
@@ -26,17 +25,12 @@ def test_rates_and_jumps_equal_the_closed_form(table):
 
 
 def test_groups_are_connected_components():
-    from compare.experiments.counts import _groups
-
     angles = np.array([0.0, 0.1, 0.2, 1.0, 3.0, 3.05])
     group = _groups(np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.15)
     assert group.tolist() == [0, 0, 0, 1, 2, 2]
 
 
 def test_renyi_centres_cover_and_keep_apart():
-    from compare.experiments.counts import _renyi_centres
-    from sim import uniform
-
     x, separation = uniform(60, 3, 1), 0.5
     centres = _renyi_centres(x, separation)
     apart = np.linalg.norm(x[:, None] - x[centres], axis=-1)
@@ -54,8 +48,6 @@ def test_clusters_only_merge(table):
 
 
 def test_the_sentence_follows_the_table(table):
-    from compare.experiments.counts import finding
-
     assert finding(table) == table.attrs["finding"]
     slope = np.polyfit(np.log(table["beta"]), np.log(table["clusters"].sel(d=3, mask="none", time=10.0)), 1)[
         0
@@ -66,6 +58,4 @@ def test_the_sentence_follows_the_table(table):
 
 
 def test_figure_is_made_from_the_table_alone(table):
-    from compare.experiments.counts import draw
-
     assert len(draw(table).axes) == 6

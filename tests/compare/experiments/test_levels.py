@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
+from compare.experiments.levels import _partitions, draw, finding, run
+from sim import energy
+
 
 @pytest.fixture(scope="module")
 def table():
-    from compare.experiments.levels import run
-
     return run(0, True)
 
 
 def test_every_start_is_on_its_level(table):
-    from sim import energy
-
     for level in table["level"].values:
         for family in table["family"].values:
             chosen = table["angles"].sel(level=level, family=family).stack(each=("start", "beta"))
@@ -24,8 +23,6 @@ def test_every_start_is_on_its_level(table):
 
 
 def test_partitions_of_ten_into_squares():
-    from compare.experiments.levels import _partitions
-
     every = {
         tuple(sorted((a, b, c)))
         for a in range(1, 9)
@@ -60,8 +57,6 @@ def test_arcs_do_not_know_beta(table):
 
 
 def test_the_sentence_follows_the_table(table):
-    from compare.experiments.levels import finding
-
     assert finding(table) == table.attrs["finding"]
     assert "counterexample is there" in finding(table)
     growing = table["log_consensus"] + 0.05 * table["beta"]
@@ -71,6 +66,4 @@ def test_the_sentence_follows_the_table(table):
 
 
 def test_figure_is_made_from_the_table_alone(table):
-    from compare.experiments.levels import draw
-
     assert len(draw(table).axes) == 3

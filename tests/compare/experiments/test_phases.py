@@ -3,18 +3,16 @@
 import numpy as np
 import pytest
 
+from compare.experiments.phases import DELTA, PANELS, N, draw, finding, run
+from compare.theory import phase_curve
+
 
 @pytest.fixture(scope="module")
 def table():
-    from compare.experiments.phases import run
-
     return run(0, True)
 
 
 def test_the_median_merging_time_lies_on_the_curve_in_high_dimension(table):
-    from compare.experiments.phases import DELTA, N
-    from compare.theory import phase_curve
-
     np.testing.assert_allclose(table["curve"], phase_curve(table["beta"].values, N, DELTA), rtol=1e-12)
     early = table["beta"].values[:3]
     middle = table["crossing"].sel(share=0.5, d=1024, beta=early).mean("seed")
@@ -41,8 +39,6 @@ def test_the_switch_sharpens_with_the_dimension(table):
 
 
 def test_the_sentence_follows_the_table(table):
-    from compare.experiments.phases import finding
-
     assert finding(table) == table.attrs["finding"]
     assert "does NOT" not in finding(table)
     late = table.assign(offset=table["offset"] + 0.5)
@@ -50,8 +46,6 @@ def test_the_sentence_follows_the_table(table):
 
 
 def test_figure_is_made_from_the_table_alone(table):
-    from compare.experiments.phases import PANELS, draw
-
     figure = draw(table)
     titles = [axes.get_title() for axes in figure.axes]
     assert [f"d = {d}" for d in PANELS] == titles[:3]

@@ -4,6 +4,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from compare.experiments import saddles as of_saddles
+from compare.experiments import staircase as of_stairs
+from compare.experiments.shared.rescaled import climb, plateau_length
+from compare.experiments.staircase import EXPERIMENT, _finding
+from compare.theory import collision_radius, plateau_limit
+
 
 def on_circle(angles):
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -11,8 +17,6 @@ def on_circle(angles):
 
 @pytest.fixture(scope="module")
 def stairs():
-    from compare.experiments.staircase import EXPERIMENT
-
     return EXPERIMENT.run(0, True)
 
 
@@ -25,8 +29,6 @@ def saddles():
 
 def test_climb_agrees_with_a_plain_integration_in_true_time():
     """Three unequal clusters at beta = 12, USA in its own time t, with the clock as one more coordinate."""
-    from compare.experiments.shared.rescaled import climb
-    from compare.theory import collision_radius
 
     beta, mass, angles = 12.0, np.array([0.5, 0.2, 0.3]), np.array([0.0, 0.7, 1.9])
     radius = float(collision_radius(beta))
@@ -54,7 +56,6 @@ def test_climb_agrees_with_a_plain_integration_in_true_time():
 @pytest.mark.parametrize("angle", [0.3, 3.07])
 def test_two_clusters_take_the_time_of_the_closed_form(kind, angle):
     """Almost opposite ones too, where the bare projection would let lengths run away from 1."""
-    from compare.experiments.shared.rescaled import climb, plateau_length
 
     masses = np.array([0.3, 0.7])
     for beta in (1e3, 1e12):
@@ -64,9 +65,6 @@ def test_two_clusters_take_the_time_of_the_closed_form(kind, angle):
 
 
 def test_plateau_length_tends_to_its_limit_from_any_angle():
-    from compare.experiments.shared.rescaled import plateau_length
-    from compare.theory import plateau_limit
-
     for kind in ("SA", "USA"):
         limit = plateau_limit(0.3, 0.7, kind)
         far = [abs(plateau_length(beta, 1.0, (0.3, 0.7), kind) / limit - 1) for beta in (1e6, 1e100, 1e300)]
@@ -123,8 +121,6 @@ def test_coalesce_and_the_rescaled_run_agree(stairs):
 
 
 def test_the_staircase_finding_follows_its_table(stairs):
-    from compare.experiments.staircase import _finding
-
     assert stairs.attrs["finding"] == _finding(stairs)
     assert stairs.attrs["finding"].startswith("The runs confirm")
     off = abs(stairs["jump_time"] - stairs["jump_time_theory"]).sel(beta=1e3).max()
@@ -152,9 +148,6 @@ def test_sa_plateaus_do_not_grow_with_the_number_of_clusters(saddles):
 
 
 def test_figures_are_drawn_from_the_tables_alone(stairs, saddles):
-    from compare.experiments import saddles as of_saddles
-    from compare.experiments import staircase as of_stairs
-
     for table, module in ((stairs, of_stairs), (saddles, of_saddles)):
         figure = module.EXPERIMENT.draw(table)
         assert len(figure.axes) == 4

@@ -4,11 +4,24 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import probe
+import sim
+from compare.experiments import EXPERIMENTS
+from compare.experiments.iterated import _angle, falls, finding, nearest_return
+from compare.experiments.lengths import growth
+from compare.experiments.shared.embedded import embedded
+from compare.experiments.shared.over_texts import stated, with_interval
+from compare.experiments.value_matrices import fit, run, speed, wider
+from compare.metrics.exclusions import exclude
+from compare.metrics.pairwise import kept, mean_cosine, mean_gap
+from compare.statistics import t_interval
+from compare.study.subjects import default_texts
+from probe.counterfactual import counterfactual
+from probe.dynamics import layer_by_layer
+
 
 @pytest.fixture(scope="module")
 def matrices():
-    from compare.experiments.value_matrices import run
-
     return run(0, True)
 
 
@@ -27,16 +40,11 @@ def lengths():
 
 
 def test_the_models_are_those_at_the_end_of_training():
-    from compare.experiments.shared.embedded import embedded
-
     assert set(embedded()) == {"gpt2-128", "bert-128", "albert-128", "albert-384"}
     assert embedded("albert") == ["albert-128", "albert-384"]
 
 
 def test_intervals_are_over_texts():
-    from compare.experiments.shared.over_texts import stated, with_interval
-    from compare.statistics import t_interval
-
     rows = np.random.default_rng(0).standard_normal((5, 2, 3))
     rows[0, 1, 2] = np.nan
     found = with_interval(xr.DataArray(rows, dims=("text", "model", "layer")))
@@ -54,9 +62,6 @@ def test_intervals_are_over_texts():
     ("kind", "factor"), [("zero", 0), ("halved", 0.5), ("doubled", 2), ("sign flipped", -1)]
 )
 def test_a_strength_multiplies_what_is_written_but_the_push(kind, factor):
-    import sim
-    from probe.counterfactual import counterfactual
-
     random = np.random.default_rng(1)
     query, key, value = random.standard_normal((3, 2, 3, 6))
     operators = {"query": query, "key": key, "value": value, "output": random.standard_normal((2, 6, 3))}
@@ -71,8 +76,6 @@ def test_a_strength_multiplies_what_is_written_but_the_push(kind, factor):
 
 
 def test_speed_of_a_planted_collapse():
-    from compare.experiments.value_matrices import speed
-
     layer = np.arange(13)
     slow, fast, gone = 1 - 0.9 * np.exp(-0.3 * layer), 1 - np.exp(-2.0 * layer), np.ones(13)
     found = speed(xr.DataArray([slow, fast, gone], dims=("text", "layer")))
@@ -82,8 +85,6 @@ def test_speed_of_a_planted_collapse():
 
 
 def test_the_fit_is_one_for_an_exponential_alone():
-    from compare.experiments.value_matrices import fit
-
     layer = np.arange(13)
     exponential, there_and_back = 1 - 0.9 * np.exp(-0.3 * layer), 0.9 - 0.1 * np.abs(layer - 6)
     found = fit(xr.DataArray([exponential, there_and_back, np.ones(13)], dims=("text", "layer")))
@@ -100,10 +101,6 @@ def test_matrices_have_the_radii_of_their_kinds(matrices):
 
 
 def test_trained_matrices_give_the_learned_dynamics(matrices):
-    from compare.metrics.pairwise import kept
-    from compare.study.subjects import default_texts
-    from probe.dynamics import layer_by_layer
-
     text = default_texts()[1]
     run = layer_by_layer("albert-128", text.text, max_tokens=32)
     cloud = run.points[-1, kept(run, None)]
@@ -114,7 +111,7 @@ def test_trained_matrices_give_the_learned_dynamics(matrices):
 
 
 def test_the_sentence_on_matrices_follows_the_table(matrices):
-    from compare.experiments.value_matrices import finding, wider
+    from compare.experiments.value_matrices import finding
 
     assert finding(matrices) == matrices.attrs["finding"]
     spread = 1 + 0.01 * xr.DataArray(np.arange(2), dims="text")
@@ -130,10 +127,6 @@ def test_the_sentence_on_matrices_follows_the_table(matrices):
 
 
 def test_iterations_go_on_from_the_native_depth(iterated):
-    import probe
-    from compare.metrics.pairwise import kept, mean_cosine
-    from compare.study.subjects import default_texts
-
     text = default_texts()[0]
     own = probe.extract("albert-384", text.text, "layernorm", max_tokens=48)
     told = iterated["mean_cosine"].sel(
@@ -145,8 +138,6 @@ def test_iterations_go_on_from_the_native_depth(iterated):
 
 
 def test_angles_and_returns_of_tokens_that_go_round():
-    from compare.experiments.iterated import _angle, nearest_return
-
     turn = 2 * np.pi / 5 * np.arange(41)
     round_and_round = np.stack([np.cos(turn), np.sin(turn)], axis=-1)[:, None]
     straight = np.stack([np.cos(turn / 100), np.sin(turn / 100)], axis=-1)[:, None]
@@ -160,16 +151,12 @@ def test_angles_and_returns_of_tokens_that_go_round():
 
 
 def test_falls_count_beyond_native_depth_alone():
-    from compare.experiments.iterated import falls
-
     energy = [0.5, 0.1, 0.4, 0.3, 0.6]  # beyond depth 2: down by 0.1, up by 0.3
     table = xr.Dataset({"energy": ("iteration", energy), "native": 2}, coords={"iteration": range(5)})
     assert float(falls(table)) == pytest.approx(0.25)
 
 
 def test_the_sentence_on_iterations_follows_the_table(iterated):
-    from compare.experiments.iterated import finding
-
     assert finding(iterated) == iterated.attrs["finding"]
     spread = 1 - 1e-4 * (1 + xr.DataArray(np.arange(3), dims="text"))
     gone = iterated.assign(mean_cosine=spread + 0 * iterated["mean_cosine"])
@@ -183,8 +170,6 @@ def test_the_sentence_on_iterations_follows_the_table(iterated):
 
 
 def test_what_the_interval_leaves_open_is_said_to_be_open(iterated):
-    from compare.experiments.iterated import finding
-
     text = xr.DataArray(np.arange(3), dims="text")
     around = iterated.assign(mean_cosine=0.985 + 0.005 * text + 0 * iterated["mean_cosine"])
     told = finding(around)
@@ -198,10 +183,6 @@ def test_what_the_interval_leaves_open_is_said_to_be_open(iterated):
 
 
 def test_a_causal_model_reads_a_short_text_as_the_start_of_a_long_one(lengths):
-    import probe
-    from compare.metrics.exclusions import exclude
-    from compare.metrics.pairwise import mean_gap
-
     prompt = next(prompt for prompt in probe.prompts().values() if prompt.length == "long")
     long = probe.extract("gpt2-128", prompt.text, "layernorm", max_tokens=64)
     short = probe.extract("gpt2-128", prompt.text, "layernorm", max_tokens=32)
@@ -212,8 +193,6 @@ def test_a_causal_model_reads_a_short_text_as_the_start_of_a_long_one(lengths):
 
 
 def test_growth_is_the_slope_in_log_n():
-    from compare.experiments.lengths import growth
-
     context = xr.DataArray(np.log([[32.0, 64, 128], [30, 60, 120]]), dims=("text", "length"))
     table = xr.Dataset({"beta": 3 + 0.7 * context, "log_context": context})
     np.testing.assert_allclose(growth(table, "beta"), [0.7, 0.7], rtol=1e-12)
@@ -234,7 +213,5 @@ def test_the_sentence_on_lengths_follows_the_table(lengths):
 
 @pytest.mark.parametrize(("name", "axes"), [("value_matrices", 4), ("iterated", 6), ("lengths", 6)])
 def test_figures_are_made_from_the_table_alone(name, axes, matrices, iterated, lengths):
-    from compare.experiments import EXPERIMENTS
-
     table = {"value_matrices": matrices, "iterated": iterated, "lengths": lengths}[name]
     assert len(EXPERIMENTS[name].draw(table).axes) == axes

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from compare.experiments import escapes, trapping
+from compare.experiments.escapes import _greedy, _members
+from compare.experiments.shared.lifetimes import log_collapse_time, log_escape_time
+from compare.experiments.trapping import EXPERIMENT, _finding, violations
+from sim import Attention, caps
+from sim.mergers.solver import coalesce
+
 
 @pytest.fixture(scope="module")
 def trapped():
-    from compare.experiments.trapping import EXPERIMENT
-
     return EXPERIMENT.run(0, True)
 
 
@@ -21,9 +26,6 @@ def escaped():
 
 def test_both_times_agree_with_a_plain_integration():
     """Two caps of two tokens at beta = 6, SA: DOP853 on all tokens finds the same T1 and T2."""
-    from compare.experiments.shared.lifetimes import log_collapse_time, log_escape_time
-    from sim import Attention, caps
-    from sim.mergers.solver import coalesce
 
     beta, eps, goal = 6.0, 0.004, 1e-3
     centres = np.array([[1.0, 0, 0], [np.cos(1.3), np.sin(1.3), 0]])
@@ -56,8 +58,6 @@ def test_both_times_agree_with_a_plain_integration():
 
 
 def test_the_bounds_hold_and_a_violation_would_be_counted(trapped):
-    from compare.experiments.trapping import _finding, violations
-
     applies = trapped["log_collapse_bound"].notnull()
     assert int(applies.sum()) >= 6
     assert violations(trapped) == 0
@@ -115,7 +115,6 @@ def test_three_in_a_row_need_an_exponentially_fine_tie(escaped):
 
 def test_greedy_rules_differ_where_masses_do():
     """Gaps 1, 1.05 and 0.85: after the last two have met, only the law knows how far from the second one they met."""
-    from compare.experiments.escapes import _greedy, _members
 
     angles = np.array([0.0, 1.0, 2.05, 2.9])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -129,8 +128,6 @@ def test_greedy_rules_differ_where_masses_do():
 
 
 def test_figures_are_drawn_from_the_tables_alone(trapped, escaped):
-    from compare.experiments import escapes, trapping
-
     for table, module in ((trapped, trapping), (escaped, escapes)):
         figure = module.EXPERIMENT.draw(table)
         assert len(figure.axes) == 4

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import compare
 from tests.helpers.judged_runs import (
     DEPTHS,
     RUNS,
@@ -154,8 +155,6 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     ],
 )
 def test_bad_input_is_one_line(groups, data, words):
-    import compare
-
     groups = {name: [make() for make in makers] for name, makers in groups.items()}
     with pytest.raises(ValueError, match=words) as error:
         compare.judge(groups, measured=data)
@@ -164,7 +163,6 @@ def test_bad_input_is_one_line(groups, data, words):
 
 def test_odd_runs_are_measured_and_judged():
     """Two tokens, one depth, points that have collapsed, axes mixed in one group, one run alone: no row is a guess."""
-    import compare
 
     collapsed = np.tile([0.0, 0.0, 1.0], (7, 33, 1))
     groups = {

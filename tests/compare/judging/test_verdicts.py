@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from compare.judging.registry import HYPOTHESES, Threshold, describe
+from compare.judging.verdicts import Verdict, Verdicts
 from tests.helpers.written_verdicts import table, verdict
 
 FIELDS = """agreement beta ci claimed effect group hypothesis labels null p q robustness runs smallest_effect source
@@ -11,8 +13,6 @@ statement statistic treatment unit values verdict why"""
 
 
 def test_json_has_the_documented_fields_and_no_numbers_that_json_lacks(tmp_path):
-    from compare.judging.verdicts import Verdict, Verdicts
-
     text = table(verdict()).to_json(tmp_path / "verdicts.json")
     read = json.loads(text)
     assert sorted(read) == ["draws", "rows", "schema", "seed", "thresholds"]
@@ -50,8 +50,6 @@ def test_latex_escapes_and_leaves_out_what_does_not_apply():
 
 
 def test_the_registry_says_everything_of_every_hypothesis():
-    from compare.judging.registry import HYPOTHESES, describe
-
     assert list(HYPOTHESES) == [
         "H1",
         "H2",
@@ -83,8 +81,6 @@ def test_the_registry_says_everything_of_every_hypothesis():
 
 
 def test_sweeps_cover_their_range():
-    from compare.judging.registry import Threshold
-
     assert Threshold("x", 0.25, 0.1, 0.5, "").sweep() == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.5))
     assert Threshold("x", 3, 2, 5, "").sweep() == (2, 3, 4, 5)
     assert Threshold("x", 6, 6, 6, "").sweep() == ()

@@ -4,14 +4,15 @@ import json
 
 import numpy as np
 
+from compare.metrics.exclusions import apply, exclude, record, sentence
+from sim.trajectory import Trajectory
+
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def of_a_model(points, **facts):
-    from sim.trajectory import Trajectory
-
     names = facts.pop("tokens", None)
     special = facts.pop("special", None)
     return Trajectory(
@@ -29,8 +30,6 @@ def cloud(dim, depths=4, tokens=12, seed=0):
 
 
 def test_each_token_is_left_out_for_its_first_reason():
-    from compare.metrics.exclusions import apply, exclude, record, sentence
-
     points = unit(cloud(8, tokens=7))
     trajectory = of_a_model(
         points,
@@ -59,15 +58,11 @@ def test_each_token_is_left_out_for_its_first_reason():
 
 
 def test_ids_decide_over_names():
-    from compare.metrics.exclusions import exclude
-
     trajectory = of_a_model(unit(cloud(8, tokens=4)), tokens=["a", "a", "b", "c"], token_ids=[5, 6, 7, 7])
     assert exclude(trajectory).kept.tolist() == [True, True, True, False]
 
 
 def test_rogue_coordinates_of_a_model_are_dropped():
-    from compare.metrics.exclusions import apply, exclude, sentence
-
     raw = cloud(64, tokens=30)
     raw[..., 3] += 40  # a large mean
     raw[..., 9] *= 12  # a large variance
@@ -79,8 +74,6 @@ def test_rogue_coordinates_of_a_model_are_dropped():
 
 
 def test_a_coordinate_that_is_large_at_most_depths_is_dropped_at_all():
-    from compare.metrics.exclusions import apply, exclude
-
     raw = cloud(64, depths=5, tokens=30)
     raw[1:, :, 3] += 40
     made = exclude(of_a_model(unit(raw)))
@@ -90,8 +83,6 @@ def test_a_coordinate_that_is_large_at_most_depths_is_dropped_at_all():
 
 def test_a_simulation_loses_no_coordinate():
     """Points that gathered on one axis of S^2, or of S^63, have one squared mean far above the median."""
-    from compare.metrics.exclusions import exclude
-    from sim.trajectory import Trajectory
 
     for dim in (3, 64):
         gathered = unit(np.eye(dim)[1] + 1e-3 * cloud(dim))
@@ -101,8 +92,6 @@ def test_a_simulation_loses_no_coordinate():
 
 
 def test_few_coordinates_of_a_model_have_no_rogues():
-    from compare.metrics.exclusions import exclude
-
     raw = cloud(31)
     raw[..., 3] += 40
     assert exclude(of_a_model(unit(raw))).rogue.size == 0
@@ -110,14 +99,11 @@ def test_few_coordinates_of_a_model_have_no_rogues():
 
 def test_ordinary_clouds_of_a_model_keep_nearly_all_coordinates():
     """Of Gaussian coordinates none has 20 times the median variance; a squared mean has it with probability .003."""
-    from compare.metrics.exclusions import exclude
 
     raw = cloud(400, depths=1, tokens=40) + cloud(400, depths=1, tokens=1, seed=1)
     assert exclude(of_a_model(unit(raw))).rogue.size <= 8
 
 
 def test_a_text_of_one_repeated_token_keeps_one():
-    from compare.metrics.exclusions import exclude
-
     trajectory = of_a_model(unit(cloud(8, tokens=5)), tokens=["a"] * 5)
     assert exclude(trajectory).kept.tolist() == [True, False, False, False, False]

@@ -4,6 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom, kstest
 
+from compare.metrics.calibrated import cluster_life
+from compare.metrics.nulls import gaussian_cloud, mask_matched, random_operators, token_rotations
+from compare.metrics.nulls.projection import principal
+from compare.metrics.nulls.rotation import _frames, rotations
+from sim.attention import Attention
+
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -26,7 +32,6 @@ def nearest(points):
 
 def life(points):
     """Cluster life, mean over depths, for each draw."""
-    from compare.metrics.calibrated import cluster_life
 
     rule = cluster_life.Rule()
     squared = cluster_life.squared_chords(points.reshape(-1, *points.shape[2:]))
@@ -57,8 +62,6 @@ def most(trials, rate, level=1e-4):
 
 
 def test_draws_are_unit_seeded_and_do_not_depend_on_their_number():
-    from compare.metrics.nulls import token_rotations
-
     points = cloud(np.random.default_rng(0), 3, 20, 30, 0.5)
     first, again, more, other = (
         np.stack(list(token_rotations(points, draws, seed)))
@@ -71,8 +74,6 @@ def test_draws_are_unit_seeded_and_do_not_depend_on_their_number():
 
 
 def test_a_rotation_fixes_the_all_ones_vector_and_keeps_all_covariances_before_projection():
-    from compare.metrics.nulls.rotation import _frames, rotations
-
     random = np.random.default_rng(3)
     points = cloud(random, 4, 15, 6, 0.3)
     shared = rotations(points, 0, correction=False)
@@ -94,8 +95,6 @@ def test_a_rotation_fixes_the_all_ones_vector_and_keeps_all_covariances_before_p
 
 
 def test_depths_that_are_equal_stay_equal():
-    from compare.metrics.nulls import token_rotations
-
     points = np.repeat(cloud(np.random.default_rng(5), 1, 12, 4, 0.5), 3, axis=0)
     for draw in token_rotations(points, 3):
         cosines = draw @ draw.swapaxes(1, 2)
@@ -104,9 +103,6 @@ def test_depths_that_are_equal_stay_equal():
 
 @pytest.mark.parametrize(("tokens", "dim", "power", "length"), [(45, 16, 1.0, 0.0), (45, 128, 0.7, 0.8)])
 def test_projected_draws_have_the_mean_and_variances_of_the_data(tokens, dim, power, length):
-    from compare.metrics.nulls import token_rotations
-    from compare.metrics.nulls.projection import principal
-
     random = np.random.default_rng(1)
     points = cloud(random, 1, tokens, dim, power) + length * unit(random.standard_normal(dim))
     points = unit(points)
@@ -131,7 +127,6 @@ def uniform_p(p, draws, random):
 
 def test_p_is_uniform_on_gaussian_tokens_with_fewer_tokens_than_dimensions():
     """Exact before projection, for any statistic and for tokens that keep part of themselves over depth."""
-    from compare.metrics.nulls.rotation import _frames, rotations
 
     random = np.random.default_rng(7)
     p = []
@@ -145,8 +140,6 @@ def test_p_is_uniform_on_gaussian_tokens_with_fewer_tokens_than_dimensions():
 
 
 def test_p_of_the_cluster_life_is_uniform_on_projected_gaussian_tokens():
-    from compare.metrics.nulls import token_rotations
-
     random = np.random.default_rng(7)
     clouds = [cloud(random, 2, 24, 40, 0.5) for _ in range(200)]
     p = p_values(life, token_rotations, clouds)
@@ -155,8 +148,6 @@ def test_p_of_the_cluster_life_is_uniform_on_projected_gaussian_tokens():
 
 
 def test_a_fresh_gaussian_is_the_wrong_null_for_neighbours():
-    from compare.metrics.nulls import gaussian_cloud, token_rotations
-
     random = np.random.default_rng(8)
     clouds = [cloud(random, 1, 48, 128, 0.0) for _ in range(25)]
     assert np.mean(p_values(nearest, gaussian_cloud, clouds) <= 0.05) > 0.8
@@ -164,8 +155,6 @@ def test_a_fresh_gaussian_is_the_wrong_null_for_neighbours():
 
 
 def test_without_the_correction_most_elongated_clouds_look_clustered():
-    from compare.metrics.nulls import token_rotations
-
     random = np.random.default_rng(9)
     clouds = [cloud(random, 3, 45, 16, 1.0) for _ in range(60)]
     assert np.sum(p_values(life, token_rotations, clouds) <= 0.05) <= most(60, 0.05)
@@ -174,8 +163,6 @@ def test_without_the_correction_most_elongated_clouds_look_clustered():
 
 
 def test_gaussian_clouds_have_the_moments_of_a_tight_cloud():
-    from compare.metrics.nulls import gaussian_cloud
-
     random = np.random.default_rng(2)
     points = unit(np.array([1.0, 0, 0, 0]) + 0.05 * random.standard_normal((2, 30, 4)))
     drawn = np.stack(list(gaussian_cloud(points, 400)))
@@ -188,8 +175,6 @@ def test_gaussian_clouds_have_the_moments_of_a_tight_cloud():
 
 
 def test_too_few_tokens_are_an_error():
-    from compare.metrics.nulls import token_rotations
-
     with pytest.raises(ValueError, match="needs at least 3 of them, got 2"):
         list(token_rotations(cloud(np.random.default_rng(0), 2, 2, 3, 0), 1))
 
@@ -210,8 +195,6 @@ def local_attention(random, heads, tokens, causal, noise=0.0):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_by_position_and_key_is_its_own_null(causal):
-    from compare.metrics.nulls import mask_matched
-
     random = np.random.default_rng(4)
     attention = local_attention(random, 3, 20, causal)
     pairs = (np.tri(20, dtype=bool) if causal else np.ones((20, 20), bool)) & ~np.eye(20, dtype=bool)
@@ -223,8 +206,6 @@ def test_attention_by_position_and_key_is_its_own_null(causal):
 
 
 def test_the_null_of_attention_has_its_row_column_and_distance_sums():
-    from compare.metrics.nulls import mask_matched
-
     attention = local_attention(np.random.default_rng(6), 2, 16, True, noise=1.0)
     pairs = np.tri(16, k=-1, dtype=bool)
     fitted = mask_matched(attention, pairs)
@@ -244,9 +225,6 @@ def test_the_null_of_attention_has_its_row_column_and_distance_sums():
 
 
 def test_random_operators_keep_the_singular_values_only():
-    from compare.metrics.nulls import random_operators
-    from sim.attention import Attention
-
     random = np.random.default_rng(0)
     field = Attention(
         2.0,

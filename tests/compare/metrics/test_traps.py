@@ -10,6 +10,20 @@ import pytest
 from scipy.linalg import expm
 from scipy.optimize import linprog
 
+import compare
+from compare.analyses.value_spectrum import spectrum
+from compare.judging.evidence import Claim, weigh
+from compare.metrics.calibrated.attention import attention_follow
+from compare.metrics.calibrated.energy import descent_share, energy_noise, pair_energy
+from compare.metrics.calibrated.plateaus import adjusted_rand
+from compare.metrics.published.attention import attention_clusters
+from compare.metrics.published.clusters import distances, hdbscan_labels
+from compare.metrics.published.neighbours import nearest_neighbours, pair_agreement
+from compare.metrics.published.persistence import TOLERANCES, plateaus
+from compare.theory import hemisphere_probability
+from probe.spectra import spectra
+from sim import Attention, Trajectory
+
 RUNS, DEPTHS, TOKENS, DIM = 6, 7, 40, 48
 
 
@@ -24,7 +38,6 @@ def unit(points):
 @pytest.fixture(scope="module")
 def noise():
     """Runs of fresh Gaussian points at each depth: no clusters, no dynamics."""
-    from sim import Trajectory
 
     return [
         Trajectory(
@@ -40,7 +53,6 @@ def noise():
 @pytest.fixture(scope="module")
 def verdicts(noise):
     """What the judge says of them."""
-    import compare
 
     return compare.judge({"noise": noise}, draws=19)
 
@@ -63,7 +75,6 @@ def is_inside(value, null):
 
 def value_field(seed, width=32, inner=32):
     """A random value path."""
-    from sim import Attention
 
     output, value = random(2, seed).standard_normal((2, width, inner)) / np.sqrt(width)
     return Attention(1.0, value=value.T, output=output)
@@ -71,7 +82,6 @@ def value_field(seed, width=32, inner=32):
 
 def test_1_rotations_keep_the_energy_of_anything(noise, verdicts):
     """'Rotation neutral': frames e^(-A), A antisymmetric, are orthogonal and remove nothing."""
-    from compare.metrics.calibrated.energy import pair_energy
 
     for run in noise:
         antisymmetric = random(3).standard_normal((DIM, DIM))
@@ -108,7 +118,6 @@ def _rank(points):
 
 def test_3_displacements_fill_a_subspace_by_its_dimension():
     """'Displacement test': any step lies in the repulsive subspace by dim/d, above 1/2 where that has 57 % of it."""
-    from probe.spectra import spectra
 
     steps = random(5).standard_normal((DEPTHS, 400, DIM))
     repulsive = round(0.57 * DIM)
@@ -124,8 +133,6 @@ def test_3_displacements_fill_a_subspace_by_its_dimension():
 
 def test_4_random_matrices_have_complex_eigenvalues():
     """'Imaginary': nine in ten eigenvalues of a random product are complex, and that is what its null says."""
-    from compare.analyses.value_spectrum import spectrum
-    from probe.spectra import spectra
 
     assert spectrum(random(6).standard_normal((128, 128)))["complex_share"] > 0.85
     found = spectra([value_field(seed) for seed in range(4)], draws=40)
@@ -138,9 +145,6 @@ def test_4_random_matrices_have_complex_eigenvalues():
 
 def test_5_a_mask_alone_is_no_routing():
     """'CLUSTER heads': the Fiedler value of random causal attention is small; it does not follow planted clusters."""
-    from compare.judging.evidence import Claim, weigh
-    from compare.metrics.calibrated.attention import attention_follow
-    from compare.metrics.published.attention import attention_clusters
 
     seen, excess = np.tri(TOKENS), []
     for run in range(RUNS):
@@ -156,7 +160,6 @@ def test_5_a_mask_alone_is_no_routing():
 
 def test_6_density_clusters_of_size_two_are_in_any_noise(noise, verdicts):
     """'30 to 60 clusters': HDBSCAN with clusters of two finds many in noise; none outlives the null."""
-    from compare.metrics.published.clusters import distances, hdbscan_labels
 
     for points, least in ((unit(random(9).standard_normal((120, 768))), 20), (noise[0].points[-1], 2)):
         assert hdbscan_labels(distances(points @ points.T), 2).max() + 1 >= least
@@ -165,14 +168,11 @@ def test_6_density_clusters_of_size_two_are_in_any_noise(noise, verdicts):
 
 
 def late_excess(runs):
-    import compare
-
     return np.mean([compare.measure(run, draws=19)["late_excess"][0] for run in runs[:3]])
 
 
 def test_7_plateaus_are_in_white_noise_and_in_nothing(verdicts):
     """'Universal plateaus': of whole numbers drawn at random, of a walk and of zeros; H2 finds none in noise."""
-    from compare.metrics.published.persistence import TOLERANCES, plateaus
 
     counts = random(10).integers(30, 45, (20, 49)).astype(float)
     walks = 10 + np.cumsum(random(11).normal(0, 0.02, (20, 49)), axis=1)
@@ -187,7 +187,6 @@ def test_7_plateaus_are_in_white_noise_and_in_nothing(verdicts):
 
 def test_8_few_points_lie_in_a_cone(noise, verdicts):
     """'Cone collapse': fewer points than dimensions always lie in a hemisphere, and 100 in 64 nearly always."""
-    from compare.theory import hemisphere_probability
 
     for run in noise[:2]:
         points = run.points[0]
@@ -205,8 +204,6 @@ def test_8_few_points_lie_in_a_cone(noise, verdicts):
 
 def test_9_mutual_neighbours_share_their_cluster(noise):
     """'Artifact pairs below 3 %': two mutual neighbours are what a cluster of two is made of, in noise as well."""
-    from compare.metrics.published.clusters import distances, hdbscan_labels
-    from compare.metrics.published.neighbours import nearest_neighbours, pair_agreement
 
     artifacts = pairs = 0
     for run in noise:
@@ -222,7 +219,6 @@ def test_9_mutual_neighbours_share_their_cluster(noise):
 
 def test_10_a_mean_hardly_exceeds_two_deviations_of_its_parts():
     """'No overshoot': a layer's mean step against mean and deviation over tokens; the energy sees it."""
-    from compare.metrics.calibrated.energy import descent_share, energy_noise, pair_energy
 
     spread = np.array([1, 0.8, 0.6, 0.4, 0.2, 0.5, 0.2, 0.1])
     own = random(12).standard_normal((60, 8)) * np.exp(random(13).normal(0, 1, (60, 1)))
@@ -236,9 +232,6 @@ def test_10_a_mean_hardly_exceeds_two_deviations_of_its_parts():
 
 def test_11_zero_eigenvalues_have_signs_by_rounding():
     """'Repulsive heads': a head of rank 4 that only attracts has 44 rounded zeros, many of them negative."""
-    from compare.analyses.value_spectrum import spectrum
-    from probe.spectra import spectra
-    from sim import Attention
 
     factor = random(14).standard_normal((DIM, 4))
     factor -= factor.mean(axis=0)
@@ -250,7 +243,6 @@ def test_11_zero_eigenvalues_have_signs_by_rounding():
 
 def test_12_an_antisymmetric_part_spans_everything():
     """'The rotation plane': the columns of a random A - A^T of even size span the space; ours stays at its null."""
-    from probe.spectra import spectra
 
     matrix = random(15).standard_normal((DIM, DIM))
     left, sizes, _ = np.linalg.svd(matrix - matrix.T)
@@ -266,7 +258,6 @@ def test_12_an_antisymmetric_part_spans_everything():
 
 def test_13_random_features_are_active_at_many_layers():
     """'Multilayer features': of features that fire at random most fire at several layers; agreement by chance is 0."""
-    from compare.metrics.calibrated.plateaus import adjusted_rand
 
     active = random(16).random((2000, 13)) < 0.2
     assert np.mean(active.sum(axis=1) >= 2) > 0.7

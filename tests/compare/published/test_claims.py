@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import compare
+from compare.published.claims import NOT_CLAIMED, POST, check_claims, conclusion
+from sim import Trajectory
 from tests.helpers.written_verdicts import table, verdict
 
 
@@ -22,15 +25,11 @@ from tests.helpers.written_verdicts import table, verdict
     ],
 )
 def test_what_becomes_of_a_conclusion(holds, ours, then):
-    from compare.published.claims import conclusion
-
     assert conclusion(holds, ours) == then
 
 
 def published(clustered=True, **facts):
     """What the published preset gives for a run that shows everything, or nothing."""
-    import compare
-    from sim import Trajectory
 
     random = np.random.default_rng(0)
     start = random.standard_normal((6, 14, 12))
@@ -48,7 +47,6 @@ def published(clustered=True, **facts):
 
 def test_the_post_tried_again():
     """One model whose trained runs meet the post's definitions, its random twin that does not, a repeated token."""
-    from compare.published.claims import NOT_CLAIMED, POST, check_claims
 
     groups = {
         "net": [published()],
@@ -79,7 +77,6 @@ def test_the_post_tried_again():
 @pytest.fixture(scope="module")
 def conclusions():
     """What becomes of each hypothesis on runs with other provenance, where ours says CONFIRMED of all of them."""
-    from compare.published.claims import check_claims
 
     measured = published()
 

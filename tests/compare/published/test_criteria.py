@@ -5,6 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from compare.metrics.measurement import measure
+from compare.published.criteria import published_criteria
+from sim.trajectory import Trajectory
+
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -12,7 +16,6 @@ def unit(vectors):
 
 def noise(depths=5, tokens=40, dim=64, seed=0, pull=0.0, attention=None):
     """Gaussian points, pulled to one direction by `pull` times the depth."""
-    from sim.trajectory import Trajectory
 
     rng = np.random.default_rng(seed)
     raw = rng.standard_normal((tokens, dim)) + pull * np.arange(depths)[:, None, None] * rng.standard_normal(
@@ -22,9 +25,6 @@ def noise(depths=5, tokens=40, dim=64, seed=0, pull=0.0, attention=None):
 
 
 def decided(trajectory):
-    from compare.metrics.measurement import measure
-    from compare.published.criteria import published_criteria
-
     return {each.statement: each for each in published_criteria(measure(trajectory, "published"))}
 
 
@@ -36,7 +36,6 @@ def pulled():
 @pytest.fixture(scope="module")
 def pushed():
     """The same layers in the opposite order: every drift and every step is turned round."""
-    from sim.trajectory import Trajectory
 
     return decided(Trajectory(points=noise(pull=2.0).points[::-1], depth=np.arange(5.0), axis="layer"))
 
@@ -95,8 +94,6 @@ def test_energy_rises_and_falls(pulled, pushed):
 
 
 def test_a_small_fall_counts_but_leaves_energy_ok():
-    from sim.trajectory import Trajectory
-
     angle = np.array([0.5, 0.5 + 5e-5])
     points = np.stack([np.ones(2), np.zeros(2), np.cos(angle), np.sin(angle)], axis=1).reshape(2, 2, 2)
     found = decided(Trajectory(points=points, depth=np.arange(2.0)))
@@ -136,9 +133,6 @@ def test_undefined_where_the_rule_means_nothing(pulled):
 
 
 def test_criteria_of_another_preset():
-    from compare.metrics.measurement import measure
-    from compare.published.criteria import published_criteria
-
     other = measure(noise(depths=1), "published").assign_attrs(preset="calibrated")
     with pytest.raises(ValueError, match=r'need measurements with preset "published", got \'calibrated\''):
         published_criteria(other)

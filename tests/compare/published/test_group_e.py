@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 import xarray as xr
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+import compare
+import probe
+import sim
+from compare.analyses.value_spectrum import spectrum, value_spectrum
+from compare.metrics.published.persistence import plateau_marks
+from compare.published.across_layers import VARIABLES, across_layers, spearman
+from compare.published.timescales import two_timescales
+from probe.spectra import spectra
 
 WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
 TEXT = "the old river runs slow and the heron waits"
@@ -54,8 +66,6 @@ SECOND = [0, 1, 1, 1, 1, 1, 0, 0]  # width 5
     ],
 )
 def test_ratio_pools_plateaus_over_texts(layer, ratio, verdict):
-    from compare.published.timescales import two_timescales
-
     (row,) = two_timescales([run(FIRST, LOW), run(SECOND, LOW), collapsing(layer)])
     assert (row.model, row.texts, row.plateaus, row.mean_width) == ("toy", 2, 3, 4.0)
     assert row.verdict == verdict
@@ -64,8 +74,6 @@ def test_ratio_pools_plateaus_over_texts(layer, ratio, verdict):
 
 
 def test_runs_of_one_model_only_belong_together():
-    from compare.published.timescales import two_timescales
-
     runs = [
         collapsing(4),
         run(FIRST, LOW),
@@ -85,8 +93,6 @@ def test_runs_of_one_model_only_belong_together():
 
 def test_noise_confirms_two_timescales():
     """The trap: masses of independent noise have plateaus, so the verdict rests on one small number of one run."""
-    from compare.metrics.published.persistence import plateau_marks
-    from compare.published.timescales import two_timescales
 
     noise = 0.0148 + 1e-4 * np.random.default_rng(0).standard_normal(25)
     marks = plateau_marks(noise, np.ones(25, bool), 0.10)
@@ -102,8 +108,6 @@ def _late(layer):
 
 
 def make(family):
-    import transformers
-
     configs = {
         "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=2, bos_token_id=0, eos_token_id=0),
         "bert": lambda: transformers.BertConfig(**POST),
@@ -146,9 +150,6 @@ def value_modules(model):
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit"])
 def small(request):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -163,8 +164,6 @@ def small(request):
 
 
 def test_spectrum_of_the_models_own_matrix(small):
-    from compare.analyses.value_spectrum import value_spectrum
-
     found = value_spectrum((small.model, small.tokenizer))
     assert dict(found.sizes) == {"layer": 2, "rank": WIDTH}
     for layer in range(2):
@@ -190,9 +189,6 @@ def test_spectrum_of_the_models_own_matrix(small):
 
 def test_published_spectrum_moves_where_the_model_does_not(small):
     """V -> G V, O -> O G^-1 in each head: same states, same O V, another spectral radius of W_V."""
-    import probe
-    from compare.analyses.value_spectrum import value_spectrum
-    from probe.spectra import spectra
 
     turned = deepcopy(small.model)
     noise = np.random.default_rng(4).standard_normal((HEADS, INNER, INNER))
@@ -216,7 +212,6 @@ def test_published_spectrum_moves_where_the_model_does_not(small):
 
 def test_spectrum_of_one_direction():
     """A matrix of rank 1 has one eigenvalue that is not 0, and no second singular value."""
-    from compare.analyses.value_spectrum import spectrum
 
     found = spectrum(np.array([[3.0, 0], [0, 0]]))
     assert found["condition"] == np.inf
@@ -261,8 +256,6 @@ def correlation(left, right):
 
 
 def test_correlations_over_layers_by_loops(measured):
-    from compare.published.across_layers import VARIABLES, across_layers
-
     found = across_layers(measured)
     assert set(found) == set(VARIABLES)
     fiedler = measured["sinkhorn_fiedler"].mean("head").values
@@ -290,8 +283,6 @@ def test_correlations_over_layers_by_loops(measured):
 
 
 def test_correlations_that_do_not_exist_are_nan(measured):
-    from compare.published.across_layers import across_layers
-
     still = measured.drop_vars("sinkhorn_fiedler")
     still["cluster_merges"] = 0 * still["cluster_merges"]
     still["energy_violation_gated"] = still["energy_violation_gated"] & False
@@ -305,7 +296,6 @@ def test_correlations_that_do_not_exist_are_nan(measured):
 
 def test_two_drifts_are_correlated():
     """The trap: independent random walks over 25 layers are called correlated far more often than 5 % of the time."""
-    from compare.published.across_layers import spearman
 
     walks = np.random.default_rng(6).standard_normal((200, 2, 25)).cumsum(axis=-1)
     assert np.mean([spearman(*pair)[1] < 0.05 for pair in walks]) > 0.4
@@ -313,10 +303,6 @@ def test_two_drifts_are_correlated():
 
 def test_from_a_trajectory():
     """The statistics read what `measure` writes."""
-    import compare
-    import sim
-    from compare.published.across_layers import across_layers
-    from compare.published.timescales import two_timescales
 
     steps = np.random.default_rng(9).standard_normal((7, 10, 3)).cumsum(axis=0)
     lengths = np.linalg.norm(steps, axis=-1)

@@ -6,16 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from compare.reporting.charts import Axis, Chart, Level, Series, draw
+
 
 def drawn(*series, x=None, y=None, levels=()):
-    from compare.reporting.charts import Axis, Chart, draw
-
     return str(draw(Chart("title", x or Axis("x"), y or Axis("y"), series, levels)))
 
 
 def test_values_lie_where_the_ticks_say():
     """Between two ticks of a linear axis places are linear: every marker against a straight line through the ticks."""
-    from compare.reporting.charts import Series
 
     values = np.linspace(-3, 8, 12)
     svg = drawn(Series("", values, values, points=True))
@@ -34,8 +33,6 @@ def test_values_lie_where_the_ticks_say():
 @pytest.mark.parametrize("scale", ["linear", "log", "time"])
 @pytest.mark.parametrize("low", [1e-9, 0.3, 40.0])
 def test_names_of_ticks_leave_each_other_room(scale, low):
-    from compare.reporting.charts import Axis, Series
-
     values = np.concatenate([[0.0], np.geomspace(low, 1e6, 30)])
     svg = drawn(Series("", values, np.ones(31)), x=Axis("t", scale))
     found = re.findall(r'<text x="([\d.]+)" y="195" text-anchor="middle">([^<]*)</text>', svg)
@@ -49,7 +46,6 @@ def test_names_of_ticks_leave_each_other_room(scale, low):
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.4), (2.1, 4.8), (0.4, 40.0), (3.0, 3000.0), (1e-9, 1e9)])
 def test_logarithmic_axes_can_be_read(low, high):
     """Two names or more on any range, each where its value belongs: places are linear in the logarithm."""
-    from compare.reporting.charts import Axis, Series
 
     svg = drawn(Series("", [low, high], [1.0, 1.0], points=True), x=Axis("x", "log"))
     found = re.findall(r'<text x="([\d.]+)" y="195" text-anchor="middle">([^<]*)</text>', svg)
@@ -61,8 +57,6 @@ def test_logarithmic_axes_can_be_read(low, high):
 
 
 def test_gaps_single_points_and_nothing():
-    from compare.reporting.charts import Axis, Series
-
     gap = drawn(Series("a", np.arange(5), [0.0, 1.0, np.nan, 2.0, 3.0]))
     (path,) = re.findall(r'<path d="(M[^"]*)" fill="none"', gap)
     assert path.count("M") == 2
@@ -73,8 +67,6 @@ def test_gaps_single_points_and_nothing():
 
 
 def test_text_is_escaped_and_series_are_told_apart_without_colour():
-    from compare.reporting.charts import Axis, Level, Series
-
     nasty = '"><script>'
     series = [
         Series(f"{nasty}{style}", [0, 1], [0, style], style, names=[nasty, nasty]) for style in range(4)

@@ -6,14 +6,25 @@ from html import unescape
 
 import numpy as np
 import pytest
+import xarray as xr
+
+import compare
+import sim
+from compare.judging.registry import HYPOTHESES
+from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
+from compare.reporting.page import number
+from compare.reporting.part_charts import _said_of_parting
+from compare.reporting.spheres import depth_name, player, principal_axes
+from compare.reporting.verdict_table import anchor, measures, size
+from compare.study.results import Settings, measure, saved_runs
+from sim import Trajectory
+from sim.sphere import normalise
 
 NASTY = '<script>alert("x")</script>'
 DRAWS = 19
 
 
 def simulations():
-    import sim
-
     times = np.concatenate([[0.0], np.geomspace(0.01, 100, 11)])
     for seed in range(6):
         facts = {"label": f"SA, seed {seed}", "group": "SA, beta 9", "seed": seed, "published": seed == 0}
@@ -24,13 +35,11 @@ def simulations():
 
 def model_runs():
     """Clouds that drift, under a name that is markup; one of them in the raw frame."""
-    import sim
-    from sim.sphere import normalise
 
-    for number in range(7):
-        random = np.random.default_rng(number)
+    for seed in range(7):
+        random = np.random.default_rng(seed)
         steps = random.standard_normal((8, 34, 12)).cumsum(axis=0)
-        frame = "raw" if number == 6 else "layernorm"
+        frame = "raw" if seed == 6 else "layernorm"
         yield sim.Trajectory(
             normalise(steps),
             np.arange(8),
@@ -38,7 +47,7 @@ def model_runs():
             tokens=[NASTY, *map(str, range(33))],
             attention=np.full((8, 2, 34, 34), 1 / 34) if frame == "raw" else None,
             provenance={
-                "label": f"{NASTY}, text {number}, {frame}",
+                "label": f"{NASTY}, text {seed}, {frame}",
                 "group": NASTY,
                 "model": NASTY,
                 "init": "trained",
@@ -46,7 +55,7 @@ def model_runs():
                 "frame": frame,
                 "scheme": "post",
                 "causal": False,
-                "prompt": f"text {number}",
+                "prompt": f"text {seed}",
                 "prompt_class": NASTY,
             },
         )
@@ -54,11 +63,9 @@ def model_runs():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    import compare
-
     directory = tmp_path_factory.mktemp("report")
-    for number, run in enumerate([*simulations(), *model_runs()]):
-        run.save(directory / "runs" / f"{number:02}.nc")
+    for place, run in enumerate([*simulations(), *model_runs()]):
+        run.save(directory / "runs" / f"{place:02}.nc")
     with pytest.MonkeyPatch.context() as here:
         here.setattr("compare.workers.MOST_PROCESSES", 1)
         path = compare.report(directory, draws=DRAWS)
@@ -87,7 +94,6 @@ def test_scripts_are_ours_alone(written):
 
 def test_every_verdict_is_on_the_page_with_its_reason(written):
     directory, page = written
-    from compare.reporting.verdict_table import anchor
 
     rows = json.loads((directory / "verdicts.json").read_text())["rows"]
     assert {row["group"] for row in rows} == {"SA, beta 9", NASTY, "all models"}
@@ -134,8 +140,6 @@ def test_runs_that_the_study_did_not_make_have_no_command_of_it(written):
 
 
 def test_lines_of_the_table_name_their_units_once():
-    from compare.reporting.verdict_table import measures
-
     row = {"unit": "nat", "smallest_effect": 0.25, "effect": 0.0}
     silent = {"unit": "nat, or ratio", "smallest_effect": 0.25, "effect": None}
     assert measures([row, None, silent, row]) == ("nat; matters from 0.25",)
@@ -144,10 +148,6 @@ def test_lines_of_the_table_name_their_units_once():
 
 
 def test_range_of_beta_of_a_group():
-    import xarray as xr
-
-    from compare.reporting.evidence import beta_range
-
     runs = {str(beta): xr.Dataset(attrs={"beta": beta}) for beta in (4.0, 25.0, 9.0, 9.0, np.nan)}
     assert beta_range({"beta": 9.0}, runs) == "4 to 25"
     assert beta_range({"beta": 9.0}, {"9.0": runs["9.0"]}) == "9"
@@ -165,9 +165,6 @@ def test_json_and_latex(written):
 
 
 def test_published_criteria_are_those_of_the_runs_they_apply_to(written):
-    import compare
-    from sim import Trajectory
-
     directory, _ = written
     table = json.loads((directory / "published.json").read_text(), parse_constant=pytest.fail)
     assert table["schema"] == "metasphere/published/1"
@@ -181,9 +178,6 @@ def test_published_criteria_are_those_of_the_runs_they_apply_to(written):
 
 
 def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written, monkeypatch):
-    import compare
-    from compare.study.results import measure
-
     directory, page = written
     kept = directory / "measured" / "00.calibrated.nc"
     kept.write_bytes(kept.read_bytes()[:500])
@@ -198,8 +192,6 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
 
 
 def test_other_draws_are_other_measurements(written):
-    from compare.study.results import Settings, saved_runs
-
     directory, _ = written
     run = saved_runs(directory, Settings(draws=21))[0]
     before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
@@ -209,7 +201,6 @@ def test_other_draws_are_other_measurements(written):
 
 def test_runs_that_no_hypothesis_speaks_of(tmp_path):
     """A raw run alone is measured by the published definitions, and the page says that nothing was judged."""
-    import compare
 
     list(model_runs())[-1].save(tmp_path / "runs" / "one.nc")
     page = compare.report(tmp_path, draws=DRAWS).read_text(encoding="utf-8")
@@ -218,8 +209,6 @@ def test_runs_that_no_hypothesis_speaks_of(tmp_path):
 
 
 def test_empty_folder_is_refused(tmp_path):
-    import compare
-
     with pytest.raises(ValueError, match="no runs"):
         compare.report(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -227,8 +216,6 @@ def test_empty_folder_is_refused(tmp_path):
 
 def test_spheres_keep_the_geometry_of_s2():
     """On S^2 the picture loses nothing: cosines follow from the places, and the share is 1."""
-    import sim
-    from compare.reporting.spheres import player, principal_axes
 
     points = np.stack([sim.uniform(20, 3, seed) for seed in range(5)])
     axes, share = principal_axes(points)
@@ -245,9 +232,6 @@ def test_spheres_keep_the_geometry_of_s2():
 
 
 def test_spheres_on_the_circle_and_of_long_runs():
-    import sim
-    from compare.reporting.spheres import player
-
     one = player(sim.Trajectory(sim.ring(5)[None], [0.0]))
     assert one.share == pytest.approx(1)
     assert one.depths == ["t = 0"]
@@ -258,9 +242,6 @@ def test_spheres_on_the_circle_and_of_long_runs():
 
 
 def test_depths_of_spheres_are_read_at_a_glance():
-    import sim
-    from compare.reporting.spheres import depth_name
-
     times = [0.0, 0.0740568, 1234.0, 2e6]
     found = sim.Trajectory(np.repeat(sim.ring(5)[None], 4, 0), times)
     assert [depth_name(found, place) for place in range(4)] == [
@@ -273,8 +254,6 @@ def test_depths_of_spheres_are_read_at_a_glance():
 
 def test_axes_of_spheres_point_to_the_side_of_the_mean():
     """Up is where the tokens gather, whatever sign the eigenvectors come with."""
-    import sim
-    from compare.reporting.spheres import principal_axes
 
     points = sim.caps(-np.eye(4)[:1], 20, 0.3, 1)[None]
     axes, _ = principal_axes(points)
@@ -297,21 +276,15 @@ def test_axes_of_spheres_point_to_the_side_of_the_mean():
     ],
 )
 def test_effects_are_no_finer_than_what_matters(value, smallest, said):
-    from compare.reporting.verdict_table import size
-
     assert size(value, smallest) == said
 
 
 def test_missing_numbers_are_a_dash():
-    from compare.reporting.page import number
-
     assert [number(None), number(float("nan")), number(np.float64(0.25))] == ["&ndash;", "&ndash;", "0.25"]
 
 
 def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
     """A slope has one effect, of all runs together: no figure shows the runs beside its bound."""
-    from compare.judging.registry import HYPOTHESES
-    from compare.reporting.evidence import FITTED, per_run, pictures
 
     row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
     row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
@@ -328,7 +301,6 @@ def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
 
 def parted(*, depths, differences):
     """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
-    import xarray as xr
 
     model, blocks = np.zeros_like(differences), np.array(differences)
     runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
@@ -372,6 +344,5 @@ def parted(*, depths, differences):
 )
 def test_what_is_said_of_parting(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
-    from compare.reporting.part_charts import _said_of_parting
 
     assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."

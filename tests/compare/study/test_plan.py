@@ -1,24 +1,32 @@
 """The study: which runs it has, that they can be told apart, and that a study that was killed goes on."""
 
 from dataclasses import replace
+from operator import neg
 
 import numpy as np
 import pytest
+import torch
+import xarray as xr
+from threadpoolctl import threadpool_info
+
+import probe
+import sim
+from compare.study import plan
+from compare.study.jobs import INSTRUMENTS, Job, starting_points
+from compare.study.results import Settings, complete, keep_table, kept_table, read_run
+from compare.study.subjects import Subject, default_texts
+from compare.study.times import even_log_times, save_times
+from compare.workers import Spread
+from probe.texts import KINDS
 
 
 def small(seed, label=None, **changes):
-    from compare.study.jobs import Job
-
     settings = {"kind": "SA", "beta": 4.0, "start": "uniform", "tokens": 8, "dimension": 3, "until": 5.0}
     settings |= {"depths": 7, "seed": seed} | changes
     return Job(label or f"small, seed {seed}", "small", "simulate", settings, {"published": False})
 
 
 def test_default_texts_cover_every_class():
-    import probe
-    from compare.study.subjects import default_texts
-    from probe.texts import KINDS
-
     chosen = default_texts()
     assert {text.kind for text in chosen} == set(KINDS)
     assert len({text.name for text in chosen}) == len(chosen) == 7
@@ -26,9 +34,6 @@ def test_default_texts_cover_every_class():
 
 
 def test_labels_and_keys_tell_all_runs_apart():
-    from compare.study import plan
-    from compare.study.subjects import Subject, default_texts
-
     jobs = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
     jobs += plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
     assert plan.chosen(jobs, ()) == jobs
@@ -40,9 +45,6 @@ def test_labels_and_keys_tell_all_runs_apart():
 
 
 def test_a_group_brings_its_controls():
-    from compare.study import plan
-    from compare.study.subjects import Subject, default_texts
-
     jobs = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
     jobs += plan.model_jobs(Subject("ab", "ab", "bert", "x"), default_texts(), seed=0)
     assert {job.group.split(",")[0] for job in plan.chosen(jobs, ["a"])} == {"a"}
@@ -62,10 +64,6 @@ def test_a_key_follows_settings_facts_and_weights():
 
 def test_a_killed_study_goes_on(tmp_path, monkeypatch):
     """The second run dies; the next call makes the second and third, and leaves the first as it is."""
-    from compare.study import plan
-    from compare.study.jobs import INSTRUMENTS
-    from compare.study.results import Settings
-    from compare.workers import Spread
 
     jobs = [small(seed) for seed in range(3)]
     made = []
@@ -97,9 +95,6 @@ def test_a_killed_study_goes_on(tmp_path, monkeypatch):
 
 def test_many_tasks_are_spread_over_processes():
     """More tasks than one process is for: every result comes back; the first error of few tasks is raised here."""
-    from operator import neg
-
-    from compare.workers import Spread
 
     spread = Spread(neg, range(12))
     assert len(spread) == 12
@@ -110,24 +105,18 @@ def test_many_tasks_are_spread_over_processes():
 
 def threads_here(_):
     """How many threads every pool that BLAS and OpenMP have in this process may use, and torch."""
-    import torch
-    from threadpoolctl import threadpool_info
 
     return {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
 
 
 def test_a_process_computes_on_one_thread(monkeypatch):
     """Threads that wait for each other took 7 times the processor time for the anatomy of a model."""
-    from compare.workers import Spread
 
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert all(found == {1} for found in Spread(threads_here, range(6)))
 
 
 def test_a_program_is_compiled_in_one_process():
-    from compare.study import plan
-    from compare.study.subjects import Subject, default_texts
-
     theory = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
     models = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
     batches = plan.batches(theory + models)
@@ -145,8 +134,6 @@ def test_a_program_is_compiled_in_one_process():
 
 def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
     """Same bytes: a study that goes on from files must not differ from one that never stopped."""
-    from compare.study import plan
-    from compare.study.results import Settings, complete, read_run
 
     settings = Settings(draws=9)
     jobs = [small(0), replace(small(1), facts={"published": True})]
@@ -166,9 +153,6 @@ def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
     """Numbers and flags to the bit, words, attributes; a file that was cut off is no table."""
-    import xarray as xr
-
-    from compare.study.results import keep_table, kept_table
 
     table = xr.Dataset(
         {
@@ -194,9 +178,6 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 def test_even_log_times_reach_over_all_mergers():
-    import sim
-    from compare.study.times import even_log_times, save_times
-
     found = sim.coalesce(sim.Attention(200.0), sim.uniform(6, 3, 1))
     assert isinstance(found, sim.Coalescence)
     times = even_log_times(found, 30)
@@ -210,8 +191,6 @@ def test_even_log_times_reach_over_all_mergers():
 
 @pytest.mark.parametrize("start", ["uniform", "ring", "simplex", "caps", "blob"])
 def test_starts_are_on_the_sphere(start):
-    from compare.study.jobs import starting_points
-
     points = starting_points(start, 4, 5, seed=2)
     assert points.shape == (4, 5)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-12)

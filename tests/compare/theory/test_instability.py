@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from scipy.special import iv
 
+import compare.theory
+
 # beta of the jumps 1 -> 2, 2 -> 3, ... on the circle; printed to 16 digits.
 JUMPS = [
     1.044456862107774,
@@ -18,8 +20,6 @@ JUMPS = [
 
 @pytest.fixture(scope="module")
 def theory():
-    import compare.theory
-
     return compare.theory
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 
+import compare.theory
+
 
 @pytest.fixture(scope="module")
 def theory():
-    import compare.theory
-
     return compare.theory
 
 

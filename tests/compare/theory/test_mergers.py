@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
+import compare.theory
+
 # beta, angle, stop angle; then times of USA, and of SA with first mass 1/2, 1/4, 1/10.
 CASES = np.array([(4, np.pi / 2, 0.01), (1, 2, 1e-3), (20, 1, 1e-3), (9, np.pi / 2, 1e-3), (100, 0.5, 1e-3)])
 USA = [
@@ -45,8 +47,6 @@ PRINTED = 5e-15
 
 @pytest.fixture(scope="module")
 def theory():
-    import compare.theory
-
     return compare.theory
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import compare.theory
+
 BETA, EPS, TOKENS = 30.0, 0.004, 9
 
 
 @pytest.fixture(scope="module")
 def theory():
-    import compare.theory
-
     return compare.theory
 
 

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+import probe
 
 TEXT = "the heron waits under the old bridge"
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["parallel", "in turn"])
 def pair(request):
-    import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     words = {word: place for place, word in enumerate(["[UNK]", *dict.fromkeys(TEXT.split())])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -35,8 +36,6 @@ def pair(request):
 
 
 def test_states_and_rows_are_those_of_the_model(pair):
-    import probe
-
     model, tokenizer = pair
     with torch.no_grad():
         ids = torch.tensor([tokenizer(TEXT)["input_ids"]])
@@ -56,8 +55,6 @@ def test_states_and_rows_are_those_of_the_model(pair):
 
 
 def test_sublayers_only_where_the_parts_run_in_turn(pair):
-    import probe
-
     model, _ = pair
     if model.config.use_parallel_residual:
         with pytest.raises(ValueError, match="side by side"):
@@ -72,7 +69,5 @@ def test_sublayers_only_where_the_parts_run_in_turn(pair):
 
 
 def test_rotary_attention_is_no_field(pair):
-    import probe
-
     with pytest.raises(ValueError, match="rotary"):
         probe.operators(pair)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import transformers
+
+import probe
+from probe.controls import controls
 
 
 @pytest.fixture(scope="module")
 def model():
-    import transformers
-
     config = transformers.ViTConfig(
         hidden_size=16,
         intermediate_size=24,
@@ -31,8 +33,6 @@ def image():
 
 
 def test_states_and_rows_are_those_of_the_model(model, image, tmp_path):
-    import probe
-
     pixels = torch.from_numpy(image[None]).float()
     with torch.no_grad():
         outputs = model(pixel_values=pixels, output_hidden_states=True, output_attentions=True)
@@ -51,7 +51,6 @@ def test_states_and_rows_are_those_of_the_model(model, image, tmp_path):
 
 def test_a_patch_is_named_by_its_place(model, image):
     """Changing the pixels of row 1, column 2 moves that token's embedding only."""
-    import probe
 
     changed = image.copy()
     changed[:, 4:8, 8:12] += 1
@@ -61,22 +60,16 @@ def test_a_patch_is_named_by_its_place(model, image):
 
 
 def test_controls_of_an_image(model, image):
-    from probe.controls import controls
-
     assert list(controls((model, None), image)) == ["trained", "random 0", "causal"]
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 12)])
 def test_an_image_of_another_shape_is_refused(model, shape):
-    import probe
-
     with pytest.raises(ValueError, match=r"\(3, 8, 12\)"):
         probe.extract((model, None), np.zeros(shape))
 
 
 def test_text_and_options_of_texts_are_refused(model, image):
-    import probe
-
     with pytest.raises(ValueError, match="reads image, got text"):
         probe.extract((model, None), "a cat")
     with pytest.raises(ValueError, match="of texts"):

@@ -5,6 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.mergers import batch, cascade
+from sim.mergers.isolation import Clusters, IsolatedGroup, reached_by
+
 
 @pytest.fixture(scope="module")
 def sim():
@@ -26,7 +29,6 @@ def near_pole(flat):
 
 def dense_log_times(x, beta, kind, masses, tolerance=1e-8):
     """All points in one group, none ever followed apart: the flow alone."""
-    from sim.mergers import batch
 
     rules = batch.rules(beta, kind == "USA", tolerance, 1e-5 / max(beta, 1))
     (run,) = batch.follow([batch.Start(x, masses, -np.inf, len(x))], rules, 10**6)
@@ -38,7 +40,6 @@ LURE = np.array([[-0.05, 0.0], [0.05, 0.0], [0.0, 0.13077], [0.0, 0.26577]])
 
 def test_merger_that_comes_into_reach_breaks_off_a_pair(sim, monkeypatch):
     # The upper pair is out of reach of both lower points (exponents 911 against 980), but not of their centroid (855).
-    from sim.mergers import cascade
 
     x, beta, masses = near_pole(LURE), 1e5, np.full(4, 0.25)
     exact = dense_log_times(x, beta, "SA", masses)
@@ -52,7 +53,6 @@ def test_merger_that_comes_into_reach_breaks_off_a_pair(sim, monkeypatch):
 
 def crowd_with(sim, points, paths):
     """A clusters near the pole, and isolated along given paths of the plane, by slots."""
-    from sim.mergers.isolation import Clusters, IsolatedGroup
 
     clusters = Clusters(near_pole(points), np.full(len(points), 1 / len(points)), 1e4, True)
     isolated = {}
@@ -67,8 +67,6 @@ def crowd_with(sim, points, paths):
 
 
 def test_path_past_a_frozen_point_is_noticed(sim):
-    from sim.mergers.isolation import reached_by
-
     log_elapsed = np.array([-np.inf, 18.0, 19.0, 20.0])
     path = [[[x, 0.0], [0.4, 0.0]] for x in (0.0, 0.1, 0.2, 0.39)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.15, 0.06], [0.15, -0.5]]
@@ -79,8 +77,6 @@ def test_path_past_a_frozen_point_is_noticed(sim):
 
 @pytest.mark.parametrize(("begun", "met"), [(20.0, True), (60.0, False)])
 def test_two_paths_that_cross_are_noticed_only_in_time(sim, begun, met):
-    from sim.mergers.isolation import reached_by
-
     mine = [[[x, 0.0], [0.4, 0.0]] for x in (0.0, 0.1, 0.2, 0.39)]
     other = [[[0.2, y], [0.2, -0.5]] for y in (0.5, 0.3, 0.05, -0.49)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.2, 0.5], [0.2, -0.5]]

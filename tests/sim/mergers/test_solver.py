@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from mpmath import cos, exp, mp, quad, sin
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 from scipy.integrate import solve_ivp
+
+from sim.mergers import batch
 
 CASES = [(4, np.pi / 2, 0.01), (1, 2.0, 0.001), (20, 1.0, 0.001), (9, np.pi / 2, 1e-3), (100, 0.5, 1e-3)]
 USA_TIMES = [
@@ -52,7 +55,6 @@ def on_circle(angles):
 
 def dense(sim, x, beta, kind, masses=None, tolerance=1e-8):
     """All points in one group, none ever followed apart: the flow alone."""
-    from sim.mergers import batch
 
     masses = np.full(len(x), 1 / len(x)) if masses is None else masses
     start = batch.Start(x, masses, -np.inf, len(x))
@@ -109,8 +111,6 @@ def test_consensus_at_beta_zero_follows_tanh(sim):
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
 def test_mass_ratio_of_1e8(sim, kind):
-    from mpmath import cos, exp, mp, quad, sin
-
     mp.dps, beta, light = 30, 1000, 1e-8
     result = sim.coalesce(sim.Attention(float(beta), kind), on_circle([0.0, 0.2]), [light, 1 - light])
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from compare.judging.evidence import Claim, Evidence, balance, decide, other_intervals
 from tests.helpers.judged_runs import around, group, judged, measured, random, trajectory
 
 
@@ -49,15 +50,12 @@ def test_a_theorem_stays_out_of_the_correction(leave):
 
 
 def universal(values, is_universal=True):
-    from compare.judging.evidence import Claim, Evidence
-
     claim = Claim("log of the share used", "nat", np.array(values), high=0.0)
     return Evidence((claim,), tuple(map(str, range(len(values)))), universal=is_universal)
 
 
 def test_no_kind_of_interval_outvotes_one_broken_run():
     """Of 12 runs one is 0.01 beyond the bound: mean and count lie below it, and a theorem is refuted."""
-    from compare.judging.evidence import balance, decide, other_intervals
 
     broken = [*around(-2, 0.5, size=11), 0.01]
     assert other_intervals(universal(broken, False), 0) == ("CONFIRMED", "CONFIRMED")
@@ -68,7 +66,6 @@ def test_no_kind_of_interval_outvotes_one_broken_run():
 
 def test_no_kind_of_interval_refutes_what_no_run_breaks():
     """Every run on its side of the bound, by so little and so unevenly that no mean is clear of it."""
-    from compare.judging.evidence import balance, decide, other_intervals
 
     whole = around(-1, size=11)
     assert other_intervals(universal(whole), 0) == ("CONFIRMED", "CONFIRMED")

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from compare.judging.evidence import RATE, decide
+from compare.judging.group import Group, MeasuredRun
+from compare.judging.judge import ask
+from compare.judging.registry import HYPOTHESES
 from tests.helpers.judged_runs import judged, measured, model_tables, random, trajectory
 
 
@@ -48,10 +52,6 @@ def speeds(seed, scatter=None):
 
 def verdict_on(tables):
     """The rule alone, at the level of a single row: a tenth of what `compare.judge` costs, without its robustness."""
-    from compare.judging.evidence import RATE, decide
-    from compare.judging.group import Group, MeasuredRun
-    from compare.judging.judge import ask
-    from compare.judging.registry import HYPOTHESES
 
     runs = tuple(MeasuredRun(name, trajectory(model=name), xr.Dataset()) for name in tables)
     found = ask(HYPOTHESES["H5"], Group("all models", runs, tables=tables)).found

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import sim
 from tests.helpers.judged_runs import DEPTHS, TOKENS, judged, measured, random, trajectory
 
 
@@ -24,7 +25,6 @@ def test_lengths_that_pay_for_the_loss_of_spread(grows, verdict):
 @pytest.fixture(scope="module")
 def simulated():
     """Four orthogonal tokens under Pre-LN, whose cosines stay equal, from several lengths and at several beta."""
-    import sim
 
     return [
         sim.simulate(

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import compare
+from sim import Trajectory
+from sim.sphere import normalise
 from tests.helpers.judged_runs import RUNS, judged, measured, random, trajectory
 
 
@@ -33,8 +36,6 @@ def as_in_a_model(run, seed):
 
     The special tokens start where real ones start, so that each would keep a real one from being a centre.
     """
-    from sim import Trajectory
-    from sim.sphere import normalise
 
     axes = np.linalg.qr(random(13, seed).standard_normal((40, 3)))[0]
     real = run.points @ axes.T
@@ -53,7 +54,6 @@ def as_in_a_model(run, seed):
 
 def test_rogue_coordinates_and_special_tokens_are_left_out():
     """The numbers are those of the same runs without them, not merely the verdict."""
-    import compare
 
     plain = [with_centres(True, seed) for seed in range(RUNS)]
     runs = [as_in_a_model(run, seed) for seed, (run, _) in enumerate(plain)]

@@ -3,6 +3,14 @@
 import numpy as np
 import pytest
 
+import sim
+from compare.metrics.calibrated.attention import attention_follow
+from compare.metrics.calibrated.preset import own_beta
+from compare.metrics.exclusions import exclude
+from compare.metrics.measurement import measure
+from compare.metrics.nulls import mask_matched
+from probe.temperature import temperature
+from sim.trajectory import Trajectory
 from tests.helpers.clouds import unit
 
 
@@ -16,9 +24,6 @@ def slow_follow(attention, labels, expected, seen):
 
 
 def test_attention_follow_is_the_quotient_it_says():
-    from compare.metrics.calibrated.attention import attention_follow
-    from compare.metrics.nulls import mask_matched
-
     random = np.random.default_rng(8)
     attention = random.uniform(size=(3, 2, 14, 14)) * np.tri(14)
     attention /= attention.sum(axis=-1, keepdims=True)
@@ -57,7 +62,6 @@ def text_attention(random, labels, boost, causal=True, heads=3):
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_to_near_tokens_is_no_sign_of_clusters(causal):
     """Clusters in runs along the text, local attention: an unmatched null would read log 1.4 to 1.8."""
-    from compare.metrics.calibrated.attention import attention_follow
 
     random = np.random.default_rng(9)
     alone, boosted, small = [], [], 0
@@ -76,10 +80,6 @@ def test_attention_to_near_tokens_is_no_sign_of_clusters(causal):
 
 
 def test_beta_of_a_model_is_the_median_of_its_heads():
-    from compare.metrics.measurement import measure
-    from probe.temperature import temperature
-    from sim.trajectory import Trajectory
-
     random = np.random.default_rng(9)
     points = unit(np.cumsum(random.standard_normal((4, 14, 6)), axis=0))
     beta = np.array([1.0, 4.0, 9.0])[:, None, None]
@@ -105,10 +105,6 @@ def test_beta_of_a_model_is_the_median_of_its_heads():
 
 
 def test_beta_belongs_to_the_sphere_without_rogue_coordinates():
-    import sim
-    from compare.metrics.calibrated.preset import own_beta
-    from compare.metrics.exclusions import exclude
-
     random = np.random.default_rng(0)
     tokens, d, beta = 40, 64, 8.0
     points = random.standard_normal((2, tokens, d))

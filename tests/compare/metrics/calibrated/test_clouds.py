@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from compare.metrics.calibrated.energy import descent_share
 from tests.helpers.clouds import groups, measured, unit
 
 
@@ -23,8 +24,6 @@ def test_caps_that_tighten_are_clusters_on_a_plateau():
 
 
 def test_a_growing_mean_is_no_cluster_and_its_energy_rises():
-    from compare.metrics.calibrated.energy import descent_share
-
     random = np.random.default_rng(3)
     cloud = random.standard_normal((48, 8)) * np.arange(1.0, 9) ** -0.5
     drift = np.linspace(0, 3, 9)[:, None, None] * unit(random.standard_normal(8))

@@ -7,6 +7,8 @@ import pytest
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
+from compare.metrics.calibrated import cluster_life as life
+from compare.metrics.calibrated.plateaus import PlateauRule, adjusted_rand, plateaus
 from tests.helpers.clouds import groups, unit
 
 
@@ -37,8 +39,6 @@ def slow_life(points, rule):
 
 
 def found_life(points, rule):
-    from compare.metrics.calibrated import cluster_life as life
-
     squared = life.squared_chords(points)
     mergers = life.mergers(squared, life.core_squares(squared)[rule.neighbour - 1])
     grown = life.growth(mergers.radius, np.array([life.least_size(points.shape[1], rule)]))
@@ -47,8 +47,6 @@ def found_life(points, rule):
 
 @pytest.mark.parametrize("neighbour", [1, 2, 3])
 def test_cluster_life_agrees_with_its_definition(neighbour):
-    from compare.metrics.calibrated import cluster_life as life
-
     random = np.random.default_rng(neighbour)
     clouds = [
         groups(random, 40, 5, clusters, width)[0] for clusters in (2, 4) for width in (0.003, 0.1, 0.3, 1.0)
@@ -70,8 +68,6 @@ def test_cluster_life_agrees_with_its_definition(neighbour):
 
 
 def test_single_precision_is_enough_for_the_null():
-    from compare.metrics.calibrated import cluster_life as life
-
     random = np.random.default_rng(3)
     wide = random.standard_normal((6, 60, 20))
     tight = np.eye(20)[0] + 0.02 * random.standard_normal((6, 60, 20))
@@ -84,8 +80,6 @@ def test_single_precision_is_enough_for_the_null():
 
 
 def test_a_common_scale_and_order_of_tokens_do_not_matter():
-    from compare.metrics.calibrated import cluster_life as life
-
     random = np.random.default_rng(4)
     points = unit(groups(random, 30, 6, 3, 0.2)[0])[None]
     own = found_life(points, life.Rule())[0]
@@ -95,8 +89,6 @@ def test_a_common_scale_and_order_of_tokens_do_not_matter():
 
 
 def test_adjusted_rand_agrees_with_scikit_learn():
-    from compare.metrics.calibrated.plateaus import adjusted_rand
-
     random = np.random.default_rng(5)
     for kinds in (1, 2, 5, 30):
         one, other = random.integers(0, kinds, (2, 30))
@@ -105,8 +97,6 @@ def test_adjusted_rand_agrees_with_scikit_learn():
 
 
 def plateaus_of(on, labels, onset, **changed):
-    from compare.metrics.calibrated.plateaus import PlateauRule, adjusted_rand, plateaus
-
     labels = np.asarray(labels)
     return tuple(
         plateaus(

@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from compare.metrics.calibrated import energy
+from compare.metrics.calibrated.gate import gate
+from compare.metrics.measurement import measure
 from tests.helpers.clouds import in_time, measured, unit
 
 VARIABLES = {
@@ -76,7 +79,6 @@ def test_the_same_seed_gives_the_same_bytes():
     for name in one:
         assert one[name].values.tobytes() == again[name].values.tobytes(), name
     assert one.attrs == again.attrs
-    from compare.metrics.measurement import measure
 
     other = measure(in_time(points), draws=19, seed=5)
     assert not np.array_equal(other["cluster_life_null"], one["cluster_life_null"])
@@ -84,8 +86,6 @@ def test_the_same_seed_gives_the_same_bytes():
 
 
 def test_the_gate_knows_order_from_noise():
-    from compare.metrics.calibrated.gate import gate
-
     random = np.random.default_rng(6)
     still = random.standard_normal((20, 8))
     fresh = [gate(unit(still + 0.3 * random.standard_normal((8, 20, 8))), seed) for seed in range(200)]
@@ -102,8 +102,6 @@ def test_the_gate_knows_order_from_noise():
 
 
 def test_energy_and_its_noise():
-    from compare.metrics.calibrated import energy
-
     random = np.random.default_rng(7)
     points = unit(random.standard_normal((3, 9, 4)))
     masses = random.uniform(1, 2, 9)
@@ -156,8 +154,6 @@ def test_one_depth_and_one_point():
 
 
 def test_fewer_than_two_draws_are_an_error():
-    from compare.metrics.measurement import measure
-
     points = unit(np.random.default_rng(0).standard_normal((3, 8, 3)))
     with pytest.raises(ValueError, match="draws must be at least 2, got 1"):
         measure(in_time(points), draws=1)

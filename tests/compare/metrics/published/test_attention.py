@@ -5,6 +5,14 @@ import pytest
 from scipy.linalg import eigh
 from scipy.sparse import csgraph
 
+from compare.metrics.published.attention import (
+    CLUSTER_BELOW,
+    attention_clusters,
+    fiedler_value,
+    head_classes,
+    sinkhorn,
+)
+
 # Sums of at most a few thousand terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
 
@@ -34,8 +42,6 @@ def fiedler_oracle(matrix):
 
 
 def test_every_quantity_matches_a_loop():
-    from compare.metrics.published.attention import attention_clusters
-
     attention = np.stack(
         [softmax_attention(0), softmax_attention(1, sharpness=4), softmax_attention(2, causal=True)]
     )
@@ -61,8 +67,6 @@ def test_every_quantity_matches_a_loop():
 
 
 def test_uniform_attention_has_closed_forms():
-    from compare.metrics.published.attention import attention_clusters
-
     n = 12
     found = attention_clusters(np.full((1, 2, n, n), 1 / n))
     np.testing.assert_allclose(
@@ -74,8 +78,6 @@ def test_uniform_attention_has_closed_forms():
 
 
 def test_blocks_are_counted_and_cut_the_graph():
-    from compare.metrics.published.attention import attention_clusters
-
     blocks = np.kron(np.eye(3), np.full((4, 4), 0.25))
     found = attention_clusters(blocks[None, None])
     assert found["sinkhorn_clusters"].item() == 3
@@ -84,8 +86,6 @@ def test_blocks_are_counted_and_cut_the_graph():
 
 
 def test_each_head_stops_on_its_own():
-    from compare.metrics.published.attention import sinkhorn
-
     pair = np.stack([np.full((8, 8), 1 / 8), softmax_attention(3, heads=1, n=8, causal=True)[0]])
     together, rounds = sinkhorn(pair)
     for head in range(2):
@@ -98,7 +98,6 @@ def test_each_head_stops_on_its_own():
 @pytest.mark.parametrize(("n", "value"), [(20, 0.1089), (242, 0.0640)])
 def test_uniform_causal_attention_is_below_the_cluster_cut(n, value):
     """The trap, and the published baseline to its last digit: the mask alone gives a value below 0.3."""
-    from compare.metrics.published.attention import CLUSTER_BELOW, fiedler_value, sinkhorn
 
     causal = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
     balanced, rounds = sinkhorn(causal[None])
@@ -110,8 +109,6 @@ def test_uniform_causal_attention_is_below_the_cluster_cut(n, value):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_causal_heads_are_cluster_and_random_open_heads_are_not(seed):
-    from compare.metrics.published.attention import attention_clusters, head_classes
-
     for causal, expected in ((True, {"CLUSTER"}), (False, {"MIXED", "MIXING"})):
         attention = softmax_attention(seed, heads=4, n=60, sharpness=1.0, causal=causal)[None]
         fiedler = attention_clusters(attention)["sinkhorn_fiedler"]
@@ -119,8 +116,6 @@ def test_random_causal_heads_are_cluster_and_random_open_heads_are_not(seed):
 
 
 def test_missing_attention_is_nan():
-    from compare.metrics.published.attention import attention_clusters
-
     attention = np.stack([softmax_attention(0), np.full((3, 9, 9), np.nan)])
     attention[0, 1, 4, 2] = np.nan
     for values in attention_clusters(attention).values():
@@ -130,24 +125,18 @@ def test_missing_attention_is_nan():
 
 
 def test_a_single_token_has_no_fiedler_value():
-    from compare.metrics.published.attention import attention_clusters
-
     found = attention_clusters(np.ones((1, 2, 1, 1)))
     assert np.isnan(found["sinkhorn_fiedler"]).all()
     np.testing.assert_allclose(found["attention_entropy"], 0, atol=1e-11)
 
 
 def test_single_precision_attention_is_measured_in_double():
-    from compare.metrics.published.attention import attention_clusters
-
     single = softmax_attention(4)[None].astype(np.float32)
     for name, values in attention_clusters(single).items():
         np.testing.assert_array_equal(values, attention_clusters(single.astype(np.float64))[name])
 
 
 def test_head_classes_average_the_active_depths():
-    from compare.metrics.published.attention import head_classes
-
     fiedler = np.array([[0.1, 0.3, 0.8, 0.9], [0.4, 0.3, 0.8, 0.7], [0.9, 0.9, 0.0, 0.0], [np.nan] * 4])
     found = head_classes(fiedler, np.array([10.0, 30, 9.9, 30]))
     np.testing.assert_allclose(found["head_fiedler"], [0.25, 0.3, 0.8, 0.8], atol=1e-15)

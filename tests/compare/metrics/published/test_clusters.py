@@ -11,6 +11,21 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from compare.metrics.measurement import measure
+from compare.metrics.published.clusters import (
+    HEIGHTS,
+    agglomerative_counts,
+    best_kmeans,
+    distances,
+    hdbscan_labels,
+    methods_agree,
+    silhouette,
+)
+from compare.metrics.published.cosines import cosine_statistics, effective_ranks
+from compare.metrics.published.neighbours import cycles, neighbour_structures
+from compare.metrics.published.spectra import eigengap, laplacian
+from sim.trajectory import Trajectory
+
 # Sums of at most a few thousand terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
 
@@ -40,9 +55,6 @@ def cloud():
 
 @pytest.fixture(scope="module")
 def measured(cloud):
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     norms = np.linalg.norm(cloud, axis=-1)
     names = [f"word{token % 7}" for token in range(cloud.shape[1])]
     return measure(
@@ -80,15 +92,11 @@ def test_cosine_statistics_match_a_loop_over_pairs(cloud, measured):
 
 
 def test_mass_near_one_is_strict():
-    from compare.metrics.published.cosines import cosine_statistics
-
     at_threshold = np.array([[[1, 0.9], [0.9, 1]], [[1, np.nextafter(0.9, 1)], [np.nextafter(0.9, 1), 1]]])
     assert cosine_statistics(at_threshold)["mass_near_one"].tolist() == [0, 1]
 
 
 def test_cosines_beyond_one_by_rounding_stay_in_the_histogram():
-    from compare.metrics.published.cosines import cosine_statistics
-
     over = np.full((1, 2, 2), np.nextafter(1, 2))
     assert cosine_statistics(over)["cosine_histogram"][0, -1] == 1
 
@@ -104,8 +112,6 @@ def test_effective_rank_of_raw_vectors(cloud, measured):
 
 
 def test_effective_rank_closed_forms():
-    from compare.metrics.published.cosines import effective_ranks
-
     raw = np.stack([np.diag([1.0, 1, 1, 1]), np.diag([3.0, 1, 0, 1e-11]), np.zeros((4, 4))])
     ranks = effective_ranks(raw)
     first = np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
@@ -116,7 +122,6 @@ def test_effective_rank_closed_forms():
 
 def test_one_long_token_changes_the_squared_rank_far_more():
     """Published demonstration: iid 283, one token x30 gives 225 unsquared and 6.9 squared (n = 300, d = 768)."""
-    from compare.metrics.published.cosines import effective_ranks
 
     raw = np.random.default_rng(0).standard_normal((1, 300, 768))
     raw[0, 0] *= 30
@@ -149,7 +154,6 @@ def test_min_samples_two_counts_the_point_itself():
 
     On 3 pairs, each pair then is a cluster. Counting without the point (the hdbscan package) needs a third point.
     """
-    from compare.metrics.published.clusters import distances, hdbscan_labels
 
     angles = np.array([0, 0.01, 1.5, 1.52, 3.1, 3.13])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -161,7 +165,6 @@ def test_min_samples_two_counts_the_point_itself():
 @pytest.mark.parametrize("seed", range(4))
 def test_hdbscan_finds_clusters_in_noise(seed):
     """The trap: 26 to 32 clusters on 120 independent Gaussian points in 768 dimensions."""
-    from compare.metrics.published.clusters import distances, hdbscan_labels
 
     points = unit(np.random.default_rng(seed).standard_normal((120, 768)))
     near = distances(points @ points.T)
@@ -184,8 +187,6 @@ def test_agglomerative_counts_are_scikit_learns(cloud, measured):
 
 
 def test_merger_at_the_height_is_not_made():
-    from compare.metrics.published.clusters import HEIGHTS, agglomerative_counts
-
     near = np.array([[0, HEIGHTS[3]], [HEIGHTS[3], 0]])
     assert agglomerative_counts(near).tolist() == [2] * 4 + [1] * 8
 
@@ -205,8 +206,6 @@ def test_kmeans_is_scikit_learns(cloud, measured):
 
 
 def test_silhouette_with_a_cluster_of_one():
-    from compare.metrics.published.clusters import silhouette
-
     points, _ = planted(seed=5)
     labels = np.array([0] * 8 + [1] * 8 + [2] * 7 + [3])
     expected = silhouette_score(apart(points), labels, metric="precomputed")
@@ -214,8 +213,6 @@ def test_silhouette_with_a_cluster_of_one():
 
 
 def test_kmeans_with_fewer_distinct_points_than_means():
-    from compare.metrics.published.clusters import best_kmeans
-
     points = np.repeat(np.eye(3), 4, axis=0)
     k, score, labels = best_kmeans(points, apart(points))
     assert (k, score) == (3, 1.0)
@@ -228,8 +225,6 @@ def test_kmeans_with_fewer_distinct_points_than_means():
 
 
 def test_kmeans_silences_only_its_own_warning():
-    from compare.metrics.published.clusters import best_kmeans
-
     points = np.repeat(np.eye(3), 4, axis=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -258,23 +253,17 @@ def test_eigengap_matches_scipys_laplacian(cloud, measured):
 
 
 def test_laplacian_of_isolated_tokens():
-    from compare.metrics.published.spectra import laplacian
-
     weights = np.array([[1.0, 2, 0], [2, 1, 0], [0, 0, 1]])
     off = weights - np.diag(np.diag(weights))
     np.testing.assert_allclose(laplacian(weights), csgraph.laplacian(off, normed=True), atol=1e-15)
 
 
 def test_eigengap_finds_orthogonal_clusters():
-    from compare.metrics.published.spectra import eigengap
-
     points = np.repeat(np.eye(4), 5, axis=0)
     assert eigengap(points @ points.T)[0] == 4
 
 
 def test_second_gap_needs_a_clear_largest_gap():
-    from compare.metrics.published.spectra import eigengap
-
     assert eigengap(np.ones((6, 6)))[1] == 1
     points, _ = planted(clusters=2, each=10, spread=0.3)
     assert eigengap(np.clip(points @ points.T, 0.2, None))[1] == 2
@@ -329,8 +318,6 @@ def test_neighbours_pairs_and_cycles_match_loops(cloud, measured):
 
 
 def test_cycles_of_random_maps():
-    from compare.metrics.published.neighbours import cycles
-
     rng = np.random.default_rng(1)
     for n in (2, 3, 17, 64):
         successor = (np.arange(n) + rng.integers(1, n, size=n)) % n
@@ -340,8 +327,6 @@ def test_cycles_of_random_maps():
 
 
 def test_cycles_of_identical_names_are_not_semantic():
-    from compare.metrics.published.neighbours import neighbour_structures
-
     points = unit(np.array([[1, 0.0], [1, 0.1], [0, 1], [0.1, 1]]))
     found = neighbour_structures(
         (points @ points.T)[None], np.array([[0, 0, 1, -1]]), np.array([1]), ["the", "the", "cat", "dog"]
@@ -351,8 +336,6 @@ def test_cycles_of_identical_names_are_not_semantic():
 
 
 def test_nesting_needs_a_cluster_of_four_that_splits():
-    from compare.metrics.published.neighbours import neighbour_structures
-
     inner = np.repeat(np.eye(4), 3, axis=0)
     cosines = (inner @ inner.T)[None]
     names = [str(token) for token in range(12)]
@@ -365,8 +348,6 @@ def test_nesting_needs_a_cluster_of_four_that_splits():
 
 
 def test_methods_agree_by_hand():
-    from compare.metrics.published.clusters import methods_agree
-
     agglomerative = np.full((5, 12), 99)
     agglomerative[:, 6] = [2, 2, 2, 2, 4]
     agreement = methods_agree(
@@ -381,9 +362,6 @@ def test_methods_agree_by_hand():
 
 
 def test_planted_clusters_are_found_by_every_partition():
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     points, truth = planted(clusters=4, each=10)
     found = measure(Trajectory(points=points[None], depth=np.zeros(1)), "published")
     for name in ("hdbscan_labels", "kmeans_labels"):

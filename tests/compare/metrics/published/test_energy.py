@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 
+from compare.metrics.published.cosines import gram
+from compare.metrics.published.energy import energy_steps, interaction_energy, worst_pairs
+from sim.sphere import simplex
+
 BETAS = (0.1, 1.0, 2.0, 5.0)
 # Sums of a few hundred terms up to e^5 / (10 n^2) in float64, in another order.
 ROUNDING = 1e-10
@@ -18,9 +22,6 @@ def path():
 
 
 def energies(points):
-    from compare.metrics.published.cosines import gram
-    from compare.metrics.published.energy import interaction_energy
-
     return interaction_energy(gram(points))
 
 
@@ -33,8 +34,6 @@ def test_energy_matches_a_double_loop(path):
 
 
 def test_energy_closed_forms():
-    from sim.sphere import simplex
-
     n = 5
     coincident = np.tile(np.eye(4)[:1], (n, 1))
     found = energies(np.stack([coincident, simplex(n, 4)]))
@@ -45,8 +44,6 @@ def test_energy_closed_forms():
 
 
 def test_steps_and_thresholds_by_hand():
-    from compare.metrics.published.energy import energy_steps
-
     energy = np.ones((5, 4))
     energy[1] -= 2e-6  # a fall, far too small for the relative rule and for EnergyOK
     energy[2] = energy[1] - 0.5e-6  # rounding
@@ -64,8 +61,6 @@ def test_steps_and_thresholds_by_hand():
 
 @pytest.mark.parametrize(("column", "ok"), [(0, True), (1, False), (2, True)])
 def test_energy_ok_looks_at_beta_one_only(column, ok):
-    from compare.metrics.published.energy import energy_steps
-
     energy = np.ones((2, 4))
     energy[1, column] -= 2e-4
     points = unit(np.random.default_rng(0).standard_normal((2, 6, 3)))
@@ -73,8 +68,6 @@ def test_energy_ok_looks_at_beta_one_only(column, ok):
 
 
 def test_drop_pairs_are_the_ten_worst(path):
-    from compare.metrics.published.energy import energy_steps
-
     energy = energies(path)
     found = energy_steps(path, energy, np.full(6, 4.0))
     assert found["energy_violation_gated"].any()
@@ -94,8 +87,6 @@ def test_drop_pairs_are_the_ten_worst(path):
 
 
 def test_drop_pairs_of_few_tokens_are_padded():
-    from compare.metrics.published.energy import worst_pairs
-
     before, after = np.ones((3, 3)), np.full((3, 3), 0.5)
     change, tokens = worst_pairs(before, after, 1.0)
     np.testing.assert_allclose(change[:3], (np.exp(0.5) - np.e) / 18, rtol=1e-14)
@@ -106,7 +97,6 @@ def test_drop_pairs_of_few_tokens_are_padded():
 
 def test_energy_rises_along_the_gradient_flow():
     """Lemma 3.7 of 2312.10794: USA ascends the energy. Small Euler steps of it, so that every step is uphill."""
-    from compare.metrics.published.energy import energy_steps
 
     points = [unit(np.random.default_rng(1).standard_normal((10, 3)))]
     for _ in range(30):

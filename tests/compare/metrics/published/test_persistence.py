@@ -5,6 +5,18 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from compare.metrics.published.persistence import (
+    TOLERANCES,
+    largest_drop,
+    linear_cka,
+    neighbour_stability,
+    plateau_marks,
+    plateau_signals,
+    plateaus,
+    transitions,
+)
+from compare.metrics.published.tracks import cluster_tracks, jaccard, match
+
 # Sums of at most a few hundred terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
 
@@ -20,8 +32,6 @@ def drift():
 
 
 def test_cka_matches_the_feature_space_formula(drift):
-    from compare.metrics.published.persistence import linear_cka
-
     found = linear_cka(drift, np.full(9, 5.0))
     assert np.isnan(found[0])
     for depth in range(1, 9):
@@ -32,8 +42,6 @@ def test_cka_matches_the_feature_space_formula(drift):
 
 
 def test_cka_is_blind_to_rotations_and_shifts_and_gated_by_rank(drift):
-    from compare.metrics.published.persistence import linear_cka
-
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0]
     points = np.stack([drift[0], drift[0] @ rotation, drift[0] @ rotation + 1, drift[1], np.zeros((14, 5))])
     found = linear_cka(points, np.array([5, 5, 5, 2.999, 5.0]))
@@ -44,15 +52,12 @@ def test_cka_is_blind_to_rotations_and_shifts_and_gated_by_rank(drift):
 
 def test_cka_of_unrelated_clouds_is_high_when_tokens_are_few():
     """The biased estimator: 20 independent points against 20 others in 768 dimensions, nothing in common."""
-    from compare.metrics.published.persistence import linear_cka
 
     points = unit(np.random.default_rng(0).standard_normal((2, 20, 768)))
     assert linear_cka(points, np.full(2, 20.0))[1] > 0.9
 
 
 def test_neighbour_stability_matches_a_loop():
-    from compare.metrics.published.persistence import neighbour_stability
-
     neighbour = np.random.default_rng(2).integers(0, 4, size=(6, 30))
     found = neighbour_stability(neighbour)
     assert np.isnan(found[0])
@@ -82,8 +87,6 @@ def scan(values, tolerance):
 
 @pytest.mark.parametrize("tolerance", [0.02, 0.1, 0.5])
 def test_plateaus_match_a_brute_force_scan(tolerance):
-    from compare.metrics.published.persistence import plateaus
-
     rng = np.random.default_rng(11)
     seen = 0
     for _ in range(20):
@@ -96,8 +99,6 @@ def test_plateaus_match_a_brute_force_scan(tolerance):
 
 
 def test_plateaus_by_hand():
-    from compare.metrics.published.persistence import plateaus
-
     assert plateaus([1, 1], 0.1) == []
     assert plateaus([1, 1, 1], 0.1) == [(0, 2, 1.0)]
     assert plateaus([9, 1, 1, 1, 1, 5, 5, 5], 0.1) == [(1, 4, 1.0), (5, 7, 5.0)]
@@ -110,7 +111,6 @@ def test_plateaus_by_hand():
 
 def test_plateaus_fire_where_there_are_none():
     """The trap: zeros, a floor with 1 % noise, white integers and random walks have plateaus; a sigmoid has two."""
-    from compare.metrics.published.persistence import TOLERANCES, plateaus
 
     mass, count = TOLERANCES["mass_near_one"], TOLERANCES["hdbscan_clusters"]
     rng = np.random.default_rng(0)
@@ -124,8 +124,6 @@ def test_plateaus_fire_where_there_are_none():
 
 
 def test_marks_skip_unused_depths():
-    from compare.metrics.published.persistence import plateau_marks
-
     signal = np.array([7.0, 1, 50, 1, 1, 3, 3, 3])
     used = np.array([True, True, False, True, True, True, True, True])
     assert plateau_marks(signal, used, 0.1).tolist() == [0, 1, 0, 1, 1, 2, 2, 2]
@@ -144,8 +142,6 @@ def measured_signals(depths, **changes):
 
 
 def test_votes_and_the_shared_plateau():
-    from compare.metrics.published.persistence import transitions
-
     points = unit(np.random.default_rng(0).standard_normal((8, 4, 3)))
     depth = np.arange(8) * 10.0
     flat_after_four = np.array([1.0, 2, 4, 8, 16, 16, 16, 64])
@@ -165,8 +161,6 @@ def test_votes_and_the_shared_plateau():
 
 
 def test_stable_neighbours_have_a_plateau_but_no_vote():
-    from compare.metrics.published.persistence import plateau_signals, transitions
-
     points = unit(np.random.default_rng(0).standard_normal((8, 4, 3)))
     measured = measured_signals(8, nearest_neighbour=np.tile([1, 0, 3, 2], (8, 1)))
     found = transitions(points, measured, np.arange(8.0))
@@ -177,8 +171,6 @@ def test_stable_neighbours_have_a_plateau_but_no_vote():
 
 
 def test_transitions_are_marked_at_the_later_depth():
-    from compare.metrics.published.persistence import transitions
-
     points = unit(np.random.default_rng(0).standard_normal((4, 4, 3)))
     measured = measured_signals(
         4,
@@ -192,8 +184,6 @@ def test_transitions_are_marked_at_the_later_depth():
 
 
 def test_largest_drop_skips_undefined_depths():
-    from compare.metrics.published.persistence import largest_drop
-
     assert largest_drop(np.array([np.nan, 0.9, np.nan, 0.7, 0.8])) == pytest.approx(0.2)
     assert np.isnan(largest_drop(np.array([np.nan, 0.9, np.nan])))
 
@@ -215,8 +205,6 @@ def overlaps(before, after):
 
 
 def test_matching_is_the_best_of_all_assignments():
-    from compare.metrics.published.tracks import jaccard, match
-
     rng = np.random.default_rng(5)
     for _ in range(40):
         before, after = random_labels(rng), random_labels(rng)
@@ -244,8 +232,6 @@ def test_matching_is_the_best_of_all_assignments():
 
 
 def test_tracks_of_a_merge_a_birth_a_death_and_a_split():
-    from compare.metrics.published.tracks import cluster_tracks
-
     labels = np.array(
         [
             [0, 0, 0, 1, 1, 2, 2, -1, -1, -1],
@@ -269,8 +255,6 @@ def test_tracks_of_a_merge_a_birth_a_death_and_a_split():
 
 
 def test_two_clusters_absorbed_by_one_are_one_merge():
-    from compare.metrics.published.tracks import cluster_tracks
-
     labels = np.array([[0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0, 0]])
     found = cluster_tracks(labels)
     assert found["cluster_merges"][1] == 1
@@ -278,8 +262,6 @@ def test_two_clusters_absorbed_by_one_are_one_merge():
 
 
 def test_tracks_of_pure_noise():
-    from compare.metrics.published.tracks import cluster_tracks
-
     found = cluster_tracks(np.full((3, 5), -1))
     assert (found["tracks"], found["max_lifespan"]) == (0, 0)
     assert np.isnan(found["mean_lifespan"])

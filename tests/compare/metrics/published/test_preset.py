@@ -5,8 +5,16 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import compare.metrics
+from compare.metrics.measurement import measure
+from compare.metrics.published import preset
+from compare.metrics.published.preset import published
+from sim.trajectory import Trajectory
 
 NAMES = (
     "mean_cosine",
@@ -27,8 +35,6 @@ def unit(vectors):
 
 
 def walk(seed, depths=4, tokens=13, dim=6, heads=2, axis: Literal["time", "layer"] = "layer"):
-    from sim.trajectory import Trajectory
-
     rng = np.random.default_rng(seed)
     raw = np.cumsum(rng.standard_normal((depths, tokens, dim)), axis=0)
     attention = None
@@ -48,8 +54,6 @@ def walk(seed, depths=4, tokens=13, dim=6, heads=2, axis: Literal["time", "layer
 
 
 def test_the_record_of_a_layer_trajectory():
-    from compare.metrics.measurement import measure
-
     trajectory = walk(0)
     found = measure(trajectory, "published")
     assert set(NAMES) <= set(found)
@@ -68,8 +72,6 @@ def test_the_record_of_a_layer_trajectory():
 
 
 def test_every_variable_says_what_it_is():
-    from compare.metrics.measurement import measure
-
     for name, variable in measure(walk(0), "published").items():
         assert set(variable.attrs) == {"long_name", "units", "source", "definition"}, name
         assert "post" in variable.attrs["source"], name
@@ -77,8 +79,6 @@ def test_every_variable_says_what_it_is():
 
 
 def test_what_compares_two_depths_stands_at_the_later_one():
-    from compare.metrics.measurement import measure
-
     found = measure(walk(0), "published")
     for name in (
         "cka",
@@ -94,8 +94,6 @@ def test_what_compares_two_depths_stands_at_the_later_one():
 
 
 def test_attention_belongs_to_the_depth_it_is_computed_from():
-    from compare.metrics.measurement import measure
-
     found = measure(walk(0), "published")
     for name in ("attention_entropy", "sinkhorn_fiedler", "sinkhorn_clusters", "row_column_balance"):
         assert np.isfinite(found[name].values[:-1]).all()
@@ -103,8 +101,6 @@ def test_attention_belongs_to_the_depth_it_is_computed_from():
 
 
 def test_group_c_is_missing_without_attention():
-    from compare.metrics.measurement import measure
-
     with_attention, without = (
         measure(walk(0), "published"),
         measure(walk(0, heads=0, axis="time"), "published"),
@@ -120,17 +116,11 @@ def test_group_c_is_missing_without_attention():
 
 
 def test_unknown_preset():
-    from compare.metrics.measurement import measure
-
     with pytest.raises(ValueError, match=r"must be one of 'calibrated', 'published', got 'calm'"):
         measure(walk(0), preset="calm")
 
 
 def test_record_survives_a_file(tmp_path):
-    import xarray as xr
-
-    from compare.metrics.measurement import measure
-
     found = measure(walk(1), "published")
     found.to_netcdf(tmp_path / "measured.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "measured.nc", engine="h5netcdf") as again:
@@ -138,11 +128,6 @@ def test_record_survives_a_file(tmp_path):
 
 
 def test_depths_measured_in_blocks_are_the_same(monkeypatch):
-    import xarray as xr
-
-    from compare.metrics.measurement import measure
-    from compare.metrics.published import preset
-
     whole = measure(walk(2), "published")
     monkeypatch.setattr(preset, "MOST_ENTRIES", 13 * 13 * 3)
     # The order in which NumPy adds up the pairs depends on the shape of the block.
@@ -171,9 +156,6 @@ ORDER_BOUND = (
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31))
 def test_rotating_the_sphere_changes_nothing(seed):
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     trajectory = walk(seed)
     rotation = np.linalg.qr(np.random.default_rng(seed + 1).standard_normal((6, 6)))[0]
     rotated = Trajectory(
@@ -197,9 +179,6 @@ def test_rotating_the_sphere_changes_nothing(seed):
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31))
 def test_reordering_the_tokens_reorders_the_result(seed):
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     trajectory = walk(seed)
     assert trajectory.attention is not None
     order = np.random.default_rng(seed + 1).permutation(13)
@@ -229,9 +208,6 @@ def test_reordering_the_tokens_reorders_the_result(seed):
 
 
 def test_masses_play_no_part():
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     points = walk(0).points
     heavy = np.linspace(1, 2, 13)
     weighted = Trajectory(points=points, depth=np.arange(4.0), masses=heavy / heavy.sum())
@@ -241,16 +217,12 @@ def test_masses_play_no_part():
 
 
 def collapsed(tokens, depths=4):
-    from sim.trajectory import Trajectory
-
     points = np.broadcast_to(np.eye(3)[0], (depths, tokens, 3))
     attention = np.full((depths, 2, tokens, tokens), 1 / tokens)
     return Trajectory(points=points, depth=np.arange(depths) * 1.0, attention=attention)
 
 
 def test_full_collapse():
-    from compare.metrics.measurement import measure
-
     found = measure(collapsed(20), "published")
     for name, value in {
         "mean_cosine": 1,
@@ -277,8 +249,6 @@ def test_full_collapse():
 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4, 9])
 def test_few_tokens(tokens):
-    from compare.metrics.measurement import measure
-
     found = measure(walk(3, tokens=tokens), "published")
     alone, pair = tokens == 1, tokens < 3
     for name in ("mean_cosine", "sd_cosine", "mass_near_one"):
@@ -300,8 +270,6 @@ def test_few_tokens(tokens):
 
 
 def test_a_single_depth_has_no_transition():
-    from compare.metrics.measurement import measure
-
     found = measure(walk(4, depths=1, heads=0), "published")
     for name in ("cka", "nn_stability", "energy_increment", "cluster_births"):
         assert np.isnan(found[name].values).all()
@@ -310,9 +278,6 @@ def test_a_single_depth_has_no_transition():
 
 
 def test_duplicate_tokens_pair_up_and_set_the_mass():
-    from compare.metrics.measurement import measure
-    from sim.trajectory import Trajectory
-
     points = np.repeat(unit(np.random.default_rng(0).standard_normal((1, 6, 40))), 2, axis=1)
     found = measure(Trajectory(points=points, depth=np.zeros(1), tokens=list("aabbccddeeff")), "published")
     assert found["mass_near_one"].item() == pytest.approx(6 / 66)
@@ -323,12 +288,6 @@ def test_duplicate_tokens_pair_up_and_set_the_mass():
 
 
 def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatch):
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    import compare.metrics
-    from compare.metrics.measurement import measure
-    from compare.metrics.published.preset import published
-
     def threads():
         return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
 
