@@ -104,6 +104,25 @@ def check(model: str | os.PathLike[str], revision: str | None = None) -> None:
     _weight_files(name, folder)
 
 
+def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> str:
+    """SHA-256 of every file of a model that is read, with the commit of a hub id: what its runs depend on.
+
+    Raises the ValueError that `load` would raise before it reads the weights; hub ids are fetched.
+    """
+    check(model, revision)
+    _, folder, commit = _find(model, revision)
+    digest = hashlib.sha256(f"{commit}\n".encode())
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".json", ".safetensors", ".txt", ".model"):
+            digest.update(f"{file.name}\n{file_digest(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
     """A model of transformers, with or without a head, that the caller has loaded."""
     config: Any = getattr(model, "config", None)

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from sim.files import write_netcdf
+from sim.files import intact, sealed, write_netcdf
 
 SCHEMA = "metasphere/trajectory/1"
 UNIT_TOLERANCE = 1e-6
@@ -136,7 +136,7 @@ class Trajectory:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
-        Raises ValueError where `path` cannot be written.
+        It carries a checksum of its content. Raises ValueError where `path` cannot be written.
         """
         variables: dict[str, Any] = {
             "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
@@ -158,14 +158,14 @@ class Trajectory:
                 "provenance": json.dumps(self.provenance, sort_keys=True),
             },
         )
-        write_netcdf(Path(path), dataset, encoding)
+        write_netcdf(Path(path), sealed(dataset), encoding)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Trajectory":
         """Read what `save` wrote.
 
-        Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, without
-        one of its variables, or holds values that no trajectory has.
+        Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, other than
+        its checksum says (where it has one), without one of its variables, or holds values that no trajectory has.
         """
         if not Path(path).is_file():
             raise ValueError(f"no file at {path}: give a NetCDF file that metasphere wrote")
@@ -182,7 +182,7 @@ class Trajectory:
             )
         variables = dataset.variables
         try:
-            return cls(
+            read = cls(
                 points=variables["points"].values,
                 depth=variables["depth"].values,
                 axis=dataset.attrs["axis"],
@@ -197,6 +197,12 @@ class Trajectory:
             raise ValueError(f"{path} has no {error.args[0]}: make it again") from error
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is damaged, make it again: {error}") from error
+        if not intact(dataset):
+            raise ValueError(
+                f"{path} is damaged, or was changed by hand (its checksum is not that of its content): make it again, "
+                "or write what you changed with Trajectory.save"
+            )
+        return read
 
 
 def _read_provenance(text: str) -> dict[str, Any]:
