@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
+from sim.precision import require_64_bit
 
 _TILE = 2**20
 
@@ -67,7 +68,8 @@ class Attention(eqx.Module):
     alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
-    shapes that disagree. `dataclasses.replace` makes a field with some of the arguments changed.
+    shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
+    `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
     """
 
@@ -264,6 +266,7 @@ class Attention(eqx.Module):
         self, x: Float[Array, "n d"], masses: ArrayLike | None
     ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
         """The function from a token's number to its weights."""
+        require_64_bit(self)
         n = self._checked_tokens(x)
         masses = checked_masses(masses, n, x.dtype)
         alignment = self._alignment(x)

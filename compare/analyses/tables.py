@@ -19,7 +19,6 @@ from compare.analyses.head_context import long_context
 from compare.analyses.norm_invariant import conservation
 from compare.analyses.value_spectrum import value_spectrum
 from compare.files import code_digest, write_netcdf
-from compare.study.plan import FOLLOWED
 from compare.study.results import kept_table
 from compare.study.subjects import Subject, Text
 from probe.dynamics import layer_by_layer
@@ -51,7 +50,7 @@ Anatomies = Mapping[str, Mapping[str, xr.Dataset]]
 
 def has_anatomy(subject: Subject) -> bool:
     """Whether the operators of its family are known, and it is no stage of another subject."""
-    return subject.family in FOLLOWED and not subject.stage
+    return subject.has_operators and not subject.stage
 
 
 def anatomy(
@@ -121,7 +120,7 @@ def keep_anatomy(
     folder = directory / "models" / subject.name.replace("/", "-")
     said = [
         subject.given,
-        subject.weights,
+        subject.files,
         [text.text for text in texts],
         max_tokens,
         seed,

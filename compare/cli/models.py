@@ -86,7 +86,12 @@ def read_model(
     of = subject(model, options["revision"])
     label = f"{of.name}, {chosen.name}" + (", raw" if options["frame"] == "raw" else "")
     settings = {"model": model, "text": chosen.text, **options}
-    facts = {"prompt": chosen.name, "prompt_class": chosen.kind, "weights": of.weights}
+    facts = {
+        "prompt": chosen.name,
+        "prompt_class": chosen.kind,
+        "weights": of.weights,
+        "model_files": of.files,
+    }
     directory = output_directory(out)
     path = plan.run(Job(label, of.name, "extract", settings, facts), directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")

@@ -19,7 +19,6 @@ SWEEP = (20.0, 40.0, 80.0, 160.0)
 SWEEP_TOKENS = 36
 SWEEP_DEPTHS = 49
 COUNTED = (4.0, 9.0, 25.0)
-FOLLOWED = ("gpt2", "bert", "albert")
 MAX_TOKENS = 96
 
 
@@ -112,7 +111,7 @@ def model_jobs(
             (f"{name}, shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
             (f"{name}, other mask", "extract", seen | {"other_mask": True}, False),
         ]
-        if subject.family in FOLLOWED:
+        if subject.has_operators:
             plan.append((f"{name}, attention alone", "layer_by_layer", {"attention": True}, False))
     jobs = [
         _model_job(
@@ -137,7 +136,12 @@ def _model_job(
 ) -> Job:
     frame = ", raw" if options.get("frame") == "raw" else ""
     settings = {"model": subject.given, "text": text.text, "max_tokens": max_tokens, **options}
-    facts = {"prompt": text.name, "prompt_class": text.kind, "weights": subject.weights}
+    facts = {
+        "prompt": text.name,
+        "prompt_class": text.kind,
+        "weights": subject.weights,
+        "model_files": subject.files,
+    }
     return Job(f"{group}, {text.name}{frame}", group, instrument, settings, facts)
 
 

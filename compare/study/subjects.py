@@ -6,7 +6,8 @@ from pathlib import Path
 
 import probe
 from compare.files import file_digest
-from probe.loading import check
+from probe.families import FAMILIES
+from probe.loading import model_digest
 from probe.registry import local_folder
 
 STAGES = ("initial", "early")
@@ -26,6 +27,7 @@ class Text:
 class Subject:
     """A model that is studied: what was asked for, its name on labels, and the digest of its weights where local.
 
+    files: `probe.loading.model_digest`.
     family: None where it is not known before the model is loaded. stage: whether it is a stage of the training of
     another subject, which is what the final model is held against, and needs no controls of its own.
     """
@@ -34,7 +36,13 @@ class Subject:
     name: str
     family: str | None
     weights: str | None
+    files: str
     stage: bool = False
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether the attention of its layers is known as a field; not where its family is not known."""
+        return self.family in FAMILIES and FAMILIES[self.family].has_operators
 
 
 def subject(model: str, revision: str | None = None) -> Subject:
@@ -42,7 +50,7 @@ def subject(model: str, revision: str | None = None) -> Subject:
 
     Raises ValueError where it cannot be had.
     """
-    check(model, revision)
+    files = model_digest(model, revision)
     known = probe.models().get(model)
     folder = local_folder(model)
     if folder is None and known is None and Path(model).is_dir():
@@ -50,10 +58,10 @@ def subject(model: str, revision: str | None = None) -> Subject:
     name = model if folder is None or known else folder.resolve().name
     stage = is_stage(name)
     if folder is None:
-        return Subject(model, name, known.family if known else None, revision, stage)
+        return Subject(model, name, known.family if known else None, revision, files, stage)
     family = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
     weights = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
-    return Subject(model, name, family, " ".join(weights), stage)
+    return Subject(model, name, family, " ".join(weights), files, stage)
 
 
 def is_stage(name: str) -> bool:
