@@ -166,9 +166,12 @@ def _read_tokenizer(source: Source, family: Family) -> Any:
         return None
     tokenizer_files(source.name, source.folder)
     with one_line(source.name):
-        return transformers.AutoTokenizer.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
             source.folder, local_files_only=True, trust_remote_code=False
         )
+        if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
+            raise TypeError(f"{type(tokenizer).__name__} is no tokenizer of one model")
+    return tokenizer
 
 
 def _moved(model: torch.nn.Module, device: str | None) -> torch.nn.Module:

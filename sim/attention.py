@@ -164,7 +164,7 @@ class Attention(eqx.Module):
         return sizes
 
     def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         if self.norm in GROWING:
             radii = jnp.linalg.norm(x, axis=-1)
             theta = x / radii[:, None]
@@ -185,7 +185,7 @@ class Attention(eqx.Module):
 
         t is read by mix, sqrt and a variable alpha; radii, (n,) above 0 and ones where None, by pre, peri and mix.
         """
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[0]
+        return self._motion(self._points(x), masses, t, radii)[0]
 
     def growth(
         self,
@@ -196,12 +196,12 @@ class Attention(eqx.Module):
         radii: ArrayLike | None = None,
     ) -> Float[Array, " n"]:
         """r_i', (n,), at the unit vectors x; arguments as of `velocity`."""
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[1]
+        return self._motion(self._points(x), masses, t, radii)[1]
 
     @eqx.filter_jit
     def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
         """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         row, pull = self._rows(x, masses), self._pull(x)
 
         def write(i: Int[Array, ""]) -> Float[Array, " d"]:
@@ -213,7 +213,7 @@ class Attention(eqx.Module):
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
         """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
 
     def describe(self) -> dict[str, Any]:
@@ -230,6 +230,11 @@ class Attention(eqx.Module):
             "heads": self.heads,
             "operators": [name for name in names if getattr(self, name) is not None],
         }
+
+    def _points(self, x: ArrayLike) -> Float[Array, "..."]:
+        """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits."""
+        require_64_bit(self)
+        return jnp.asarray(x, self.beta.dtype)
 
     def _motion(
         self, x: Float[Array, "n d"], masses: ArrayLike | None, t: ArrayLike, radii: ArrayLike | None
@@ -266,7 +271,6 @@ class Attention(eqx.Module):
         self, x: Float[Array, "n d"], masses: ArrayLike | None
     ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
         """The function from a token's number to its weights."""
-        require_64_bit(self)
         n = self._checked_tokens(x)
         masses = checked_masses(masses, n, x.dtype)
         alignment = self._alignment(x)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 
-def json_values(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+def json_values(provenance: Mapping[Any, Any] | None) -> dict[str, Any]:
     """A copy of a provenance with JSON values only: numbers of NumPy and JAX as Python's, paths as strings.
 
     Raises ValueError that names the entry where a value is anything else, or a name is no string.
