@@ -28,8 +28,6 @@ class StandInHub(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: StandInHub
-
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the test says what went wrong."""
 
@@ -40,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(head=False)
 
     def _answer(self, head: bool) -> None:
-        hub, path = self.server, self.path.partition("?")[0]
+        hub, path = self._hub(), self.path.partition("?")[0]
         hub.asked.append(path)
         if hub.silent.is_set():
             hub.closed.wait()
@@ -69,6 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse("EntryNotFound")
 
+    def _hub(self) -> StandInHub:
+        assert isinstance(self.server, StandInHub)
+        return self.server
+
     def _refuse(self, code: str) -> None:
         self.send_response(404)
         self.send_header("X-Error-Code", code)
@@ -80,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _known(self) -> dict[str, tuple[str, Path]]:
         """By branch, and by commit."""
-        branches = self.server.commits
+        branches = self._hub().commits
         return branches | {commit: (commit, folder) for commit, folder in branches.values()}
 
     def _send(self, content: bytes, head: bool, headers: dict[str, str] | None = None) -> None:

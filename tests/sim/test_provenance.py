@@ -48,16 +48,13 @@ def test_numbers_and_paths_are_kept_as_json_values(tmp_path):
         ({"all": [1, {2}]}, r"provenance\['all'\]\[1\].*got set"),
     ],
 )
-def test_the_rest_is_refused_before_the_run(provenance, named):
+def test_the_rest_is_refused_before_the_run(provenance, named, monkeypatch):
     with pytest.raises(ValueError, match=named):
         Trajectory(START[None], [0.0], provenance=provenance)
 
-    class Field(sim.Attention):
-        def __call__(self, t, x, args=None):
-            pytest.fail("the run began")
-
+    monkeypatch.setattr("sim.integration.integrate", lambda *_: pytest.fail("the run began"))
     with pytest.raises(ValueError, match=named):
-        sim.simulate(Field(1.0), START, [0, 1], provenance=provenance)
+        sim.simulate(sim.Attention(1.0), START, [0, 1], provenance=provenance)
 
 
 def test_a_name_that_is_no_string_is_refused():
