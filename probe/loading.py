@@ -65,7 +65,8 @@ def load(
     Attention is the eager one, whose rows can be read. Cost: reads the weights twice, once for their digest.
 
     Raises ValueError for a model that is not found or not reachable, has no config, tokenizer or safetensors, is of
-    an unknown family, or whose weights do not fill its config; and for `revision`, `dtype` or `device` where they
+    an unknown family or quantised, or whose weights do not fill its config, or have tensors of the model itself (heads
+    for a task aside) that its config has no place for; and for `revision`, `dtype` or `device` where they
     have no meaning.
     """
     if init not in INITS:
