@@ -1,4 +1,4 @@
-"""How do collapse, clusters and the temperature of the heads of trained models depend on the number of tokens?"""
+"""The number of tokens of a text against the collapse, the clusters and the head temperatures of trained models."""
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,7 @@ from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from probe.controls import length_sweep
 from probe.loading import LoadedModel, load
 from probe.texts import Prompt
@@ -174,6 +174,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="lengths",
+    place=10,
     question="How do mean cosine, clusters and beta_eff of trained models depend on the number of tokens?",
     source="2510.05554 (P11: attention merges its context where beta (1 - rho) < log n); the post's length sweep",
     run=run,

@@ -1,4 +1,4 @@
-"""Does the energy alone decide about metastability? Starts on one level of E1, and how long each of them lives."""
+"""Starts on one level of E1, and how long each of them lives: whether the energy alone decides metastability."""
 
 import numpy as np
 import xarray as xr
@@ -8,7 +8,7 @@ from scipy.optimize import root_scalar
 from scipy.special import ive
 
 from compare.experiments.experiment import Experiment
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import log_merge_time
 from sim import Attention
 from sim.mergers.record import Coalescence
@@ -342,6 +342,7 @@ def _law(angles: Float[np.ndarray, " n"], beta: float) -> float:
 
 EXPERIMENT = Experiment(
     name="levels",
+    place=5,
     question="Does the energy E1 of a start decide whether it is metastable?",
     source="2410.06833, Section 4 and its Problem 1 (energy levels)",
     run=run,

@@ -1,4 +1,4 @@
-"""Does the value matrix set the speed of collapse? The attention of trained models with other value matrices."""
+"""The attention of trained models with other value matrices, and the speed at which it collapses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from compare.experiments.experiment import Experiment
 from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.pairwise import kept, mean_cosine
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.statistics import association
 from compare.study.plan import MAX_TOKENS
 from compare.study.subjects import Text, default_texts
@@ -282,6 +282,7 @@ def _speeds(axes: Axes, one: xr.Dataset) -> None:
 
 EXPERIMENT = Experiment(
     name="value_matrices",
+    place=8,
     question="Does the value matrix set the speed of collapse, and by its spectral radius, its sign or its directions?",
     source="the post, Group E and H5: the spectral radius of V governs collapse, and not the dimension",
     run=run,

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from compare.analyses.collapse_speed import PREDICTORS, SPEEDS, Association, Collapse, collapse
+from compare.judging.chart import Axis, Chart, Series
 from compare.published.timescales import TwoTimescales, two_timescales
-from compare.reporting.charts import Axis, Chart, Picture, Series
+from compare.reporting.charts import Picture
 from compare.reporting.model_page import drawn
 
 WORDS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from compare.reporting.charts import Axis, Chart, Level, Series
+from compare.judging.chart import Axis, Chart, Level, Series
 
 VALUE_PATHS = {
     "spectral_radius": "largest |eigenvalue| of O V",

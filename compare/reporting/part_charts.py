@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from compare.analyses.divergence import MODEL
-from compare.reporting.charts import Axis, Chart, Level, Series
+from compare.judging.chart import Axis, Chart, Level, Series
 
 PARTING = {
     "mean_cosine": "mean cosine of a pair",

@@ -10,8 +10,9 @@ import xarray as xr
 
 import compare
 import sim
+from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
-from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
+from compare.reporting.evidence import beta_range, per_run, pictures
 from compare.reporting.page import number
 from compare.reporting.part_charts import _said_of_parting
 from compare.reporting.spheres import depth_name, player, principal_axes
@@ -22,6 +23,7 @@ from sim.sphere import normalise
 
 NASTY = '<script>alert("x")</script>'
 DRAWS = 19
+NOTHING = Behind("SA", {}, {})
 
 
 def simulations():
@@ -288,15 +290,17 @@ def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
 
     row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
     row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
-    known = [one.statistic for one in HYPOTHESES.values()]
-    for statistic, said in FITTED.items():
-        assert any(statistic in each for each in known)
-        slope = row | {"statistic": statistic}
-        assert pictures(slope, {}) == []
-        assert per_run(slope) == said
+    fitted = {name: one for name, one in HYPOTHESES.items() if one.fitted}
+    assert set(fitted) == {"H3", "P9"}
+    for hypothesis in fitted.values():
+        for statistic, said in hypothesis.fitted.items():
+            assert statistic in hypothesis.statistic
+            slope = row | {"statistic": statistic}
+            assert pictures(slope, hypothesis, NOTHING) == []
+            assert per_run(slope, hypothesis) == said
     ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
-    assert len(pictures(ratio, {})) == 1
-    assert per_run(ratio) == "Effect of every run"
+    assert len(pictures(ratio, HYPOTHESES["H3"], NOTHING)) == 1
+    assert per_run(ratio, HYPOTHESES["H3"]) == "Effect of every run"
 
 
 def parted(*, depths, differences):
