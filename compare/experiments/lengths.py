@@ -107,12 +107,12 @@ def finding(table: xr.Dataset) -> str:
     """The sentences, from the table alone."""
     first, last = (int(table["length"][place]) for place in (0, -1))
     trained = table.sel(weights="trained")
-    told = [f"From {first} to {last} tokens:"]
+    sentences = [f"From {first} to {last} tokens:"]
     for model in table["model"].values:
         one = trained.sel(model=model)
         short, long = one.isel(length=0), one.isel(length=-1)
         slopes = [growth(table, name).sel(model=model) for name in ("mean_cosine", "beta", "strength")]
-        told.append(
+        sentences.append(
             f"{model}: mean cosine {stated(short['mean_cosine'])} to {stated(long['mean_cosine'])}, "
             f"{stated(slopes[0].sel(weights='trained'), 3)} a unit of log n (random weights "
             f"{stated(slopes[0].sel(weights='random'), 3)}); late excess at most "
@@ -123,7 +123,7 @@ def finding(table: xr.Dataset) -> str:
             f"{stated(slopes[2].sel(weights='trained'), 3)} a unit, and "
             f"{100 * float(long['merging_heads'].mean()):.0f} % of the heads below 1 at {last}."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def draw(table: xr.Dataset) -> Figure:

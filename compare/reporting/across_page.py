@@ -1,4 +1,4 @@
-"""What only several models together can say: speed of collapse against what might govern it, and the post's Group E."""
+"""The section on all models together: speed of collapse against its predictors, and the post's Group E."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields

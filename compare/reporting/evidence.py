@@ -1,4 +1,4 @@
-"""What stands behind a verdict: its numbers, its figures, and the command that repeats it."""
+"""The evidence behind a verdict: its numbers, its charts, and the command that repeats it."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Charts and rows of a model's heads: how sharply they look, at what, and what their value path does."""
+"""Charts and rows of a model's heads: temperature, preference for near tokens, context merging, value paths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The section of one model: its texts side by side, its controls, its heads, its value path, and where it parts."""
+"""The section of one model: texts side by side, controls, heads, value paths, and its divergence from the theory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from compare.judging import curves
 from compare.judging.chart import Chart
 from compare.reporting.charts import Picture, picture
 from compare.reporting.head_charts import HeadRow, head_charts, head_rows, value_path_charts
-from compare.reporting.part_charts import norm_charts, part_charts, parting_charts
+from compare.reporting.part_charts import divergence_charts, norm_charts, part_charts
 from compare.reporting.spheres import Player, player
 from compare.reporting.verdict_table import anchor
 from compare.study.results import SavedRun
@@ -29,7 +29,7 @@ class ModelPage:
     texts: tuple[str, ...]
     by_text: tuple[Picture, ...]
     trained_against_random: tuple[Picture, ...]
-    parting: tuple[Picture, ...]
+    divergence: tuple[Picture, ...]
     parts: tuple[Picture, ...]
     norms: tuple[Picture, ...]
     heads: tuple[Picture, ...]
@@ -54,7 +54,7 @@ def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Data
         ),
         by_text=tuple(_by_text(name, changes)),
         trained_against_random=tuple(_trained_against_random(name, changes)) if trained else (),
-        parting=tuple(drawn(parting_charts(name, tables["parting"]))) if "parting" in tables else (),
+        divergence=tuple(drawn(divergence_charts(name, tables["parting"]))) if "parting" in tables else (),
         parts=tuple(drawn(part_charts(name, tables["parts"]))) if "parts" in tables else (),
         norms=tuple(drawn(norm_charts(name, tables["norms"]))) if "norms" in tables else (),
         heads=tuple(drawn(head_charts(name, heads))) if heads is not None else (),

@@ -74,7 +74,7 @@ def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: An
         ),
         "calibration": calibration_page(directory),
         "published": published_page(published),
-        "retried": check_claims(judged, published_by_group),
+        "claims": check_claims(judged, published_by_group),
         "definitions": definitions(run.measured(preset) for run in runs for preset in run.presets),
         "command": command,
         "embedded": sorted(name for name, one in probe.models().items() if one.source == "embedded"),

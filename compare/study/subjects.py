@@ -7,9 +7,8 @@ from pathlib import Path
 import probe
 from compare.files import file_digest
 from probe.loading import check
-from probe.registry import local_folder
+from probe.registry import is_stage, local_folder
 
-STAGES = ("initial", "early")
 ONE_MORE = "winter_letter"
 
 
@@ -54,12 +53,6 @@ def subject(model: str, revision: str | None = None) -> Subject:
     family = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
     weights = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
     return Subject(model, name, family, " ".join(weights), stage)
-
-
-def is_stage(name: str) -> bool:
-    """Whether a model is a stage of the training of one that is known: its name, "-" and one of `STAGES`."""
-    base, _, last = name.rpartition("-")
-    return last in STAGES and base in probe.models()
 
 
 def default_texts() -> list[Text]:

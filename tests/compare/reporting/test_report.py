@@ -14,7 +14,7 @@ from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
 from compare.reporting.evidence import beta_range, per_run, pictures
 from compare.reporting.page import number
-from compare.reporting.part_charts import _said_of_parting
+from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
 from compare.study.results import Settings, measure, saved_runs
@@ -303,8 +303,8 @@ def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
     assert per_run(ratio, HYPOTHESES["H3"]) == "Effect of every run"
 
 
-def parted(*, depths, differences):
-    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
+def diverging(*, depths, differences):
+    """Texts that diverge from idealised blocks by their difference at each depth, with no closed form beside it."""
 
     model, blocks = np.zeros_like(differences), np.array(differences)
     runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
@@ -346,7 +346,10 @@ def parted(*, depths, differences):
         ),
     ],
 )
-def test_what_is_said_of_parting(depths, differences, said):
+def test_the_caption_of_a_divergence(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
 
-    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
+    assert (
+        divergence_caption(diverging(depths=depths, differences=differences), "energy")
+        == f"The model {said}."
+    )
