@@ -10,8 +10,8 @@ import sim
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory, write_netcdf
+from compare.plotting import save_figure
 from compare.reporting import mergers
-from compare.reporting.figures import save_figure
 from compare.study import plan
 from compare.study.jobs import Job
 from compare.study.simulations import STARTS, check_simulation, coalescence, recorded

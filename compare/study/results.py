@@ -55,6 +55,16 @@ class SavedRun:
         return "model" in self.facts
 
     @property
+    def model(self) -> str:
+        """The name of the model, "" of a simulation."""
+        return str(self.facts.get("model", ""))
+
+    @property
+    def change(self) -> str:
+        """What differs from the model as trained on the text as written; "" for nothing, and of a simulation."""
+        return str(self.facts.get("change") or "")
+
+    @property
     def presets(self) -> tuple[str, ...]:
         """Which definitions apply: of models, the published ones in the raw frame, the calibrated ones in the other."""
         if not self.is_model:

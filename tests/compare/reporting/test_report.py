@@ -10,10 +10,11 @@ import xarray as xr
 
 import compare
 import sim
+from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
-from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
+from compare.reporting.evidence import beta_range, per_run, pictures
 from compare.reporting.page import number
-from compare.reporting.part_charts import _said_of_parting
+from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
 from compare.study.measuring import measure_run
@@ -23,6 +24,7 @@ from sim.sphere import normalise
 
 NASTY = '<script>alert("x")</script>'
 DRAWS = 19
+NOTHING = Behind("SA", {}, {})
 
 
 def simulations():
@@ -289,19 +291,21 @@ def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
 
     row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
     row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
-    known = [one.statistic for one in HYPOTHESES.values()]
-    for statistic, said in FITTED.items():
-        assert any(statistic in each for each in known)
-        slope = row | {"statistic": statistic}
-        assert pictures(slope, {}) == []
-        assert per_run(slope) == said
+    fitted = {name: one for name, one in HYPOTHESES.items() if one.fitted}
+    assert set(fitted) == {"H3", "P9"}
+    for hypothesis in fitted.values():
+        for statistic, said in hypothesis.fitted.items():
+            assert statistic in hypothesis.statistic
+            slope = row | {"statistic": statistic}
+            assert pictures(slope, hypothesis, NOTHING) == []
+            assert per_run(slope, hypothesis) == said
     ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
-    assert len(pictures(ratio, {})) == 1
-    assert per_run(ratio) == "Effect of every run"
+    assert len(pictures(ratio, HYPOTHESES["H3"], NOTHING)) == 1
+    assert per_run(ratio, HYPOTHESES["H3"]) == "Effect of every run"
 
 
-def parted(*, depths, differences):
-    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
+def diverging(*, depths, differences):
+    """Texts that diverge from idealised blocks by their difference at each depth, with no closed form beside it."""
 
     model, blocks = np.zeros_like(differences), np.array(differences)
     runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
@@ -343,7 +347,10 @@ def parted(*, depths, differences):
         ),
     ],
 )
-def test_what_is_said_of_parting(depths, differences, said):
+def test_the_caption_of_a_divergence(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
 
-    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
+    assert (
+        divergence_caption(diverging(depths=depths, differences=differences), "energy")
+        == f"The model {said}."
+    )
