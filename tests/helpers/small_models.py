@@ -50,7 +50,6 @@ def make_tokenizer(family):
 
 def make_model(family: str, **changes: Any) -> Any:
     """A model with its task's head, whose weights, gains and biases are all random and far from their start."""
-
     if family == "gpt2":
         ends = {"bos_token_id": 0, "eos_token_id": 0}
         config = transformers.GPT2Config(**{**SHAPE, **ends, "num_hidden_layers": 3, **changes})

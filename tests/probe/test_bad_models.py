@@ -39,7 +39,6 @@ def folder(good, tmp_path):
 
 def refused(model, text="cat sat", **options):
     """The message of the ValueError, which is one line."""
-
     with pytest.raises(ValueError) as caught:
         probe.extract(model, text, **options)
     message = str(caught.value)

@@ -42,7 +42,6 @@ def make_tokenizer(family):
 
 def make_model(family, **changes):
     """As trained: every tensor, gains and biases too, is away from its start."""
-
     configs = {
         "gpt2": lambda: transformers.GPT2Config(
             **{**SHAPE, "n_layer": 3, "bos_token_id": 0, "eos_token_id": 0, **changes}
@@ -72,7 +71,6 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
     """Every matrix and embedding differs from the trained one and between seeds. Gains and biases differ from the
     trained ones too, but start at 1 and 0 whatever the seed: no initialisation of these families could differ there.
     """
-
     trained = load(pair)
     drawn = [load(pair, init="random", seed=seed) for seed in (0, 1, 0)]
     first, second, again = ({**loaded.model.state_dict()} for loaded in drawn)
@@ -98,7 +96,6 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
 
 def test_random_weights_of_a_truly_trained_model(minilm):
     """Of MiniLM every tensor differs, gains and biases included, since training has moved each of them."""
-
     random = load(minilm, init="random", seed=2).model.state_dict()
     same = [name for name, weight in minilm.model.state_dict().items() if torch.equal(weight, random[name])]
     assert [name for name in same if "position_ids" not in name and "token_type_ids" not in name] == []
@@ -168,7 +165,6 @@ def test_unknown_control(pair):
 
 def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
     """transformers' own decoder, with the same weights, is the oracle."""
-
     model, tokenizer = make_model("bert"), make_tokenizer("bert")
     config = copy.deepcopy(model.config)
     config.is_decoder = True
@@ -186,7 +182,6 @@ def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
 
 def test_gpt2_without_its_mask():
     """Every token sees all others; the layer's own field without a mask is the oracle."""
-
     pair = make_model("gpt2"), make_tokenizer("gpt2")
     run = probe.extract(pair, TEXT, frame="layernorm", attention=True, causal=False)
     assert not run.provenance["causal"]
@@ -205,7 +200,6 @@ def test_the_models_own_mask_by_name_changes_nothing(pair):
 
 def test_albert_beyond_its_native_depth():
     """60 uses of the layer are those of a config that asks for 60, and start with the native ones."""
-
     pair = make_model("albert"), make_tokenizer("albert")
     config = copy.deepcopy(pair[0].config)
     config.num_hidden_layers = 60

@@ -31,7 +31,6 @@ POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": L
 
 def make_model(family, epsilon=0.05):
     """Weights, gains and biases all random and far from their start, one gain 0, in double precision."""
-
     configs = {
         "gpt2": lambda: transformers.GPT2Config(
             **SHAPE, n_layer=LAYERS, layer_norm_epsilon=epsilon, bos_token_id=0, eos_token_id=0
@@ -71,7 +70,6 @@ def make_pair(family):
 @pytest.fixture(scope="module", params=FAMILIES)
 def small(request):
     """name, pair, text, and the model's attention network."""
-
     pair, text = make_pair(request.param)
     return request.param, pair, text, probe.dynamics.layer_by_layer(pair, text, attention=True)
 
@@ -113,7 +111,6 @@ def attention_alone(model, family, first):
 
 def test_it_is_the_model_without_feed_forward_parts(small):
     """Double precision on both sides, but for the softmax of ViT; what is left is the folding of norms."""
-
     name, (model, tokenizer), text, run = small
     raw = probe.extract((model, tokenizer), text)
     states = attention_alone(model, name, raw.points[0] * raw.norms[0][:, None])
@@ -128,7 +125,6 @@ def test_it_is_the_model_without_feed_forward_parts(small):
 
 def test_it_lies_over_the_model(small):
     """The same first state and marks; silent feed-forward parts, and the model is the attention network."""
-
     name, (model, tokenizer), text, run = small
     own = probe.extract((model, tokenizer), text, frame="layernorm", attention=True)
     np.testing.assert_allclose(run.points[0], own.points[0], atol=1e-15)
@@ -169,7 +165,6 @@ def test_iterations_and_other_masks():
 
 def test_minilm(minilm):
     """Single precision in the model against double in ours: asked for 1e-4."""
-
     text = "The tide rises twice a day, and the river turns back on itself."
     run = probe.dynamics.layer_by_layer(minilm, text)
     raw = probe.extract(minilm, text)
@@ -203,7 +198,6 @@ def test_repeat_is_the_frozen_field(small):
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
 def test_a_unit_of_time_is_a_small_layer(family):
     """Attention scaled down by 1e-5: a layer turns tokens as the flow does in a unit of time."""
-
     pair = (make_model(family, epsilon=1e-12), make_tokenizer())
     with torch.no_grad():
         for path, parameter in pair[0].named_parameters():
@@ -222,7 +216,6 @@ def test_a_unit_of_time_is_a_small_layer(family):
 
 def test_value_matrices_are_those_of_the_counterfactual():
     """Blocks by hand from the changed fields; a shared layer has one draw, another layer another."""
-
     pair, text = make_pair("gpt2")
     run = probe.dynamics.layer_by_layer(pair, text, value="spectrum shuffled", seed=4)
     assert (run.provenance["counterfactual"], run.provenance["seed"]) == ("spectrum shuffled", 4)

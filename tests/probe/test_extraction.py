@@ -106,7 +106,6 @@ def test_batch_and_padding_change_nothing(small):
 
 def test_layernorm_frame_is_what_the_norms_say(small, oracle):
     """Through a norm's gain and bias, theta gives what attention reads (pre-LN) or the state again (post-LN)."""
-
     trajectory = probe.extract(small.folder, TEXT, frame="layernorm")
     if small.family == "gpt2":
         width, lengths = trajectory.points.shape[-1], trajectory.norms[..., None]
@@ -137,7 +136,6 @@ def test_layernorm_frame_is_orthogonal_to_ones(small):
 
 def test_layernorm_frame_stands_gains_of_zero():
     """MiniLM's last norm has a gain of 5e-33: dividing by it would blow rounding up to 1e25."""
-
     model, tokenizer = make_model("bert"), make_tokenizer("bert")
     plain = probe.extract((model, tokenizer), TEXT, frame="layernorm")
     with torch.no_grad():

@@ -38,7 +38,6 @@ def make_tokenizer():
 
 def make_model(family):
     """Weights, gains and biases all random and far from their start, one gain 0."""
-
     if family == "gpt2":
         config = transformers.GPT2Config(
             **SHAPE, n_layer=3, layer_norm_epsilon=EPSILON, bos_token_id=0, eos_token_id=0
@@ -66,7 +65,6 @@ def make_model(family):
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit", "vit without biases"])
 def small(request):
     """Fields, what they read (z of the docstring), and the model's own rows and states of one pass."""
-
     model = make_model(request.param)
     image = request.param.startswith("vit")
     pair = (model, None if image else make_tokenizer())
@@ -130,7 +128,6 @@ def test_velocity_is_the_tangent_part_of_the_step(small):
 
 def test_shortening_is_needed(small):
     """With unit points in place of z the rows are off by far more than the bound above."""
-
     rows = small.fields[1].weights(normalise(small.reads[1]))
     assert np.abs(np.asarray(rows) - small.attention[1]).max() > 1e-3
 
@@ -150,7 +147,6 @@ def test_a_shared_layer_is_one_field():
 
 def test_basis_inside_a_head_means_nothing(small):
     """Rows and steps stay when queries and keys, or values and outputs, change basis against each other."""
-
     field, reads = small.fields[1], small.reads[1]
     turn = np.random.default_rng(8).standard_normal((3, 8, 8))
     back = np.linalg.inv(turn).transpose(0, 2, 1)

@@ -220,7 +220,6 @@ def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
 @pytest.fixture(scope="module")
 def small_model(tmp_path_factory):
     """A folder with an untrained GPT-2 of 40 words."""
-
     folder = tmp_path_factory.mktemp("cli") / "small"
     config = transformers.GPT2Config(
         vocab_size=41, n_embd=16, n_layer=6, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0

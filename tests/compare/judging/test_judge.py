@@ -163,7 +163,6 @@ def test_bad_input_is_one_line(groups, data, words):
 
 def test_odd_runs_are_measured_and_judged():
     """Two tokens, one depth, points that have collapsed, axes mixed in one group, one run alone: no row is a guess."""
-
     collapsed = np.tile([0.0, 0.0, 1.0], (7, 33, 1))
     groups = {
         "two tokens": [

@@ -93,7 +93,6 @@ def test_runs_of_one_model_only_belong_together():
 
 def test_noise_confirms_two_timescales():
     """The trap: masses of independent noise have plateaus, so the verdict rests on one small number of one run."""
-
     noise = 0.0148 + 1e-4 * np.random.default_rng(0).standard_normal(25)
     marks = plateau_marks(noise, np.ones(25, bool), 0.10)
     words = {
@@ -189,7 +188,6 @@ def test_spectrum_of_the_models_own_matrix(small):
 
 def test_published_spectrum_moves_where_the_model_does_not(small):
     """V -> G V, O -> O G^-1 in each head: same states, same O V, another spectral radius of W_V."""
-
     turned = deepcopy(small.model)
     noise = np.random.default_rng(4).standard_normal((HEADS, INNER, INNER))
     gauges = 3 * (np.eye(INNER) + 0.1 * noise)
@@ -212,7 +210,6 @@ def test_published_spectrum_moves_where_the_model_does_not(small):
 
 def test_spectrum_of_one_direction():
     """A matrix of rank 1 has one eigenvalue that is not 0, and no second singular value."""
-
     found = spectrum(np.array([[3.0, 0], [0, 0]]))
     assert found["condition"] == np.inf
     assert (found["spectral_radius"], found["attractive_share"], found["repulsive_share"]) == (3, 0.5, 0)
@@ -296,14 +293,12 @@ def test_correlations_that_do_not_exist_are_nan(measured):
 
 def test_two_drifts_are_correlated():
     """The trap: independent random walks over 25 layers are called correlated far more often than 5 % of the time."""
-
     walks = np.random.default_rng(6).standard_normal((200, 2, 25)).cumsum(axis=-1)
     assert np.mean([spearman(*pair)[1] < 0.05 for pair in walks]) > 0.4
 
 
 def test_from_a_trajectory():
     """The statistics read what `measure` writes."""
-
     steps = np.random.default_rng(9).standard_normal((7, 10, 3)).cumsum(axis=0)
     lengths = np.linalg.norm(steps, axis=-1)
     facts = {"model": "walk", "control": None}

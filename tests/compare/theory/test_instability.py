@@ -1,11 +1,15 @@
 """Growth rates, rings and coarsening against printed values, SciPy's Bessel functions and finite differences."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
 from scipy.special import iv
 
 import compare.theory
+
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
 
 # beta of the jumps 1 -> 2, 2 -> 3, ... on the circle; printed to 16 digits.
 JUMPS = [
@@ -18,12 +22,7 @@ JUMPS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
-
-
-def test_printed_growth_rates(theory):
+def test_printed_growth_rates():
     # Printed to 16 digits.
     np.testing.assert_allclose(
         theory.growth_rate(3, 5.0, kind="USA", clock="survey"), 18.59607030447205, rtol=1e-14
@@ -33,7 +32,7 @@ def test_printed_growth_rates(theory):
     )
 
 
-def test_growth_rates_are_bessel_ratios(theory):
+def test_growth_rates_are_bessel_ratios():
     degree, beta = np.arange(1, 7), np.array([[0.3], [4.0], [40.0]])
     for d in (2, 3, 5, 8):
         order = d / 2 - 1
@@ -51,7 +50,7 @@ def test_growth_rates_are_bessel_ratios(theory):
 @pytest.mark.parametrize(
     ("degree", "beta", "d"), [(1, 1.0, 1024), (2, 2700.0, 4096), (1400, 1e6, 2), (5, 1e-6, 3)]
 )
-def test_growth_rates_where_bessel_functions_underflow(theory, degree, beta, d):
+def test_growth_rates_where_bessel_functions_underflow(degree, beta, d):
     with mpmath.workdps(40):
         order = mpmath.mpf(d) / 2 - 1
         ratio = mpmath.besseli(order + degree, beta) / mpmath.besseli(order, beta)
@@ -60,7 +59,7 @@ def test_growth_rates_where_bessel_functions_underflow(theory, degree, beta, d):
     np.testing.assert_allclose(theory.growth_rate(degree, beta, d), exact, rtol=1e-12)
 
 
-def test_growth_is_the_linearised_flow(theory):
+def test_growth_is_the_linearised_flow():
     # Grid of 256 tokens, one harmonic of size 1e-5 on it: the speed projects back on it at the linear rate.
     tokens, size = 256, 1e-5
     grid = 2 * np.pi * np.arange(tokens) / tokens
@@ -75,7 +74,7 @@ def test_growth_is_the_linearised_flow(theory):
         np.testing.assert_allclose(rate, theory.growth_rate(degree, beta, 2, kind), rtol=1e-7)
 
 
-def test_counts_and_thresholds(theory):
+def test_counts_and_thresholds():
     jumps = np.array([theory.cluster_threshold(k) for k in range(1, 7)])
     np.testing.assert_allclose(jumps, JUMPS, rtol=1e-14)
     np.testing.assert_array_equal(theory.cluster_count(jumps * (1 - 1e-9)), np.arange(1, 7))
@@ -85,7 +84,7 @@ def test_counts_and_thresholds(theory):
     assert np.all(np.abs(theory.cluster_count(beta) - np.sqrt(2 * beta)) < 1)
 
 
-def test_critical_beta(theory):
+def test_critical_beta():
     critical = [theory.critical_beta(d) for d in (3, 8, 64, 512, 1024)]
     np.testing.assert_allclose(critical[:2], [1.8162, 5.2511], rtol=0, atol=5e-5)
     np.testing.assert_allclose(critical[2:4], [42.618, 341.288], rtol=0, atol=5e-4)
@@ -97,7 +96,7 @@ def test_critical_beta(theory):
     )
 
 
-def test_limits_of_growth(theory):
+def test_limits_of_growth():
     best = int(theory.cluster_count(1e6))
     # The correction is of order 1/beta.
     np.testing.assert_allclose(theory.growth_rate(best, 1e6), 2 / np.e, rtol=1e-5)
@@ -107,7 +106,7 @@ def test_limits_of_growth(theory):
     assert theory.growth_rate(1, 800.0, 2, "USA", "survey") == np.inf
 
 
-def test_predicted_angles(theory):
+def test_predicted_angles():
     rng = np.random.default_rng(0)
     angles = np.concatenate([centre + 1e-3 * rng.standard_normal(200) for centre in (0.4, 0.4 + np.pi)])
     # Spread 1e-3 over 20 standard draws, and the mean of 400.
@@ -116,7 +115,7 @@ def test_predicted_angles(theory):
     np.testing.assert_allclose(turned, theory.cluster_angles(angles, 2) + 0.3, rtol=1e-12)
 
 
-def test_printed_escape_rates(theory):
+def test_printed_escape_rates():
     np.testing.assert_allclose(theory.escape_rates(2, 3.0), [0.00494524631326954867], rtol=1e-13)
     np.testing.assert_allclose(theory.escape_rate(2, 3.0), 1 - np.tanh(3), rtol=1e-13)
     # Printed to 12 to 15 digits.
@@ -129,7 +128,7 @@ def test_printed_escape_rates(theory):
     np.testing.assert_allclose(theory.escape_rates(4, 9.0, "USA"), usa, rtol=1e-12)
 
 
-def test_escape_rates_are_the_jacobian(theory):
+def test_escape_rates_are_the_jacobian():
     for count, beta, kind in [(3, 2.0, "USA"), (5, 3.0, "SA"), (6, 8.0, "SA")]:
         ring = 2 * np.pi * np.arange(count) / count
 
@@ -145,7 +144,7 @@ def test_escape_rates_are_the_jacobian(theory):
         np.testing.assert_allclose(np.sort(np.linalg.eigvals(jacobian).real), rates, rtol=0, atol=1e-8)
 
 
-def test_life_of_the_first_ring(theory):
+def test_life_of_the_first_ring():
     # Printed e-folds of the ring with K = sqrt(2 beta): 93, 192, 213, 246, 257.
     lives = [
         1 / float(theory.escape_rate(k, b)) for k, b in [(4, 8), (8, 32), (10, 50), (20, 200), (80, 3200)]
@@ -162,7 +161,7 @@ def test_life_of_the_first_ring(theory):
     np.testing.assert_allclose(survey, np.exp(4) * theory.escape_rates(6, 4.0, "USA"), rtol=1e-14)
 
 
-def test_coarsening(theory):
+def test_coarsening():
     log_t = np.log([10, 30, 100, 1e3, 1e4, 1e6, 1e8])
     gap = theory.coarsening_gap(log_t, 200.0)
     # 2 pi/D is printed to the unit, once to a half; 14.677 stands there as 14.7, 19.18 and 17.24 as 19 and 17.
@@ -193,7 +192,7 @@ def test_coarsening(theory):
         (lambda theory: theory.cluster_angles(np.zeros(3), 0), "count must be at least 1 cluster, got 0"),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

@@ -1,15 +1,14 @@
 """Discrete layers, normalisation, long contexts and causal centres against loops and integration."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 
 import compare.theory
 
-
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
 
 
 def equiangular(n, rho):
@@ -23,14 +22,14 @@ def attend(points, beta):
     return weights / weights.sum(1, keepdims=True) @ points
 
 
-def test_output_cosine_is_the_layer(theory):
+def test_output_cosine_is_the_layer():
     for n, rho, beta in [(3, 0.0, 1.0), (20, 0.3, 5.0), (50, 0.9, 40.0), (8, 0.5, 0.0)]:
         out = attend(equiangular(n, rho), beta)
         cosine = out[0] @ out[1] / np.linalg.norm(out[0]) / np.linalg.norm(out[1])
         np.testing.assert_allclose(theory.output_cosine(rho, n, beta), cosine, rtol=1e-13)
 
 
-def test_printed_long_contexts(theory):
+def test_printed_long_contexts():
     n = np.array([1e2, 1e4])
     critical = theory.critical_context_beta(0.3, n)
     np.testing.assert_allclose(critical, np.log(n) / 0.7, rtol=1e-15)
@@ -54,7 +53,7 @@ def test_printed_long_contexts(theory):
 
 
 @pytest.mark.parametrize("scheme", ["post", "pre", "peri", "ngpt", "sqrt"])
-def test_speeds_are_those_of_the_layer(theory, scheme):
+def test_speeds_are_those_of_the_layer(scheme):
     n, rho, beta, radius, alpha, t = 6, 0.2, 2.0, 3.0, 0.4, 5.0
     points = equiangular(n, rho)
     out = attend(points, beta)
@@ -73,7 +72,7 @@ def test_speeds_are_those_of_the_layer(theory, scheme):
     np.testing.assert_allclose(speeds.radius, growth, rtol=1e-14)
 
 
-def test_printed_initial_speeds(theory):
+def test_printed_initial_speeds():
     n, beta = 64, 3.0
     wide = np.sqrt(np.exp(2 * beta) + n - 1)
     plain = np.exp(beta) + n - 1
@@ -94,7 +93,7 @@ def test_printed_initial_speeds(theory):
     np.testing.assert_allclose(theory.normalisation_speeds("post", here, n, beta).rho, slope, rtol=1e-6)
 
 
-def test_invariant_of_pre_and_peri(theory):
+def test_invariant_of_pre_and_peri():
     # Printed to five digits, for both schemes.
     np.testing.assert_allclose(theory.norm_invariant(0.0, 256, 5.0), 8.3391, rtol=0, atol=5e-5)
     for scheme in ("pre", "peri"):
@@ -112,7 +111,7 @@ def test_invariant_of_pre_and_peri(theory):
         np.testing.assert_allclose((1 - run.y[0, -1]) * run.y[1, -1] ** 2, conserved[0], rtol=1e-4)
 
 
-def test_invariant_is_the_quadrature(theory):
+def test_invariant_is_the_quadrature():
     for n, beta, rho in [(2, 1.0, 0.0), (10, 4.0, 0.5), (7, 0.0, 0.2), (300, 6.0, -0.003)]:
         exponent = quad(lambda v, n=n, beta=beta: np.expm1(beta * v) / (v * (n - (n - 1) * v)), 0, 1 - rho)[0]
         np.testing.assert_allclose(
@@ -121,7 +120,7 @@ def test_invariant_is_the_quadrature(theory):
     assert theory.norm_invariant(0.0, 2, 50.0) == np.inf
 
 
-def test_layer_time(theory):
+def test_layer_time():
     # One small layer turns a token by its speed times the layer's time; the turn itself is an arctangent.
     points = equiangular(5, 0.1)
     out = attend(points, 2.0)
@@ -135,7 +134,7 @@ def test_layer_time(theory):
     assert theory.layer_time(1.0) == 0.5
 
 
-def test_centre_counts_on_the_circle(theory):
+def test_centre_counts_on_the_circle():
     beta, c, trials = 400.0, 3.0, 30
     delta = c / np.sqrt(beta)
     greedy, strong = [], []
@@ -164,7 +163,7 @@ def test_centre_counts_on_the_circle(theory):
     )
 
 
-def test_centre_counts_grow_as_powers_of_beta(theory):
+def test_centre_counts_grow_as_powers_of_beta():
     beta = np.array([1e6, 4e6])
     for d in (2, 3, 6):
         for counts in (theory.strong_centre_count(beta, 2.0, d), *theory.centre_count_bounds(beta, 2.0, d)):
@@ -174,7 +173,7 @@ def test_centre_counts_grow_as_powers_of_beta(theory):
     np.testing.assert_allclose(theory.strong_centre_count(100.0, 3.0, 3), 4 * 100 / 9, rtol=1e-13)
 
 
-def test_pull_and_its_peak(theory):
+def test_pull_and_its_peak():
     for beta in (0.0, 0.7, 30.0, 1e6):
         peak = float(theory.pull_peak(beta))
         around = peak * np.array([0.999, 1.0, 1.001])
@@ -188,7 +187,7 @@ def test_pull_and_its_peak(theory):
     np.testing.assert_allclose(theory.pull_slope(0.4, 5.0), slope, rtol=1e-8)
 
 
-def test_life_of_a_centre(theory):
+def test_life_of_a_centre():
     time = theory.centre_lifetime(400.0, 4.0, 0.1, 5)
     delta = 0.2
     np.testing.assert_allclose(
@@ -212,7 +211,7 @@ def test_life_of_a_centre(theory):
     assert np.all(np.abs(run.y[2] - start[2]) < 0.1 * delta)
 
 
-def test_frozen_centres(theory):
+def test_frozen_centres():
     limit = theory.frozen_weight_limit(8.0, 0.1)
     np.testing.assert_allclose(limit, np.exp(3 * 6.8**2 / 8) * 0.1 / 7, rtol=1e-14)
     for beta in (1e3, 1e6):
@@ -241,7 +240,7 @@ def test_frozen_centres(theory):
         (lambda theory: theory.strong_centre_count(9.0, -1.0), "c must be finite and above 0, got -1"),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

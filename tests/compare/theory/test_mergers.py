@@ -1,5 +1,7 @@
 """Two clusters: exact times against printed values and integration, the closest-pair law, and the staircase."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
 import compare.theory
+
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
 
 # beta, angle, stop angle; then times of USA, and of SA with first mass 1/2, 1/4, 1/10.
 CASES = np.array([(4, np.pi / 2, 0.01), (1, 2, 1e-3), (20, 1, 1e-3), (9, np.pi / 2, 1e-3), (100, 0.5, 1e-3)])
@@ -45,11 +49,6 @@ SA = {
 PRINTED = 5e-15
 
 
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
-
-
 def closing_speed(theta, beta, first, second, kind):
     """-theta' of a pair on the metastability clock, straight from the weighted equations."""
     q = np.exp(-2 * beta * np.sin(theta / 2) ** 2)
@@ -58,7 +57,7 @@ def closing_speed(theta, beta, first, second, kind):
     return (second * q / (first + second * q) + first * q / (second + first * q)) * np.sin(theta)
 
 
-def test_printed_times(theory):
+def test_printed_times():
     beta, angle, stop = CASES.T
     np.testing.assert_allclose(theory.merge_time(beta, angle, stop, kind="USA"), USA, rtol=PRINTED)
     for mass, times in SA.items():
@@ -70,7 +69,7 @@ def test_printed_times(theory):
     np.testing.assert_allclose(theory.causal_merge_time(4, 2, 0.01), 89.0081176357809762, rtol=PRINTED)
 
 
-def test_printed_antipodal_escapes(theory):
+def test_printed_antipodal_escapes():
     times = theory.antipodal_escape_time([2, 2, 5, 5], [1e-2, 1e-6, 1e-2, 1e-6])
     exact = [132.454608275947924, 388.492417939682658, 43127.4941553803014, 144566.438114340219]
     np.testing.assert_allclose(times, exact, rtol=PRINTED)
@@ -84,7 +83,7 @@ def test_printed_antipodal_escapes(theory):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_times_are_the_quadrature(theory, kind):
+def test_times_are_the_quadrature(kind):
     for beta, angle, stop, first, second in [
         (0.0, 3.0, 1e-3, 0.2, 0.8),
         (7.0, 2.5, 0.5, 0.05, 0.15),
@@ -107,7 +106,7 @@ def test_times_are_the_quadrature(theory, kind):
         )
 
 
-def test_integration_ends_at_the_stop_angle(theory):
+def test_integration_ends_at_the_stop_angle():
     for kind, masses in [("SA", (0.3, 0.7)), ("USA", (0.3, 0.7)), ("SA", (0.5, 0.5))]:
         end = float(theory.merge_time(6.0, 1.5, 0.1, masses, kind))
         run = solve_ivp(
@@ -122,7 +121,7 @@ def test_integration_ends_at_the_stop_angle(theory):
         np.testing.assert_allclose(run.y[0, -1], 0.1, rtol=1e-9)
 
 
-def test_equal_masses_are_the_curve_of_two_tokens(theory):
+def test_equal_masses_are_the_curve_of_two_tokens():
     beta = np.array([0.0, 1.0, 30.0, 500.0, 1e5])
     times = theory.log_merge_time(beta, np.pi / 2, 1e-3)
     # 1 - cos(1e-3) has lost 7 digits, and its logarithm is a term of the time.
@@ -135,7 +134,7 @@ def test_equal_masses_are_the_curve_of_two_tokens(theory):
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 1e6), st.floats(0.01, 3.1), st.floats(0.001, 0.99), st.floats(0.01, 0.99))
-def test_masses(theory, beta, angle, share, mass):
+def test_masses(beta, angle, share, mass):
     stop = angle * share
     swapped = theory.log_merge_time(beta, angle, stop, (1 - mass, mass))
     here = theory.log_merge_time(beta, angle, stop, (mass, 1 - mass))
@@ -151,7 +150,7 @@ def test_masses(theory, beta, angle, share, mass):
     np.testing.assert_allclose(doubled, equal + np.log(2), rtol=1e-12, atol=1e-12)
 
 
-def test_times_grow_and_scale(theory):
+def test_times_grow_and_scale():
     angles = np.linspace(0.1, 3.1, 31)
     for kind in ("SA", "USA"):
         times = theory.log_merge_time(np.array([[0.0], [50.0], [1e6]]), angles, 0.05, (0.2, 0.8), kind)
@@ -173,7 +172,7 @@ def test_times_grow_and_scale(theory):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_closest_pair_law_is_second_order(theory, kind):
+def test_closest_pair_law_is_second_order(kind):
     beta = np.array([100.0, 400.0, 1600.0, 6400.0])
     for angle in (0.7, 1.5, 2.2):
         law = theory.closest_pair_log_time(beta, angle, 0.3, 0.7, kind)
@@ -183,7 +182,7 @@ def test_closest_pair_law_is_second_order(theory, kind):
         assert np.all(error < bound + 1e-11)
 
 
-def test_closest_of_three_clusters(theory):
+def test_closest_of_three_clusters():
     # Weighted clusters on the circle, time counted in the unit of the fastest pull so that no step is long.
     masses, start, beta = np.array([0.5, 0.3, 0.2]), np.array([0.0, 0.7, 1.9]), 200.0
 
@@ -209,7 +208,7 @@ def test_closest_of_three_clusters(theory):
         assert abs(log_time - law) < 1.2e-3
 
 
-def test_displacement(theory):
+def test_displacement():
     moved = theory.merge_displacement([10, 100, 1000], 1.0, (0.7, 0.3))
     # Printed to 18 digits.
     np.testing.assert_allclose(
@@ -239,7 +238,7 @@ def test_displacement(theory):
 ANGLES = np.cumsum([0, 0.15, 0.35, 0.6, 1.1])
 
 
-def test_staircase_of_the_table(theory):
+def test_staircase_of_the_table():
     printed = [
         [4.569, 8.698, 11.471, 12.930],
         [5.723, 9.997, 12.625, 13.906],
@@ -253,7 +252,7 @@ def test_staircase_of_the_table(theory):
     np.testing.assert_array_equal(steps.pairs, 0)
 
 
-def test_first_plateau_is_the_integral_of_its_equation(theory):
+def test_first_plateau_is_the_integral_of_its_equation():
     beta = 1e4
     radius = float(theory.collision_radius(beta))
     np.testing.assert_allclose(radius, 1 / np.sqrt(beta * np.log(beta)), rtol=1e-15)
@@ -261,7 +260,7 @@ def test_first_plateau_is_the_integral_of_its_equation(theory):
     np.testing.assert_allclose(theory.staircase(beta, ANGLES).jump_times[0], time, rtol=1e-11)
 
 
-def test_staircase_that_keeps_masses(theory):
+def test_staircase_that_keeps_masses():
     steps = theory.staircase(1e8, ANGLES, keep_masses=True)
     np.testing.assert_allclose(steps.plateau_limits, 25 / (2 * np.array([2, 3, 4, 5])), rtol=1e-15)
     np.testing.assert_allclose(steps.heights, np.array([7, 11, 17, 25]) / 25, rtol=1e-15)
@@ -273,7 +272,7 @@ def test_staircase_that_keeps_masses(theory):
     np.testing.assert_allclose(steps.plateau_lengths[1], length, rtol=1e-13)
 
 
-def test_staircase_converges_slowly_and_merges_at_once_inside_the_radius(theory):
+def test_staircase_converges_slowly_and_merges_at_once_inside_the_radius():
     steps = theory.staircase(10.0 ** np.array([10, 30, 100, 300]), ANGLES)
     errors = np.abs(steps.plateau_lengths - steps.plateau_limits)
     assert np.all(errors[-1] < 0.06)
@@ -282,7 +281,7 @@ def test_staircase_converges_slowly_and_merges_at_once_inside_the_radius(theory)
     np.testing.assert_array_equal(close.pairs, [1, 0])
 
 
-def test_plateau_limits(theory):
+def test_plateau_limits():
     np.testing.assert_allclose(theory.plateau_limit(0.5, 0.5), 0.25, rtol=1e-15)
     # Five tokens, the first pair, n times slower on the 1/n^2 clock.
     np.testing.assert_allclose(5 * theory.plateau_limit(0.2, 0.2, "USA"), 6.25, rtol=1e-15)
@@ -316,7 +315,7 @@ def test_plateau_limits(theory):
         (lambda theory: theory.staircase(9.0, 2 * ANGLES), "angles must be at least 2 increasing radians"),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

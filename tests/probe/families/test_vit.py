@@ -51,7 +51,6 @@ def test_states_and_rows_are_those_of_the_model(model, image, tmp_path):
 
 def test_a_patch_is_named_by_its_place(model, image):
     """Changing the pixels of row 1, column 2 moves that token's embedding only."""
-
     changed = image.copy()
     changed[:, 4:8, 8:12] += 1
     first, second = (probe.extract((model, None), each) for each in (image, changed))

@@ -25,13 +25,10 @@ from compare.metrics.published.cosines import cosine_statistics, effective_ranks
 from compare.metrics.published.neighbours import cycles, neighbour_structures
 from compare.metrics.published.spectra import eigengap, laplacian
 from sim.trajectory import Trajectory
+from tests.helpers.vectors import unit
 
 # Sums of at most a few thousand terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def planted(seed=0, clusters=3, each=8, dim=12, spread=0.15):
@@ -122,7 +119,6 @@ def test_effective_rank_closed_forms():
 
 def test_one_long_token_changes_the_squared_rank_far_more():
     """Published demonstration: iid 283, one token x30 gives 225 unsquared and 6.9 squared (n = 300, d = 768)."""
-
     raw = np.random.default_rng(0).standard_normal((1, 300, 768))
     raw[0, 0] *= 30
     ranks = effective_ranks(raw)
@@ -154,7 +150,6 @@ def test_min_samples_two_counts_the_point_itself():
 
     On 3 pairs, each pair then is a cluster. Counting without the point (the hdbscan package) needs a third point.
     """
-
     angles = np.array([0, 0.01, 1.5, 1.52, 3.1, 3.13])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     near = distances(points @ points.T)
@@ -165,7 +160,6 @@ def test_min_samples_two_counts_the_point_itself():
 @pytest.mark.parametrize("seed", range(4))
 def test_hdbscan_finds_clusters_in_noise(seed):
     """The trap: 26 to 32 clusters on 120 independent Gaussian points in 768 dimensions."""
-
     points = unit(np.random.default_rng(seed).standard_normal((120, 768)))
     near = distances(points @ points.T)
     assert 20 <= len(set(hdbscan_labels(near, 2)) - {-1}) <= 40
