@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils import logging
 
 import probe
 import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
+from tests.helpers.small_models import HEADS, WIDTH, saved, small_model, word_tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -28,18 +26,8 @@ def folder(tmp_path_factory):
 
 
 def save_small_bert(folder, **options):
-    config = transformers.BertConfig(
-        vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.BertForMaskedLM(config).save_pretrained(folder, **options)
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "sat": 2, "mat": 3}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
-    return folder
+    model = small_model("bert", head=True, vocab_size=8, num_hidden_layers=2)
+    return saved(folder, model, word_tokenizer(["cat", "sat", "mat"]), **options)
 
 
 @pytest.fixture
@@ -108,7 +96,7 @@ def test_missing_wheel_says_how_to_get_it(monkeypatch):
 
 
 def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
-    assert probe.extract(folder, "cat sat").points.shape == (3, 2, 8)
+    assert probe.extract(folder, "cat sat").points.shape == (3, 2, WIDTH)
     assert calls == []
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 import probe
-
-TEXT = "the old river runs slow and the heron waits under the bridge"
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request, shaken):
-    model, tokenizer = shaken(request.param)
+def small(request):
+    model, tokenizer = small_model(request.param), word_tokenizer()
     return SimpleNamespace(family=request.param, model=model, pair=(model, tokenizer))
 
 

@@ -9,9 +9,9 @@ import torch
 import probe
 import sim
 from compare.analyses.energy_budget import decomposition
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 from tests.helpers.vectors import unit
 
-TEXT = "the old river runs slow and the heron waits under a bridge while fish"
 BETA = 3.0
 
 
@@ -21,8 +21,8 @@ def frames_of(pair):
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request, shaken):
-    pair = shaken(request.param)
+def small(request):
+    pair = small_model(request.param), word_tokenizer()
     raw, inside = frames_of(pair)
     return SimpleNamespace(family=request.param, model=pair[0], raw=raw, inside=inside)
 
@@ -153,9 +153,9 @@ def test_order_average_of_increments():
         np.testing.assert_allclose(found[name].sel(part="attention")[2], 0, atol=1e-14)
 
 
-def test_parts_that_are_silenced_get_nothing(shaken):
+def test_parts_that_are_silenced_get_nothing():
     """A BERT whose attention writes nothing, and then one whose norms have gain 1 and bias 0 as well."""
-    model, tokenizer = shaken("bert")
+    model, tokenizer = small_model("bert"), word_tokenizer()
     with torch.no_grad():
         for block in model.encoder.layer:
             block.attention.output.dense.weight.zero_()

@@ -1,5 +1,4 @@
 """Thirteen statistics of the post that cannot come out otherwise, each beside ours on the very same input.
-from tests.helpers.vectors import unit
 
 The published one fires, or says the same whatever it is given; ours finds nothing there, or does not move.
 """
@@ -24,6 +23,7 @@ from compare.metrics.published.persistence import TOLERANCES, plateaus
 from compare.theory import hemisphere_probability
 from probe.spectra import spectra
 from sim import Attention, Trajectory
+from tests.helpers.vectors import unit
 
 RUNS, DEPTHS, TOKENS, DIM = 6, 7, 40, 48
 

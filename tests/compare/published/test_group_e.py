@@ -3,15 +3,11 @@
 import json
 from copy import deepcopy
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers
 import xarray as xr
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 import compare
 import probe
@@ -21,17 +17,9 @@ from compare.metrics.published.persistence import plateau_marks
 from compare.published.across_layers import VARIABLES, across_layers, spearman
 from compare.published.timescales import two_timescales
 from probe.spectra import spectra
+from tests.helpers.small_models import IMAGE, TEXT, small_model, word_tokenizer
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits"
 WIDTH, HEADS, INNER = 24, 3, 8
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": WIDTH,
-    "num_attention_heads": HEADS,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 2, "hidden_act": "gelu"}
 
 
 def run(marks, mass, **facts):
@@ -106,29 +94,6 @@ def _late(layer):
     return run([0] * 25, mass, control="repeated")
 
 
-def make(family):
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=2, bos_token_id=0, eos_token_id=0),
-        "bert": lambda: transformers.BertConfig(**POST),
-        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16),
-        "vit": lambda: transformers.ViTConfig(
-            hidden_size=WIDTH,
-            num_attention_heads=HEADS,
-            num_hidden_layers=2,
-            intermediate_size=40,
-            image_size=12,
-            patch_size=4,
-            num_channels=1,
-        ),
-    }
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(8)
-        model = transformers.AutoModel.from_config(configs[family](), attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model.eval()
-
-
 def value_modules(model):
     """(weight of W_V as rows of outputs, its bias, weight of W_O as rows of outputs) of each block, as views."""
     family = model.config.model_type
@@ -149,16 +114,12 @@ def value_modules(model):
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit"])
 def small(request):
-    pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
     image = request.param == "vit"
     return SimpleNamespace(
         family=request.param,
-        model=make(request.param),
-        tokenizer=None if image else wrapped,
-        text=np.random.default_rng(2).standard_normal((1, 12, 12)) if image else TEXT,
+        model=small_model(request.param, num_hidden_layers=2),
+        tokenizer=None if image else word_tokenizer(),
+        text=IMAGE if image else TEXT,
     )
 
 
