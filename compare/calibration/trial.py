@@ -37,8 +37,7 @@ MAKING = (
 CODE = (
     "sim",
     *(f"compare.calibration.{module}" for module in MAKING),
-    *("compare.judging", "compare.statistics", "compare.metrics"),
-    *(f"compare.{package}" for package in ("judging", "metrics", "nulls", "theory")),
+    *(f"compare.{name}" for name in ("judging", "metrics", "statistics", "theory")),
 )
 SEED = 2027
 JUDGE_SEED = 0

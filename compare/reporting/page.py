@@ -85,12 +85,12 @@ def number(value: float | int | None, missing: str = "&ndash;") -> str:
 
 def _own(name: str) -> Markup:
     """A file of ours that goes into the page as it is."""
-    return Markup((files("compare.report") / "templates" / name).read_text("utf-8"))
+    return Markup((files("compare.reporting") / "templates" / name).read_text("utf-8"))
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("compare.report"),
+        loader=jinja2.PackageLoader("compare.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

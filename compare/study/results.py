@@ -15,7 +15,7 @@ from compare.metrics.measurement import measure
 from sim import Trajectory, energy
 from sim.trajectory import SCHEMA
 
-MEASURING = ("sim", "compare.metrics", "compare.metrics.nulls")
+MEASURING = ("sim", "compare.metrics")
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
