@@ -63,6 +63,16 @@ def test_bootstrap_t_repeats_and_is_wider_on_the_long_side():
     assert bootstrap_t_interval([1.0] * 7) == t_interval([1.0] * 7) == (1, 1)
 
 
+def test_two_runs_leave_the_bootstrap_nothing_to_draw():
+    """Of two runs all resamples with spread are the runs again: an interval of no width would claim certainty."""
+    both = stats.ttest_1samp([1.0, 2.0], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(bootstrap_t_interval([1.0, 2.0]), [both.low, both.high], rtol=1e-12)
+    low, high = bootstrap_t_interval([1.0, 2.0, 4.0])
+    assert low < 7 / 3 < high
+    assert (low, high) != t_interval([1.0, 2.0, 4.0])
+    assert bootstrap_t_interval([1.0]) == (-np.inf, np.inf)
+
+
 def test_coverage_of_the_two_intervals_for_a_mean():
     """400 groups of 9 normal runs: 95 % within 3 standard errors, 1.1 % each."""
     groups = np.random.default_rng(5).normal(1, 1, (400, 9))
@@ -99,6 +109,16 @@ def test_ranks_of_the_median(runs, rank, covered):
     values = np.random.default_rng(runs).permutation(runs) + 1.0
     assert median_interval(values) == (rank, runs + 1 - rank)
     assert round(1 - 2 * float(stats.binom.cdf(rank - 1, runs, 0.5)), 3) == covered
+
+
+def test_the_rank_of_the_median_is_the_largest_that_covers():
+    """By trying every rank, for each number of runs up to 80 and two levels."""
+    for level in (0.9, 0.95):
+        for runs in range(1, 81):
+            tails = 2 * stats.binom.cdf(np.arange(runs), runs, 0.5)
+            rank = int(np.sum(tails <= 1 - level))
+            expected = (rank, runs + 1 - rank) if rank else (-np.inf, np.inf)
+            assert median_interval(np.arange(1.0, runs + 1), level=level) == expected
 
 
 def test_a_censored_median():

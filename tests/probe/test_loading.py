@@ -15,7 +15,7 @@ import probe
 import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
-from tests.helpers.small_models import HEADS, WIDTH, saved, small_model, word_tokenizer
+from tests.helpers.small_models import WIDTH, saved, small_model, word_tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -13,6 +13,7 @@ import compare.theory
 
 theory: Any = compare.theory  # numbers or arrays, as the arguments are
 
+
 # Printed to 20 digits; 2e-14 leaves 100 roundings of float64.
 SA_TIMES = [
     (2, 1, 4.2710676803093352117),
@@ -23,6 +24,8 @@ SA_TIMES = [
     (128, 4, 6.5695498927784073211),
     (128, 9, 82.593357501980948376),
 ]
+
+
 USA_TIMES = [
     (2, 1, 1.7444601011281470017),
     (8, 4, 0.64968267062164871522),
@@ -175,52 +178,6 @@ def test_deficit_bound():
         assert np.all(deficit[late] <= bound[late] + 3e-16)
 
 
-def test_phase_curve():
-    # Printed to 16 digits or more.
-    np.testing.assert_allclose(
-        theory.phase_beta([10, 20, 30], 32),
-        [5.10990430939117642, 6.34473973851400338, 6.90645864757653115],
-        rtol=1e-14,
-    )
-    np.testing.assert_allclose(
-        theory.phase_beta([10, 20, 30], 128),
-        [5.9123956936540906, 7.219827952953213, 7.78487727090632653],
-        rtol=1e-14,
-    )
-    np.testing.assert_allclose(theory.phase_curve(0.0, 32), 5.18626098112015614, rtol=1e-14)
-    assert np.isnan(theory.phase_beta(5.18, 32))
-    beta = np.linspace(0, 300, 31)
-    curve = theory.phase_curve(beta, 32, 0.01)
-    assert np.all(np.diff(curve) > 0)
-    # At beta = 0 the root is the end of its bracket.
-    np.testing.assert_allclose(theory.phase_beta(curve[1:], 32, 0.01), beta[1:], rtol=1e-12)
-
-
-def test_hemisphere_probability():
-    # Exact binary fractions, and the printed 16 digits.
-    np.testing.assert_allclose(
-        theory.hemisphere_probability([10, 32], [3, 8]), [0.08984375, 0.001663446426391602], rtol=1e-12
-    )
-    np.testing.assert_allclose(theory.hemisphere_probability([2, 5, 8], 8), 1.0, rtol=1e-14)
-    random = np.random.default_rng(0).uniform(0, 2 * np.pi, (20_000, 5))
-    gaps = np.diff(np.sort(random), axis=-1)
-    around = 2 * np.pi - gaps.sum(axis=-1)
-    share = np.mean(np.maximum(gaps.max(axis=-1), around) > np.pi)
-    # Five standard errors of 20000 draws.
-    np.testing.assert_allclose(theory.hemisphere_probability(5, 2), share, rtol=0, atol=0.017)
-
-
-def test_rates_of_consensus():
-    for kind, clock in [("SA", "metastability"), ("USA", "metastability"), ("USA", "survey")]:
-        rate = theory.consensus_rate(1.0, kind, clock)
-        late = np.array([8.0, 9.0]) * 2 / rate
-        slope = np.diff(np.log(1 - theory.gamma(late, 6, 1.0, kind, clock=clock)))[0] / np.diff(late)[0]
-        # The next term of the tail is of relative size 1 - gamma, about 1e-5.
-        np.testing.assert_allclose(-slope, rate, rtol=1e-4)
-        assert theory.cone_rate_bound(6, 1.0) < rate
-    np.testing.assert_allclose(theory.cone_rate_bound(3, 2.0), np.exp(-4) / 6, rtol=1e-15)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -241,10 +198,6 @@ def test_bad_input(arguments, message):
     assert "\n" not in str(caught.value)
 
 
-def test_more_bad_input():
+def test_a_negative_time_is_refused():
     with pytest.raises(ValueError, match="t must be"):
         theory.gamma(-1.0, 4, 1.0)
-    with pytest.raises(ValueError, match="delta must be"):
-        theory.phase_curve(1.0, 4, 0.0)
-    with pytest.raises(ValueError, match="d must be"):
-        theory.hemisphere_probability(4, 1)

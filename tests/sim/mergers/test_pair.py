@@ -29,7 +29,9 @@ def exact_log_time(angle, first, second, beta, usa):
     by_first = second if usa else second / (first + second * q)
     by_second = first if usa else first / (second + first * q)
     top = 1 + np.tanh(edges[-1])
-    return beta * top + np.log(np.sum(half * WEIGHTS * np.exp(beta * (height - top)) / (by_first + by_second)))
+    return beta * top + np.log(
+        np.sum(half * WEIGHTS * np.exp(beta * (height - top)) / (by_first + by_second))
+    )
 
 
 @pytest.mark.parametrize("usa", [False, True])
@@ -38,7 +40,9 @@ def test_a_batch_of_pairs_with_different_starts(beta, usa):
     """Panels are shared by a batch: they must go on until the last of its rows needs no more of them."""
     angles = np.array(STARTS)
     pairs = follow(on_circle(angles), MASSES, END, beta, usa)
-    exact = [exact_log_time(angle, *masses, beta, usa) for angle, masses in zip(STARTS, MASSES)]
+    exact = [
+        exact_log_time(angle, first, second, beta, usa) for angle, (first, second) in zip(STARTS, MASSES)
+    ]
     # 12 nodes a panel: 1e-11 of the time; the smallest angle, known from coordinates, is good to 1e-13.
     np.testing.assert_allclose(pairs.log_elapsed[:, -1], exact, rtol=1e-12, atol=2e-11)
     np.testing.assert_allclose(pairs.closed[:, -1], angles - END_ANGLE, atol=1e-12)

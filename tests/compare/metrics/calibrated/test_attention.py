@@ -11,7 +11,7 @@ from compare.metrics.measurement import measure
 from compare.metrics.nulls import mask_matched
 from probe.temperature import temperature
 from sim.trajectory import Trajectory
-from tests.helpers.clouds import unit
+from tests.helpers.vectors import unit
 
 
 def slow_follow(attention, labels, expected, seen):
