@@ -16,6 +16,7 @@ import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
 from tests.helpers.saved_models import save_small_bert
+from tests.helpers.small_models import WIDTH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -91,7 +92,7 @@ def test_missing_wheel_says_how_to_get_it(monkeypatch):
 
 
 def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
-    assert probe.extract(folder, "cat sat").points.shape == (3, 2, 8)
+    assert probe.extract(folder, "cat sat").points.shape == (3, 2, WIDTH)
     assert calls == []
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
