@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from sim.files import intact, sealed, write_netcdf
+from sim.provenance import json_values
 
 SCHEMA = "metasphere/trajectory/1"
 UNIT_TOLERANCE = 1e-6
@@ -38,12 +39,13 @@ class Trajectory:
     attention: (depth, head, token, token) rows, at least 0 and summing to 1, to 1e-4, or NaN throughout; or None.
         ``attention[l]`` is computed *from* ``points[l]`` and moves it to ``points[l + 1]``, so the last layer of a
         model, which no block reads, is NaN.
-    provenance: what made it, as JSON values: versions, seed, dtype, model revision, prompt hash; ``beta`` where known.
+    provenance: what made it, as JSON values, which numbers of NumPy and JAX, and paths, become: versions, seed, dtype,
+        model revision, prompt hash; ``beta`` where known.
 
     Raises
     ------
     ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase,
-    norms that are no lengths, masses or attention that are no weights.
+    norms that are no lengths, masses or attention that are no weights, provenance that is not JSON.
     """
 
     points: Float[np.ndarray, "depth token dim"]
@@ -84,7 +86,7 @@ class Trajectory:
             "tokens": tuple(map(str, range(count) if tokens is None else tokens)),
             "special": np.asarray(np.zeros(count) if special is None else special, bool),
             "attention": None if attention is None else np.asarray(attention),
-            "provenance": dict(provenance or {}),
+            "provenance": json_values(provenance),
         }
         for name, value in filled.items():
             object.__setattr__(self, name, value)

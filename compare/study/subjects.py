@@ -7,12 +7,12 @@ from pathlib import Path
 
 import probe
 from compare.files import file_digest
+from probe.families import FAMILIES
 from probe.loading import model_digest
 from probe.registry import local_folder
 
 STAGES = ("initial", "early")
 ONE_MORE = "winter_letter"
-FOLLOWED = ("gpt2", "bert", "albert")
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Subject:
     names: tuple[str, ...] = ()
 
     @property
-    def has_operators(self) -> bool:
-        """Whether the attention of its layers is known as a field; not where its family is not known."""
-        return self.family in FOLLOWED
-
-    @property
     def facts(self) -> dict[str, str | None]:
         """What the provenance of its runs says of it, beside what `probe.extract` does."""
         own = {"weights": self.weights, "model_files": self.files}
         return own | ({"model_place": self.place, "model": self.name} if self.place else {})
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether the attention of its layers is known as a field; not where its family is not known."""
+        return self.family in FAMILIES and FAMILIES[self.family].has_operators
 
 
 def subject(model: str, revision: str | None = None) -> Subject:
