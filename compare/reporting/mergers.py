@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
 from compare.plotting import COLOURS
-from compare.study.times import close_log_times
+from compare.study.coalescences import close_log_times
 from sim import Coalescence, energy
 
 

@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_info
 import probe
 import sim
 from compare.study import plan
+from compare.study.coalescences import even_log_times
 from compare.study.jobs import INSTRUMENTS, Job
 from compare.study.results import Settings, complete, keep_table, kept_table, read_run
-from compare.study.simulations import starting_points
+from compare.study.simulations import save_times, starting_points
 from compare.study.subjects import Subject, default_texts
-from compare.study.times import even_log_times, save_times
 from compare.workers import Spread
 from probe.texts import KINDS
 
