@@ -11,7 +11,6 @@ import xarray as xr
 from markupsafe import Markup
 
 import probe
-from compare.analyses.tables import Anatomies
 from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
 from compare.judging.verdicts import Verdicts
@@ -34,11 +33,18 @@ from compare.reporting.verdict_table import (
     tables,
     tally,
 )
-from compare.study.results import SavedRun
+from compare.study.analyses import KeptTables
+from compare.study.results import LeftOut, SavedRun
 
 
-def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: Anatomies) -> str:
-    """The HTML text on all runs of a folder, which hold what was measured on them, and on the anatomy of its models."""
+def page(
+    directory: Path,
+    runs: Sequence[SavedRun],
+    judged: Verdicts,
+    kept: KeptTables,
+    left_out: Sequence[LeftOut] = (),
+) -> str:
+    """The HTML text on all runs of a folder, which hold what was measured on them, and on the tables of its models."""
     table = json.loads(judged.to_json())
     groups = columns(runs)
     published = {run.label: run for run in runs if "published" in run.presets}
@@ -54,6 +60,7 @@ def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: An
     ]
     context = {
         "runs": runs,
+        "left_out": left_out,
         "table": table,
         "tables": tables(table["rows"], [*groups, TOGETHER]),
         "tally": tally(table["rows"]),
@@ -63,14 +70,17 @@ def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: An
             model_page(
                 one.group,
                 [run for run in runs if run.group == one.group or (run.change and run.model == one.model)],
-                bodies.get(one.group, {}),
+                kept.tables.get(one.group, {}),
+                kept.missing.get(one.group, ()),
             )
             for one in groups
             if one.table == "trained"
         ],
         "theory": [theory_page(name, members) for name, members in theory],
         "across": across_page(
-            bodies, [run.measured("published") for run in published.values() if _is_text(run)], judged.seed
+            kept.tables,
+            [run.measured("published") for run in published.values() if _is_text(run)],
+            judged.seed,
         ),
         "calibration": calibration_page(directory),
         "published": published_page(published),
