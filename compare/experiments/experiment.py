@@ -1,4 +1,4 @@
-"""An experiment: a question to the theory or to trained models, a table of numbers that answers it, and its figure."""
+"""What an experiment is: a question, a table of numbers that answers it, and the figure of the table."""
 
 import json
 from collections.abc import Callable

@@ -72,7 +72,6 @@ def test_causal_blocks_leave_the_first_token():
 
 def test_idealised_model_lies_on_the_idealised_run_and_near_the_curve():
     """A model that is its own idealisation shows no distance; orthonormal tokens are near gamma(t) on this clock."""
-
     beta, tokens = 1.0, 8
     states, _ = blocks_by_loop(np.eye(tokens), beta, 12, "post", np.ones(tokens))
     model = layers(states, "post")

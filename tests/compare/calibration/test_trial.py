@@ -19,7 +19,6 @@ DRAWS = 29
 @pytest.fixture(scope="module")
 def verdict():
     """Verdict of the judge on one group of nine runs of a generator, by hypothesis; each group is judged once."""
-
     kept = {}
 
     def of(name, hypothesis, tokens=40, depths=9, number=0):
@@ -83,7 +82,6 @@ def test_clusters_that_random_weights_have_too_are_not_learned(verdict):
 @pytest.fixture
 def cheap(monkeypatch):
     """A judge that confirms H1 where points move far, in no time, and counts its calls."""
-
     words = {
         "statement": "",
         "statistic": "",

@@ -8,10 +8,7 @@ from compare.metrics.calibrated import cluster_life
 from compare.metrics.nulls import mask_matched, token_rotations
 from compare.metrics.nulls.projection import principal
 from compare.metrics.nulls.rotation import _frames, rotations
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+from tests.helpers.vectors import unit
 
 
 def cloud(random, depths, tokens, dim, power):
@@ -31,7 +28,6 @@ def nearest(points):
 
 def life(points):
     """Cluster life, mean over depths, for each draw."""
-
     rule = cluster_life.Rule()
     squared = cluster_life.squared_chords(points.reshape(-1, *points.shape[2:]))
     found = cluster_life.mergers(squared, cluster_life.core_squares(squared)[rule.neighbour - 1])
@@ -126,7 +122,6 @@ def uniform_p(p, draws, random):
 
 def test_p_is_uniform_on_gaussian_tokens_with_fewer_tokens_than_dimensions():
     """Exact before projection, for any statistic and for tokens that keep part of themselves over depth."""
-
     random = np.random.default_rng(7)
     p = []
     for _ in range(300):
