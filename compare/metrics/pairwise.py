@@ -1,4 +1,4 @@
-"""Numbers of a cloud that depend on its pairs of tokens only: mean cosine, interaction energy, clusters."""
+"""Numbers of a cloud that depend on its pairs of tokens only: mean cosine, pair energy E, clusters."""
 
 import numpy as np
 from jaxtyping import Bool, Float

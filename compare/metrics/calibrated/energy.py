@@ -1,4 +1,4 @@
-"""The interaction energy at one beta, and how much of its change is noise."""
+"""The noise of the interaction energy at one beta, and the share of its changes that are falls."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the data would look like without what is claimed of them.
+"""Null models: trajectories and attention that keep what is not claimed and lose what is.
 
 `token_rotations` is the null that H1 to H3 are decided by, `mask_matched` that of attention. That of the value path is
 in `probe.spectra`, and the controls of a model, random weights and shuffled or repeated tokens, are runs of their own

@@ -14,7 +14,6 @@ import probe
 import sim
 from compare.analyses.value_spectrum import spectrum, value_spectrum
 from compare.metrics.published.persistence import plateau_marks
-from compare.published.across_layers import VARIABLES, across_layers, spearman
 from compare.published.timescales import two_timescales
 from probe.spectra import spectra
 from tests.helpers.small_models import IMAGE, TEXT, small_model, word_tokenizer
@@ -176,88 +175,6 @@ def test_spectrum_of_one_direction():
     assert (found["spectral_radius"], found["attractive_share"], found["repulsive_share"]) == (3, 0.5, 0)
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """Random values under the names of the published data set."""
-    random = np.random.default_rng(5)
-    depths = 14
-    rank = 5 + random.uniform(size=depths)
-    increment = np.concatenate([np.full((1, 4), np.nan), random.standard_normal((depths - 1, 4))])
-    merges = np.concatenate([[np.nan], random.integers(0, 2, depths - 1)])
-    return xr.Dataset(
-        {
-            "energy_increment": (("depth", "beta"), increment),
-            "energy_violation_gated": (("depth", "beta"), increment < -0.5),
-            "plateau": (("signal", "depth"), [random.integers(0, 2, depths)]),
-            "cluster_merges": ("depth", merges),
-            "effective_rank": ("depth", rank),
-            "hdbscan_clusters": ("depth", random.integers(2, 9, depths)),
-            "sinkhorn_fiedler": (
-                ("depth", "head"),
-                np.concatenate([random.uniform(size=(depths - 1, 3)), np.full((1, 3), np.nan)]),
-            ),
-        },
-        coords={"signal": ["mass_near_one"], "beta": [0.1, 1.0, 2.0, 5.0]},
-        attrs={"preset": "published"},
-    )
-
-
-def ranks(values):
-    return [
-        sum(other < value for other in values) + sum(other == value for other in values) / 2
-        for value in values
-    ]
-
-
-def correlation(left, right):
-    return np.corrcoef(ranks(list(left)), ranks(list(right)))[0, 1]
-
-
-def test_correlations_over_layers_by_loops(measured):
-    found = across_layers(measured)
-    assert set(found) == set(VARIABLES)
-    fiedler = measured["sinkhorn_fiedler"].mean("head").values
-    clusters = measured["hdbscan_clusters"].values
-    expected = correlation(fiedler[:-1], clusters[:-1])
-    np.testing.assert_allclose(found["fiedler_cluster_correlation"], expected, rtol=1e-12)
-    depths = measured.sizes["depth"]
-    merged = measured["cluster_merges"].values == 1
-    rank = measured["effective_rank"].values
-    for column, beta in enumerate(measured["beta"].values):
-        steps = np.abs(measured["energy_increment"].values[:, column])
-        own = found.sel(beta=beta)
-        falls = [d for d in range(depths) if measured["energy_violation_gated"].values[d, column]]
-        inside = [d for d in falls if measured["plateau"].values[0, d] > 0]
-        np.testing.assert_allclose(own["violations_on_plateaus"], len(inside) / len(falls), rtol=1e-12)
-        # the merger of the transition d -> d + 1 is marked at d, where the increment is that of d - 1 -> d
-        at = [steps[d] for d in range(1, depths) if d + 1 < depths and merged[d + 1]]
-        elsewhere = [steps[d] for d in range(1, depths) if d + 1 == depths or not merged[d + 1]]
-        np.testing.assert_allclose(own["merge_cost"], np.mean(at) / np.mean(elsewhere), rtol=1e-12)
-        same = np.mean(steps[1:][merged[1:]]) / np.mean(steps[1:][~merged[1:]])
-        np.testing.assert_allclose(own["merge_cost_aligned"], same, rtol=1e-12)
-        assert bool(own["merges_costly"]) == (np.mean(at) / np.mean(elsewhere) > 1.5)
-        expected = correlation(steps[1:-1], np.diff(rank)[1:])
-        np.testing.assert_allclose(own["energy_rank_correlation"], expected, rtol=1e-12)
-
-
-def test_correlations_that_do_not_exist_are_nan(measured):
-    still = measured.drop_vars("sinkhorn_fiedler")
-    still["cluster_merges"] = 0 * still["cluster_merges"]
-    still["energy_violation_gated"] = still["energy_violation_gated"] & False
-    found = across_layers(still)
-    for name in ("fiedler_cluster_correlation", "merge_cost", "violations_on_plateaus"):
-        assert found[name].isnull().all()
-    assert not found["merges_costly"].any()
-    with pytest.raises(ValueError, match="published"):
-        across_layers(measured.assign_attrs(preset="calibrated"))
-
-
-def test_two_drifts_are_correlated():
-    """The trap: independent random walks over 25 layers are called correlated far more often than 5 % of the time."""
-    walks = np.random.default_rng(6).standard_normal((200, 2, 25)).cumsum(axis=-1)
-    assert np.mean([spearman(*pair)[1] < 0.05 for pair in walks]) > 0.4
-
-
 def test_from_a_trajectory():
     """The statistics read what `measure` writes."""
     steps = np.random.default_rng(9).standard_normal((7, 10, 3)).cumsum(axis=0)
@@ -265,6 +182,5 @@ def test_from_a_trajectory():
     facts = {"model": "walk", "control": None}
     run = sim.Trajectory(steps / lengths[..., None], np.arange(7), norms=lengths, provenance=facts)
     published = compare.measure(run, preset="published")
-    assert np.isfinite(across_layers(published)["energy_rank_correlation"]).all()
     (row,) = two_timescales([published])
     assert (row.model, row.verdict) == ("walk", "undefined")
