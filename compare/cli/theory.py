@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import click
 
@@ -79,8 +79,7 @@ def coalesce(
     label = f"coalesce {kind}, beta {beta:g}, {tokens} uniform points, d {dimension}, seed {seed}"
     settings = {"kind": kind, "beta": beta, "start": "uniform", "tokens": tokens, "dimension": dimension}
     job = Job(label, label, "coalesce", settings | {"depths": "close", "seed": seed})
-    whole = sim.coalesce(sim.Attention(beta, kind=kind), sim.uniform(tokens, dimension, seed))
-    found = cast(sim.Coalescence, whole)
+    found = sim.coalesce(sim.Attention(beta, kind=kind), sim.uniform(tokens, dimension, seed))
     directory = output_directory(out)
     picture = directory / "mergers" / f"{job.stem}.png"
     save_figure(picture, lambda: mergers.mergers(found))

@@ -1,7 +1,7 @@
 """The report: every run of a folder measured, judged and drawn into one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -14,7 +14,7 @@ from compare.reporting.model_page import by_group
 from compare.reporting.page import page
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
-from compare.study.results import Progress, SavedRun, Settings, complete, saved_runs
+from compare.study.results import SavedRun, Settings, complete, saved_runs
 from compare.workers import Spread
 
 PUBLISHED_SCHEMA = "metasphere/published/1"
@@ -25,7 +25,7 @@ def report(
     *,
     draws: int = 99,
     seed: int = 0,
-    progress: Progress = list,
+    progress: Callable[[Iterable[SavedRun]], Iterable[SavedRun]] = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
 

@@ -128,7 +128,6 @@ def _coalesced(
     """Idealised attention to the last merger, on an even grid of log t."""
     points = starting_points(start, tokens, dimension, seed)
     whole = sim.coalesce(sim.Attention(beta, kind), points)
-    assert isinstance(whole, sim.Coalescence)
     made = whole.trajectory(even_log_times(whole, depths))
     return replace(made, provenance={**made.provenance, "seed": seed, "start": start, "causal": False})
 

@@ -1,7 +1,7 @@
 """A folder of results: runs, and what was measured on them, kept so that a study that was killed goes on."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,6 @@ from sim import Trajectory, energy
 from sim.trajectory import SCHEMA
 
 MEASURING = ("sim", "compare.metrics", "compare.metrics.nulls")
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
