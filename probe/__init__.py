@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import metasphere
+
+metasphere.check(__name__)
+
 from sim.lazy import lazy_names
 
 if TYPE_CHECKING:
