@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -13,8 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.precision import require_64_bit
-
-_TILE = 2**20
+from sim.tiles import by_tiles
 
 
 class Attention(eqx.Module):
@@ -331,11 +329,6 @@ class Attention(eqx.Module):
         if d != x.shape[1]:
             raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
         return len(x)
-
-
-def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
-    """`function` of every token's number, a tile of tokens at a time, when one of them needs n * width numbers."""
-    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _TILE // (n * width))
 
 
 def checked_beta(beta: ArrayLike) -> Float[Array, ""]:

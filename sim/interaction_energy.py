@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from sim.attention import Attention, by_tiles, checked_beta, checked_masses
+from sim.attention import Attention, checked_beta, checked_masses
 from sim.precision import require_64_bit
+from sim.tiles import by_tiles
 
 
 def energy(points: ArrayLike, beta: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "*depth"]:

@@ -63,8 +63,6 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], *, draws:
     Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
     """
     runs, left_out = readable(found)
-    if not runs:
-        raise ValueError(left_out[0].reason)
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):

@@ -1,4 +1,4 @@
-"""Tokens in one open hemisphere: how likely that is, and how fast they then meet."""
+"""Tokens in one open hemisphere: the probability of that, and the rate at which they then meet."""
 
 import numpy as np
 from scipy.special import betaincc

@@ -29,7 +29,6 @@ def saddles():
 
 def test_climb_agrees_with_a_plain_integration_in_true_time():
     """Three unequal clusters at beta = 12, USA in its own time t, with the clock as one more coordinate."""
-
     beta, mass, angles = 12.0, np.array([0.5, 0.2, 0.3]), np.array([0.0, 0.7, 1.9])
     radius = float(collision_radius(beta))
 
@@ -56,7 +55,6 @@ def test_climb_agrees_with_a_plain_integration_in_true_time():
 @pytest.mark.parametrize("angle", [0.3, 3.07])
 def test_two_clusters_take_the_time_of_the_closed_form(kind, angle):
     """Almost opposite ones too, where the bare projection would let lengths run away from 1."""
-
     masses = np.array([0.3, 0.7])
     for beta in (1e3, 1e12):
         measured = climb(on_circle(np.array([0.0, angle])), masses, beta, kind).lengths[0]

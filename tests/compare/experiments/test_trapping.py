@@ -26,7 +26,6 @@ def escaped():
 
 def test_both_times_agree_with_a_plain_integration():
     """Two caps of two tokens at beta = 6, SA: DOP853 on all tokens finds the same T1 and T2."""
-
     beta, eps, goal = 6.0, 0.004, 1e-3
     centres = np.array([[1.0, 0, 0], [np.cos(1.3), np.sin(1.3), 0]])
     tokens = caps(centres, 2, eps, 3)
@@ -115,7 +114,6 @@ def test_three_in_a_row_need_an_exponentially_fine_tie(escaped):
 
 def test_greedy_rules_differ_where_masses_do():
     """Gaps 1, 1.05 and 0.85: after the last two have met, only the law knows how far from the second one they met."""
-
     angles = np.array([0.0, 1.0, 2.05, 2.9])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     masses = np.array([0.1, 0.6, 0.2, 0.1])
