@@ -105,7 +105,7 @@ class Attention(eqx.Module):
         clock: str = "metastability",
         norm: str = "post",
         tau: ArrayLike | None = None,
-        alpha: ArrayLike | Callable[[Any], Any] | None = None,
+        alpha: ArrayLike | Callable[[Array], ArrayLike] | None = None,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
@@ -161,7 +161,7 @@ class Attention(eqx.Module):
                 )
         return sizes
 
-    def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
+    def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
         x = self._points(x)
         if self.norm in GROWING:
             radii = jnp.linalg.norm(x, axis=-1)
@@ -214,7 +214,7 @@ class Attention(eqx.Module):
         x = self._points(x)
         return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str | float | list[str] | None]:
         """What the field is, as JSON values; learned operators by name only."""
         names = ("query", "key", "value", "output", "query_bias", "key_bias", "value_bias", "output_bias")
         return {

@@ -17,6 +17,9 @@ from sim.interaction_energy import energy
 from sim.precision import require_64_bit
 from sim.sphere import uniform
 
+Axis = float | str | Sequence[float | str] | np.ndarray
+"""One value of an axis, or several."""
+
 Observation = Mapping[str, Float[Array, ""]]
 Observe = Callable[[Float[Array, "n d"], Float[Array, ""]], Observation]
 
@@ -39,7 +42,7 @@ def mean_cosine_and_energy(x: Float[Array, "n d"], beta: Float[Array, ""]) -> Ob
 
 
 def sweep(
-    grid: Mapping[str, Any],
+    grid: Mapping[str, Axis],
     times: ArrayLike | Sequence[float | int],
     observe: Observe = mean_cosine_and_energy,
     *,
@@ -112,7 +115,7 @@ def sweep(
     )
 
 
-def _checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def _checked_axes(grid: Mapping[str, Axis]) -> dict[str, tuple[Any, ...]]:
     filled = {"kind": "SA", "seed": 0, **grid}
     if set(filled) != set(_AXES):
         raise ValueError(f"grid must have the axes beta, d, n and may have kind, seed; got {', '.join(grid)}")

@@ -42,7 +42,7 @@ def simulate(
     throw: bool = True,
     attention: bool = False,
     tokens: Sequence[str] | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     radii: ArrayLike | None = None,
 ) -> Trajectory:
     """Integrate dx/dt = field(t, x, masses) from `x0` and record the tokens at `times`.

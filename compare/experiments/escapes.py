@@ -1,7 +1,7 @@
 """Escapes after the first merger: their law, the order of the closest pairs, and ties."""
 
 from itertools import product
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -68,7 +68,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
 def _followed(
     field: Attention, points: Float[np.ndarray, "n d"], masses: Float[np.ndarray, " n"] | None = None
 ) -> Coalescence:
-    return cast(Coalescence, coalesce(field, points, masses, throw=False))
+    return coalesce(field, points, masses, throw=False)
 
 
 class _Pair(NamedTuple):

@@ -12,7 +12,7 @@ from compare.plotting import COLOURS
 from compare.theory import log_merge_time
 from sim import Attention
 from sim.mergers.record import Coalescence
-from sim.mergers.solver import coalesce
+from sim.mergers.solver import Stack, coalesce
 
 FAMILIES = {"clusters": "separated clusters", "arc": "tokens on an arc", "walk": "random walk on the level"}
 RISE, CONSENSUS = 1e-3, 0.999
@@ -277,7 +277,8 @@ def _coalesced(angles: Float[np.ndarray, "family start n"], beta: float) -> tupl
     for start in clusters:
         centres, sizes = np.unique(start, return_counts=True)
         records.append(coalesce(field, _points(centres), sizes / len(start)))
-    return (*records, *coalesce(field, _points(np.concatenate(others))))
+    alike: Float[Stack, "batch n 2"] = _points(np.concatenate(others))
+    return (*records, *coalesce(field, alike))
 
 
 def _points(angles: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n 2"]:

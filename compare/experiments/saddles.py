@@ -1,7 +1,6 @@
 """The staircase of the energy beyond the circle: random clusters on spheres of any dimension."""
 
 from itertools import product
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -111,7 +110,7 @@ def _same_tree(
 ) -> bool:
     """Whether `coalesce` with the same radius merges the same clusters in the same order."""
     chord = 2 * np.sin(float(collision_radius(beta)) / 2)
-    found = cast(Coalescence, coalesce(Attention(beta, kind), points, masses, merge_chord=chord))
+    found = coalesce(Attention(beta, kind), points, masses, merge_chord=chord)
     return _tree_of_slots(climbed, len(masses)) == _tree_of_linkage(found, len(masses))
 
 

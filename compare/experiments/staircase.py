@@ -1,7 +1,6 @@
 """The staircase of the energy on the circle, Theorem 6.4 of 2410.06833, and its clock."""
 
 from itertools import product
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,6 @@ from compare.experiments.shared.rescaled import climb, plateau_length
 from compare.plotting import COLOURS
 from compare.theory import collision_radius, log_merge_time, staircase
 from sim.attention import Attention
-from sim.mergers.record import Coalescence
 from sim.mergers.solver import coalesce
 
 GAPS = (0.15, 0.35, 0.6, 1.1)
@@ -95,7 +93,7 @@ def _true_flow(betas: Float[np.ndarray, " beta"], angles: Float[np.ndarray, " n"
     for row, beta in enumerate(betas):
         radius = float(collision_radius(beta))
         chord = 2 * np.sin(radius / 2)
-        found = cast(Coalescence, coalesce(Attention(beta, "USA"), _on_circle(angles), merge_chord=chord))
+        found = coalesce(Attention(beta, "USA"), _on_circle(angles), merge_chord=chord)
         states = [found.at(-np.inf), *(found.at(log_t) for log_t in found.log_times[:-1])]
         stages = []
         for state, pair in zip(states, found.pairs):

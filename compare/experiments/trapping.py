@@ -1,7 +1,6 @@
 """The life of separated caps of tokens, against the bounds of 2410.06833 and the sharp laws."""
 
 from itertools import product
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -98,7 +97,7 @@ def _life(tokens: Tokens, centres: Centres, eps: float, beta: float, kind: str) 
 
 
 def _followed(field: Attention, tokens: Tokens) -> Coalescence:
-    return cast(Coalescence, coalesce(field, tokens, throw=False))
+    return coalesce(field, tokens, throw=False)
 
 
 def _centres(count: int, d: int, seed: list[int]) -> Centres:
