@@ -30,13 +30,13 @@ def parting_charts(name: str, table: xr.Dataset) -> list[Chart]:
                 Axis("effective time (units of t of SA)"),
                 Axis(label),
                 series,
-                caption=_said_of_parting(table, quantity),
+                caption=divergence_caption(table, quantity),
             )
         )
     return charts
 
 
-def _said_of_parting(table: xr.Dataset, quantity: str) -> str:
+def divergence_caption(table: xr.Dataset, quantity: str) -> str:
     """In how many texts the model parts from each run, from which depth on, and by which part of the block."""
     tolerance = table.attrs.get("tolerance", 0.1)
     said = []

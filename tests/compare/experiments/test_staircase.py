@@ -7,7 +7,6 @@ from scipy.integrate import solve_ivp
 from compare.experiments import saddles as of_saddles
 from compare.experiments import staircase as of_stairs
 from compare.experiments.shared.rescaled import climb, plateau_length
-from compare.experiments.staircase import EXPERIMENT, _finding
 from compare.theory import collision_radius, plateau_limit
 
 
@@ -17,14 +16,12 @@ def on_circle(angles):
 
 @pytest.fixture(scope="module")
 def stairs():
-    return EXPERIMENT.run(0, True)
+    return of_stairs.EXPERIMENT.run(0, True)
 
 
 @pytest.fixture(scope="module")
 def saddles():
-    from compare.experiments.saddles import EXPERIMENT
-
-    return EXPERIMENT.run(0, True)
+    return of_saddles.EXPERIMENT.run(0, True)
 
 
 def test_climb_agrees_with_a_plain_integration_in_true_time():
@@ -119,22 +116,20 @@ def test_coalesce_and_the_rescaled_run_agree(stairs):
 
 
 def test_the_staircase_finding_follows_its_table(stairs):
-    assert stairs.attrs["finding"] == _finding(stairs)
+    assert stairs.attrs["finding"] == of_stairs.finding(stairs)
     assert stairs.attrs["finding"].startswith("The runs confirm")
     off = abs(stairs["jump_time"] - stairs["jump_time_theory"]).sel(beta=1e3).max()
     assert f"at most {float(off):.1e}" in stairs.attrs["finding"]
-    assert "contradict" in _finding(stairs.assign(jump_time=1.01 * stairs["jump_time"]))
+    assert "contradict" in of_stairs.finding(stairs.assign(jump_time=1.01 * stairs["jump_time"]))
 
 
 def test_the_saddles_finding_follows_its_table(saddles):
-    from compare.experiments.saddles import _finding
-
     off = abs(saddles["length"] / saddles["length_theory"] - 1)
     assert int(off.notnull().sum()) == 2 * 2 * 2 * 2 * (3 + 7)
     assert float(off.max()) < 1e-2
-    assert saddles.attrs["finding"] == _finding(saddles)
+    assert saddles.attrs["finding"] == of_saddles.finding(saddles)
     assert "energy is a staircase" in saddles.attrs["finding"]
-    assert "energy is not a staircase" in _finding(saddles.assign(length=1.1 * saddles["length"]))
+    assert "energy is not a staircase" in of_saddles.finding(saddles.assign(length=1.1 * saddles["length"]))
 
 
 def test_sa_plateaus_do_not_grow_with_the_number_of_clusters(saddles):
@@ -145,8 +140,13 @@ def test_sa_plateaus_do_not_grow_with_the_number_of_clusters(saddles):
     assert int(saddles["same_tree"].sel(beta=1e6).sum()) == 2 * 2 * 2 * 2
 
 
-def test_figures_are_drawn_from_the_tables_alone(stairs, saddles):
-    for table, module in ((stairs, of_stairs), (saddles, of_saddles)):
-        figure = module.EXPERIMENT.draw(table)
-        assert len(figure.axes) == 4
-        assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
+def test_the_figure_of_stairs_is_drawn_from_the_table_alone(stairs):
+    figure = of_stairs.EXPERIMENT.draw(stairs)
+    assert len(figure.axes) == 4
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
+
+
+def test_the_figure_of_saddles_is_drawn_from_the_table_alone(saddles):
+    figure = of_saddles.EXPERIMENT.draw(saddles)
+    assert len(figure.axes) == 4
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)

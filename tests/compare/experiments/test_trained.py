@@ -6,12 +6,14 @@ import xarray as xr
 
 import probe
 import sim
-from compare.experiments import EXPERIMENTS
-from compare.experiments.iterated import _angle, falls, finding, nearest_return
+from compare.experiments import iterated as of_iterated
+from compare.experiments import lengths as of_lengths
+from compare.experiments import value_matrices as of_matrices
+from compare.experiments.iterated import falls, nearest_return, turned_angle
 from compare.experiments.lengths import growth
 from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
-from compare.experiments.value_matrices import fit, run, speed, wider
+from compare.experiments.value_matrices import fit, speed, wider
 from compare.metrics.exclusions import exclude
 from compare.metrics.pairwise import kept, mean_cosine, mean_gap
 from compare.statistics import t_interval
@@ -22,21 +24,17 @@ from probe.dynamics import layer_by_layer
 
 @pytest.fixture(scope="module")
 def matrices():
-    return run(0, True)
+    return of_matrices.run(0, True)
 
 
 @pytest.fixture(scope="module")
 def iterated():
-    from compare.experiments.iterated import run
-
-    return run(0, True)
+    return of_iterated.run(0, True)
 
 
 @pytest.fixture(scope="module")
 def lengths():
-    from compare.experiments.lengths import run
-
-    return run(0, True)
+    return of_lengths.run(0, True)
 
 
 def test_the_models_are_those_at_the_end_of_training():
@@ -111,18 +109,18 @@ def test_trained_matrices_give_the_learned_dynamics(matrices):
 
 
 def test_the_sentence_on_matrices_follows_the_table(matrices):
-    from compare.experiments.value_matrices import finding
-
-    assert finding(matrices) == matrices.attrs["finding"]
+    assert of_matrices.finding(matrices) == matrices.attrs["finding"]
     spread = 1 + 0.01 * xr.DataArray(np.arange(2), dims="text")
     ruled = matrices.assign(speed=0.1 * matrices["spectral_radius"] * spread)
-    assert "radius of O V over 9 matrices: 1.00 (" in finding(ruled)
-    assert "the slowest is: zero" in finding(ruled)
-    assert "2.00 with its own V; all 9 matrices: 2.00" in finding(
+    assert "radius of O V over 9 matrices: 1.00 (" in of_matrices.finding(ruled)
+    assert "the slowest is: zero" in of_matrices.finding(ruled)
+    assert "2.00 with its own V; all 9 matrices: 2.00" in of_matrices.finding(
         matrices.assign(fit=2 + 0 * matrices["fit"])
     )
     doubled = matrices.assign(speed=matrices["width"] * (1 + 0 * matrices["speed"]) * spread)
-    assert "slower than the narrow one with 0 of the 9 kinds of V and faster with 9." in finding(doubled)
+    assert "slower than the narrow one with 0 of the 9 kinds of V and faster with 9." in of_matrices.finding(
+        doubled
+    )
     assert float(wider(doubled).isel(text=0, matrix=0)) == 384 - 128
 
 
@@ -141,7 +139,9 @@ def test_angles_and_returns_of_tokens_that_go_round():
     turn = 2 * np.pi / 5 * np.arange(41)
     round_and_round = np.stack([np.cos(turn), np.sin(turn)], axis=-1)[:, None]
     straight = np.stack([np.cos(turn / 100), np.sin(turn / 100)], axis=-1)[:, None]
-    found = [[_angle(points, lag).mean() for lag in range(1, 21)] for points in (round_and_round, straight)]
+    found = [
+        [turned_angle(points, lag).mean() for lag in range(1, 21)] for points in (round_and_round, straight)
+    ]
     # five steps are a full turn; chords of unit vectors are good to 1e-15
     np.testing.assert_allclose(found[0][:5], 2 * np.pi / 5 * np.array([1, 2, 2, 1, 0]), atol=1e-12)
     back = nearest_return(
@@ -157,27 +157,27 @@ def test_falls_count_beyond_native_depth_alone():
 
 
 def test_the_sentence_on_iterations_follows_the_table(iterated):
-    assert finding(iterated) == iterated.attrs["finding"]
+    assert of_iterated.finding(iterated) == iterated.attrs["finding"]
     spread = 1 - 1e-4 * (1 + xr.DataArray(np.arange(3), dims="text"))
     gone = iterated.assign(mean_cosine=spread + 0 * iterated["mean_cosine"])
-    assert "albert-384 has collapsed by block 60" in finding(gone)
+    assert "albert-384 has collapsed by block 60" in of_iterated.finding(gone)
     lag, part = iterated["lag"], 1 + 0.01 * xr.DataArray(np.arange(3), dims="text")
     cycle = iterated.assign(returned=(lag % 4 + 0.1) * part + 0 * iterated["returned"])
-    assert "and tokens come back" in finding(cycle)
-    assert "after 4 to 4 blocks" in finding(cycle)
+    assert "and tokens come back" in of_iterated.finding(cycle)
+    assert "after 4 to 4 blocks" in of_iterated.finding(cycle)
     drift = iterated.assign(returned=lag * part + 0 * iterated["returned"])
-    assert "and tokens drift on" in finding(drift)
+    assert "and tokens drift on" in of_iterated.finding(drift)
 
 
 def test_what_the_interval_leaves_open_is_said_to_be_open(iterated):
     text = xr.DataArray(np.arange(3), dims="text")
     around = iterated.assign(mean_cosine=0.985 + 0.005 * text + 0 * iterated["mean_cosine"])
-    told = finding(around)
+    told = of_iterated.finding(around)
     assert "It is not clear whether albert-384 has collapsed by block 60 (mean cosine above 0.99)" in told
     below = iterated.assign(mean_cosine=0.5 + 0.001 * text + 0 * iterated["mean_cosine"])
-    assert "albert-384 has not collapsed by block 60" in finding(below)
+    assert "albert-384 has not collapsed by block 60" in of_iterated.finding(below)
     steps = (iterated["lag"] == 1) + (iterated["lag"] > 1) * (0.5 + 0.5 * text)
-    told = finding(iterated.assign(returned=steps + 0 * iterated["returned"]))
+    told = of_iterated.finding(iterated.assign(returned=steps + 0 * iterated["returned"]))
     assert "it is not clear whether tokens come back" in told
     assert "after" not in told
 
@@ -199,19 +199,23 @@ def test_growth_is_the_slope_in_log_n():
 
 
 def test_the_sentence_on_lengths_follows_the_table(lengths):
-    from compare.experiments.lengths import finding
-
-    assert finding(lengths) == lengths.attrs["finding"]
+    assert of_lengths.finding(lengths) == lengths.attrs["finding"]
     spread = 1 + 0.01 * xr.DataArray(np.arange(3), dims="text")
     ruled = lengths.assign(beta=0.5 * lengths["log_context"] + spread + 0 * lengths["beta"])
-    assert "0.50 (0.50 to 0.50) a unit of log n" in finding(ruled)
+    assert "0.50 (0.50 to 0.50) a unit of log n" in of_lengths.finding(ruled)
     assert (lengths["merging_heads"] <= 1).all()
     np.testing.assert_allclose(
         lengths["log_context"].sel(model="albert-128").isel(weights=0, text=0), np.log([32, 64]), rtol=1e-12
     )
 
 
-@pytest.mark.parametrize(("name", "axes"), [("value_matrices", 4), ("iterated", 6), ("lengths", 6)])
-def test_figures_are_made_from_the_table_alone(name, axes, matrices, iterated, lengths):
-    table = {"value_matrices": matrices, "iterated": iterated, "lengths": lengths}[name]
-    assert len(EXPERIMENTS[name].draw(table).axes) == axes
+def test_the_figure_of_matrices_is_made_from_the_table_alone(matrices):
+    assert len(of_matrices.EXPERIMENT.draw(matrices).axes) == 4
+
+
+def test_the_figure_of_iterated_is_made_from_the_table_alone(iterated):
+    assert len(of_iterated.EXPERIMENT.draw(iterated).axes) == 6
+
+
+def test_the_figure_of_lengths_is_made_from_the_table_alone(lengths):
+    assert len(of_lengths.EXPERIMENT.draw(lengths).axes) == 6

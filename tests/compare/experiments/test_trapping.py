@@ -4,24 +4,21 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from compare.experiments import escapes, trapping
-from compare.experiments.escapes import _greedy, _members
+from compare.experiments import escapes as of_escapes
+from compare.experiments import trapping as of_trapping
 from compare.experiments.shared.lifetimes import log_collapse_time, log_escape_time
-from compare.experiments.trapping import EXPERIMENT, _finding, violations
 from sim import Attention, caps
 from sim.mergers.solver import coalesce
 
 
 @pytest.fixture(scope="module")
 def trapped():
-    return EXPERIMENT.run(0, True)
+    return of_trapping.EXPERIMENT.run(0, True)
 
 
 @pytest.fixture(scope="module")
 def escaped():
-    from compare.experiments.escapes import EXPERIMENT
-
-    return EXPERIMENT.run(0, True)
+    return of_escapes.EXPERIMENT.run(0, True)
 
 
 def test_both_times_agree_with_a_plain_integration():
@@ -59,12 +56,12 @@ def test_both_times_agree_with_a_plain_integration():
 def test_the_bounds_hold_and_a_violation_would_be_counted(trapped):
     applies = trapped["log_collapse_bound"].notnull()
     assert int(applies.sum()) >= 6
-    assert violations(trapped) == 0
+    assert of_trapping.violations(trapped) == 0
     assert f"violated in 0 of {int(applies.sum())} runs" in trapped.attrs["finding"]
     broken = trapped.assign(log_escape=trapped["log_escape"] - 100)
-    assert violations(broken) > 0
-    assert "violated in 0" not in _finding(broken)
-    assert violations(trapped.assign(log_collapse=trapped["log_collapse"] + 20)) > 0
+    assert of_trapping.violations(broken) > 0
+    assert "violated in 0" not in of_trapping.finding(broken)
+    assert of_trapping.violations(trapped.assign(log_collapse=trapped["log_collapse"] + 20)) > 0
 
 
 def test_the_slope_is_at_least_one_less_alpha(trapped):
@@ -89,14 +86,12 @@ def test_onset_and_failing_separation(trapped):
 
 
 def test_later_mergers_follow_the_law(escaped):
-    from compare.experiments.escapes import _finding
-
     later = escaped.isel(merger=slice(1, None))
     off = abs(later["log_time"] - later["log_time_theory"]).where(later["lead"] > 10)
     assert float(off.max()) < 1e-5
     assert f"at most {float(off.max()):.1e} and another pair merges 0 times" in escaped.attrs["finding"]
-    assert "after the first follow the law" in _finding(escaped)
-    assert "do not follow" in _finding(escaped.assign(log_time=escaped["log_time"] + 0.1))
+    assert "after the first follow the law" in of_escapes.finding(escaped)
+    assert "do not follow" in of_escapes.finding(escaped.assign(log_time=escaped["log_time"] + 0.1))
 
 
 def test_the_law_for_large_beta_is_the_limit_of_the_exact_one(escaped):
@@ -117,16 +112,23 @@ def test_greedy_rules_differ_where_masses_do():
     angles = np.array([0.0, 1.0, 2.05, 2.9])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     masses = np.array([0.1, 0.6, 0.2, 0.1])
-    chain = _members(_greedy(points, masses, 1e3, "SA", "single linkage"))
-    law = _members(_greedy(points, masses, 1e3, "SA", "escape law"))
+    chain = of_escapes.members_of_pairs(
+        of_escapes.greedy_mergers(points, masses, 1e3, "SA", "single linkage")
+    )
+    law = of_escapes.members_of_pairs(of_escapes.greedy_mergers(points, masses, 1e3, "SA", "escape law"))
     assert chain[0] == law[0] == {frozenset({2}), frozenset({3})}
     assert chain[1] == {frozenset({0}), frozenset({1})}
     assert law[1] == {frozenset({0}), frozenset({1})}
-    assert _members(np.array([[0, 1], [2, 3]]))[1] == {frozenset({0, 1}), frozenset({2})}
+    assert of_escapes.members_of_pairs(np.array([[0, 1], [2, 3]]))[1] == {frozenset({0, 1}), frozenset({2})}
 
 
-def test_figures_are_drawn_from_the_tables_alone(trapped, escaped):
-    for table, module in ((trapped, trapping), (escaped, escapes)):
-        figure = module.EXPERIMENT.draw(table)
-        assert len(figure.axes) == 4
-        assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
+def test_the_figure_of_trapping_is_drawn_from_the_table_alone(trapped):
+    figure = of_trapping.EXPERIMENT.draw(trapped)
+    assert len(figure.axes) == 4
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
+
+
+def test_the_figure_of_escapes_is_drawn_from_the_table_alone(escaped):
+    figure = of_escapes.EXPERIMENT.draw(escaped)
+    assert len(figure.axes) == 4
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)

@@ -7,7 +7,7 @@ from scipy.stats import binom, kstest
 from compare.metrics.calibrated import cluster_life
 from compare.metrics.nulls import gaussian_cloud, mask_matched, random_operators, token_rotations
 from compare.metrics.nulls.projection import principal
-from compare.metrics.nulls.rotation import _frames, rotations
+from compare.metrics.nulls.rotation import haar_frames, rotations
 from sim.attention import Attention
 from tests.helpers.vectors import unit
 
@@ -73,7 +73,7 @@ def test_a_rotation_fixes_the_all_ones_vector_and_keeps_all_covariances_before_p
     random = np.random.default_rng(3)
     points = cloud(random, 4, 15, 6, 0.3)
     shared = rotations(points, 0, correction=False)
-    frames = _frames(400, 15, len(shared.mixing), random)
+    frames = haar_frames(400, 15, len(shared.mixing), random)
     np.testing.assert_allclose(frames.sum(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(
         np.swapaxes(frames, 1, 2) @ frames, np.broadcast_to(np.eye(14), (400, 14, 14)), atol=1e-5
@@ -129,7 +129,7 @@ def test_p_is_uniform_on_gaussian_tokens_with_fewer_tokens_than_dimensions():
         still, fresh = random.standard_normal((2, 2, 16, 24)) * np.arange(1.0, 25) ** -0.4
         points = still[:1] + 0.5 * fresh
         shared = rotations(points, 0, correction=False)
-        turned = (_frames(19, 16, len(shared.mixing), random) @ shared.mixing).reshape(19, 16, 2, -1)
+        turned = (haar_frames(19, 16, len(shared.mixing), random) @ shared.mixing).reshape(19, 16, 2, -1)
         p.append(rank_p(nearest(points[None])[0], nearest(turned.swapaxes(1, 2)), random))
     assert uniform_p(np.array(p), 19, random) > 1e-3
 

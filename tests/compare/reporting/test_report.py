@@ -13,7 +13,7 @@ import sim
 from compare.judging.registry import HYPOTHESES
 from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
 from compare.reporting.page import number
-from compare.reporting.part_charts import _said_of_parting
+from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
 from compare.study.results import Settings, measure, saved_runs
@@ -338,4 +338,6 @@ def parted(*, depths, differences):
 )
 def test_what_is_said_of_parting(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
-    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
+    assert (
+        divergence_caption(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
+    )
