@@ -85,8 +85,6 @@ def test_clusters_that_random_weights_have_too_are_not_learned(verdict):
 @pytest.fixture
 def cheap(monkeypatch):
     """A judge that confirms H1 where points move far, in no time, and counts its calls."""
-    from compare.calibration.trial import SEED
-
     del SEED  # the import is for sys.modules: in the package the function hides the module of its name
     words = {
         "statement": "",
