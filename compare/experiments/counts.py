@@ -1,4 +1,4 @@
-"""How many clusters? From the first instability of the uniform law to the last slow mergers, and with a causal mask."""
+"""The number of clusters: from the first instability of the uniform law to the last slow mergers, and under a mask."""
 
 from functools import cache
 from itertools import product
@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 
 from compare import theory
 from compare.experiments.experiment import Experiment
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from sim import Attention, simulate, uniform
 from sim.mergers.solver import coalesce
 from sim.sphere import normalise
@@ -319,6 +319,7 @@ def _late(seed: int, quick: bool) -> xr.Dataset:
 
 EXPERIMENT = Experiment(
     name="counts",
+    place=7,
     question="How many clusters form, how many are left later, and which tokens lead them under a causal mask?",
     source="2410.23228 (first clusters); 2411.04990 (Renyi centres); our law for the slow mergers",
     run=run,

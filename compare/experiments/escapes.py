@@ -1,4 +1,4 @@
-"""After the first merger: do later escapes follow its law, in the order of the closest pairs, and what do ties do?"""
+"""Escapes after the first merger: their law, the order of the closest pairs, and ties."""
 
 from itertools import product
 from typing import NamedTuple, cast
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.records import tabulate
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import closest_pair_log_time, log_merge_time, merge_displacement
 from sim.attention import Attention
 from sim.mergers.record import Coalescence, State
@@ -363,6 +363,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="escapes",
+    place=4,
     question="Do later mergers follow the law of the first, in the order of closest pairs, and what do ties do?",
     source="2410.06833, open question 2 (several escapes)",
     run=run,

@@ -1,4 +1,4 @@
-"""Does ALBERT collapse, come back or stay where it is, beyond the depth at which it was trained?"""
+"""ALBERT iterated beyond the depth at which it was trained: collapse, return or rest."""
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ from compare.metrics.calibrated.preset import own_beta
 from compare.metrics.exclusions import exclude
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine, pair_energy
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.study.plan import MAX_TOKENS
 from compare.study.subjects import Text, default_texts
 from probe.loading import LoadedModel, load
@@ -227,6 +227,7 @@ def _lines(panel: Axes, values: xr.DataArray, along: str) -> None:
 
 EXPERIMENT = Experiment(
     name="iterated",
+    place=9,
     question="Beyond its native depth, does ALBERT collapse, come back or stay where it is?",
     source="the post, which iterates ALBERT up to 60 times; 2312.10794, where the flow ends in one cluster",
     run=run,

@@ -1,4 +1,4 @@
-"""Is the energy a staircase beyond the circle, for clusters placed at random on a sphere of any dimension?"""
+"""The staircase of the energy beyond the circle: random clusters on spheres of any dimension."""
 
 from itertools import product
 from typing import cast
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.records import tabulate
 from compare.experiments.shared.rescaled import Climb, climb, plateau_length
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import collision_radius, plateau_limit
 from sim.attention import Attention
 from sim.mergers.record import Coalescence
@@ -253,6 +253,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="saddles",
+    place=3,
     question="Is the energy a staircase for random clusters on spheres of any dimension, with plateaus 1/(2c)?",
     source="2410.06833, open question 3 (the staircase beyond the circle)",
     run=run,

@@ -1,4 +1,4 @@
-"""Does the energy climb in the stairs of Theorem 6.4 of 2410.06833, and on which clock?"""
+"""The staircase of the energy on the circle, Theorem 6.4 of 2410.06833, and its clock."""
 
 from itertools import product
 from typing import cast
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.records import tabulate
 from compare.experiments.shared.rescaled import climb, plateau_length
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import collision_radius, log_merge_time, staircase
 from sim.attention import Attention
 from sim.mergers.record import Coalescence
@@ -276,6 +276,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="staircase",
+    place=2,
     question="Does the energy climb in stairs of known lengths on the circle, and on which clock?",
     source="2410.06833, Theorem 6.4",
     run=run,

@@ -1,4 +1,4 @@
-"""How long do separated caps of tokens stay apart, against the bounds of 2410.06833 and the sharp laws?"""
+"""The life of separated caps of tokens, against the bounds of 2410.06833 and the sharp laws."""
 
 from itertools import product
 from typing import cast
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.lifetimes import Centres, Tokens, log_collapse_time, log_escape_time, widths
 from compare.experiments.shared.records import tabulate
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import (
     closest_pair_log_time,
     separation,
@@ -340,6 +340,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="trapping",
+    place=1,
     question="How long do separated caps stay apart, against the proved bounds and the sharp laws?",
     source="2410.06833, Theorem 1.2",
     run=run,

@@ -1,4 +1,4 @@
-"""From trajectories to groups that can be judged: measured, controls paired, controls and main runs told apart."""
+"""Trajectories made into groups: each run measured and paired with its controls."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.study.times import close_log_times
 from sim import Coalescence, energy
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import probe
 from probe.loading import load
+from tests.helpers.saved_models import refused, rewrite
 from tests.helpers.small_models import WIDTH, saved, small_model, word_tokenizer
 
 
@@ -26,15 +27,6 @@ def good(tmp_path_factory):
 def folder(good, tmp_path):
     """A copy to spoil."""
     return shutil.copytree(good, tmp_path / "small")
-
-
-def refused(model, text="cat sat", **options):
-    """The message of the ValueError, which is one line."""
-    with pytest.raises(ValueError) as caught:
-        probe.extract(model, text, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 def test_the_good_folder_is_good(good):
@@ -76,10 +68,6 @@ def test_unknown_family_names_the_known(folder, family):
     message = refused(folder)
     assert repr(family) in message
     assert "albert, bert, gpt2" in message
-
-
-def rewrite(file, **changes):
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
 def test_code_that_comes_with_a_model_is_not_run(folder):

@@ -15,7 +15,8 @@ import probe
 import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
-from tests.helpers.small_models import WIDTH, saved, small_model, word_tokenizer
+from tests.helpers.saved_models import save_small_bert
+from tests.helpers.small_models import HEADS, WIDTH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -23,11 +24,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return save_small_bert(tmp_path_factory.mktemp("models") / "small")
-
-
-def save_small_bert(folder, **options):
-    model = small_model("bert", head=True, vocab_size=8, num_hidden_layers=2)
-    return saved(folder, model, word_tokenizer(["cat", "sat", "mat"]), **options)
 
 
 @pytest.fixture
@@ -74,8 +70,8 @@ def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
         "bert-tiny",
         "bert",
         2,
-        8,
-        2,
+        WIDTH,
+        HEADS,
     )
     assert (first.source, first.available) == ("embedded", True)
     assert probe.extract("bert-tiny", "cat").provenance["model"] == "bert-tiny"

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from compare.reporting.charts import Axis, Chart, Level, Series, draw
+from compare.judging.chart import Axis, Chart, Level, Series
+from compare.reporting.charts import draw
 
 
 def drawn(*series, x=None, y=None, levels=()):

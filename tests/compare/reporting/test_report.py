@@ -10,18 +10,21 @@ import xarray as xr
 
 import compare
 import sim
+from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
-from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
+from compare.reporting.evidence import beta_range, per_run, pictures
 from compare.reporting.page import number
 from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
-from compare.study.results import Settings, measure, saved_runs
+from compare.study.measuring import measure_run
+from compare.study.results import Settings, read_run
 from sim import Trajectory
 from sim.sphere import normalise
 
 NASTY = '<script>alert("x")</script>'
 DRAWS = 19
+NOTHING = Behind("SA", {}, {})
 
 
 def simulations():
@@ -183,7 +186,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     again = []
     monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
     monkeypatch.setattr(
-        "compare.study.results.measure", lambda *a, **k: again.append(k["preset"]) or measure(*a, **k)
+        "compare.study.results.measure_run", lambda *a, **k: again.append(a[1]) or measure_run(*a, **k)
     )
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
@@ -192,7 +195,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
 
 def test_other_draws_are_other_measurements(written):
     directory, _ = written
-    run = saved_runs(directory, Settings(draws=21))[0]
+    run = read_run(directory / "runs" / "00.nc", Settings(draws=21))
     before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
     assert run.measured("calibrated").sizes["draw"] == 21
     assert (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes() != before
@@ -283,19 +286,21 @@ def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
     """A slope has one effect, of all runs together: no figure shows the runs beside its bound."""
     row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
     row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
-    known = [one.statistic for one in HYPOTHESES.values()]
-    for statistic, said in FITTED.items():
-        assert any(statistic in each for each in known)
-        slope = row | {"statistic": statistic}
-        assert pictures(slope, {}) == []
-        assert per_run(slope) == said
+    fitted = {name: one for name, one in HYPOTHESES.items() if one.fitted}
+    assert set(fitted) == {"H3", "P9"}
+    for hypothesis in fitted.values():
+        for statistic, said in hypothesis.fitted.items():
+            assert statistic in hypothesis.statistic
+            slope = row | {"statistic": statistic}
+            assert pictures(slope, hypothesis, NOTHING) == []
+            assert per_run(slope, hypothesis) == said
     ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
-    assert len(pictures(ratio, {})) == 1
-    assert per_run(ratio) == "Effect of every run"
+    assert len(pictures(ratio, HYPOTHESES["H3"], NOTHING)) == 1
+    assert per_run(ratio, HYPOTHESES["H3"]) == "Effect of every run"
 
 
-def parted(*, depths, differences):
-    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
+def diverging(*, depths, differences):
+    """Texts that diverge from idealised blocks by their difference at each depth, with no closed form beside it."""
     model, blocks = np.zeros_like(differences), np.array(differences)
     runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
     against = ["idealised blocks", "closed form"]
@@ -336,8 +341,7 @@ def parted(*, depths, differences):
         ),
     ],
 )
-def test_what_is_said_of_parting(depths, differences, said):
+def test_the_caption_of_a_divergence(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
-    assert (
-        divergence_caption(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
-    )
+    diverged = diverging(depths=depths, differences=differences)
+    assert divergence_caption(diverged, "energy") == f"The model {said}."

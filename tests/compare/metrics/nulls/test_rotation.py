@@ -6,7 +6,8 @@ from scipy.stats import kstest
 
 from compare.metrics.nulls import token_rotations
 from compare.metrics.nulls.rotation import haar_frames, rotations
-from tests.helpers.null_ranks import cloud, life, nearest, p_values, rank_p
+from tests.helpers.null_ranks import cloud, life, most, nearest, p_values, rank_p
+from tests.helpers.vectors import unit
 
 
 def uniform_p(p, draws, random):
@@ -78,3 +79,18 @@ def test_p_of_the_cluster_life_is_uniform_on_projected_gaussian_tokens():
 def test_too_few_tokens_are_an_error():
     with pytest.raises(ValueError, match="needs at least 3 of them, got 2"):
         list(token_rotations(cloud(np.random.default_rng(0), 2, 2, 3, 0), 1))
+
+
+def gaussian_clouds(points, draws, seed):
+    """Tokens drawn afresh at each depth from the sample mean and covariance: the obvious null."""
+    centred = points - points.mean(axis=1, keepdims=True)
+    depths, tokens, _ = points.shape
+    mixing = np.random.default_rng(seed).standard_normal((draws, depths, tokens, tokens)) / np.sqrt(tokens)
+    return unit(points.mean(axis=1, keepdims=True) + mixing @ centred)
+
+
+def test_a_fresh_gaussian_is_the_wrong_null_for_neighbours():
+    random = np.random.default_rng(8)
+    clouds = [cloud(random, 1, 48, 128, 0.0) for _ in range(25)]
+    assert np.mean(p_values(nearest, gaussian_clouds, clouds) <= 0.05) > 0.8
+    assert np.sum(p_values(nearest, token_rotations, clouds) <= 0.05) <= most(25, 0.05)
