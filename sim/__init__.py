@@ -1,7 +1,6 @@
 """The theory of token clustering, run: attention as a flow on the sphere, its energy, and its trajectories."""
 
 from sim.attention import Attention as Attention
-from sim.grid import sweep as sweep
 from sim.integration import Outcome as Outcome
 from sim.integration import simulate as simulate
 from sim.interaction_energy import energy as energy
@@ -12,4 +11,5 @@ from sim.sphere import caps as caps
 from sim.sphere import ring as ring
 from sim.sphere import simplex as simplex
 from sim.sphere import uniform as uniform
+from sim.sweeps.sweep import sweep as sweep
 from sim.trajectory import Trajectory as Trajectory
