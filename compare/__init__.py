@@ -1,5 +1,6 @@
 """One set of metrics on both instruments, the closed forms of the theory, the judge, and the report."""
 
+from compare import plot as plot
 from compare import theory as theory
 from compare.judging.judge import judge as judge
 from compare.judging.verdicts import Verdicts as Verdicts

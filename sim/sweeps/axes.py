@@ -51,11 +51,8 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _checked_axis(name: str, given: Any) -> tuple[Any, ...]:
-    single = isinstance(given, str) or callable(given) or not isinstance(given, Iterable)
-    values = tuple(
-        value.item() if isinstance(value, np.generic | np.ndarray) else value
-        for value in ([given] if single else given)
-    )
+    listed = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    values = tuple(value.item() if isinstance(value, np.generic | np.ndarray) else value for value in listed)
     if not values:
         raise ValueError(f"{name} has no values: give at least one")
     if name in _LEAST:

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -65,7 +65,7 @@ def on_dask(store: Store, path: Path, address: str) -> Iterator[int]:
             return client.submit(compute_remotely, store.plan, path, [chunk], pure=False)
 
         pending = store.pending()
-        threads = max(1, sum(client.nthreads().values()))
+        threads = max(1, sum(dict(cast(Any, client.nthreads())).values()))
         finished = distributed.as_completed(submit(chunk) for chunk in islice(pending, 4 * threads))
         for future in finished:
             yield future.result()

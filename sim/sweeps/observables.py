@@ -57,7 +57,7 @@ MEANINGS = {
     "mean_cosine": "mean cosine of two tokens",
     "energy": "interaction energy E1 at the cell's own beta",
     "clusters": "clusters: groups joined by chains of angles of at most the radius",
-    "collapse_time": f"first time t with mean cosine >= {stepper.COLLAPSED:g}; NaN where it is later than the last one",
+    "collapse_time": f"time of collapse: first t with mean cosine >= {stepper.COLLAPSED:g}, NaN where later than all times",
     "merger_log_time": "natural log of the time t of each merger, in order",
     "merger_pair": "the two clusters of each merger, numbered as in SciPy's linkage",
 }
@@ -98,7 +98,7 @@ def asked(observe: Any, radius: float = RADIUS) -> Asked:
         "energy": energy,
         "clusters": Clusters(float(radius)),
     }
-    functions = tuple(
+    functions: tuple[Any, ...] = tuple(
         part if callable(part) else timed[part] for part in parts if callable(part) or part in timed
     )
     return Asked(functions, "collapse_time" in parts, "mergers" in parts)

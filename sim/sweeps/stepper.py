@@ -20,6 +20,9 @@ from sim.attention import Attention
 
 COLLAPSED = 0.999
 _STAGES = DOP853.n_stages
+# The rows of the stages, and the weights of the step itself as the last one: its slope is the first of the next step.
+_TABLE = np.pad(np.concatenate([DOP853.A, DOP853.B[None]]), ((0, 0), (0, 1)))
+_NODES = np.append(DOP853.C, 1.0)
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
 _HALVINGS = 52
 
@@ -82,7 +85,6 @@ class Step(NamedTuple):
     length: Float[Array, ""]
     stages: Float[Array, "stage coordinate"]
     end: Float[Array, "n d"]
-    end_slope: Float[Array, "n d"]
 
 
 def field_of(shape: ShapeClass, problem: Problem) -> Attention:
@@ -108,16 +110,21 @@ def begin(shape: ShapeClass, problem: Problem) -> Course:
     """The run at its start, its first step chosen as in II.4 of the book."""
     x, t = problem.start, problem.times[0]
     field, masses = field_of(shape, problem), _masses(problem)
-    slope = field(t, x, masses)
     scale = problem.atol + problem.rtol * jnp.abs(x)
 
     def size(vector: Float[Array, "n d"]) -> Float[Array, ""]:
         return jnp.sqrt(jnp.mean((vector / scale) ** 2))
 
-    first, speed = size(x), size(slope)
-    trial = jnp.where(jnp.minimum(first, speed) < 1e-5, 1e-6, 0.01 * first / speed)
-    trial = jnp.minimum(trial, problem.times[-1] - t)
-    bend = size(field(t + trial, x + trial * slope, masses) - slope) / trial
+    def look(number: Int[Array, ""], looked: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """The slope at the start, then the one a trial step away from it, and the trial step."""
+        _, slope, trial = looked
+        found = field(t + number * trial, x + number * trial * slope, masses)
+        first, speed = size(x), size(found)
+        guess = jnp.where(jnp.minimum(first, speed) < 1e-5, 1e-6, 0.01 * first / speed)
+        return slope, found, jnp.where(number == 0, jnp.minimum(guess, problem.times[-1] - t), trial)
+
+    slope, further, trial = jax.lax.fori_loop(0, 2, look, (x, jnp.zeros_like(x), jnp.zeros_like(t)))
+    speed, bend = size(slope), size(further - slope) / trial
     steepest = jnp.maximum(speed, bend)
     fit = jnp.where(steepest <= 1e-15, jnp.maximum(1e-6, trial * 1e-3), (0.01 / steepest) ** (1 / 8))
     none = jnp.zeros((), int)
@@ -164,24 +171,24 @@ def advance(shape: ShapeClass, problem: Problem, course: Course) -> tuple[Course
         last = jnp.where(course.t < problem.tau, jnp.minimum(problem.tau, last), last)
     lands = course.t + course.step >= last
     h = jnp.where(lands, last - course.t, course.step)
-    table, nodes = jnp.asarray(DOP853.A), jnp.asarray(DOP853.C)
+    table, nodes = jnp.asarray(_TABLE), jnp.asarray(_NODES)
 
     def stage(i: Int[Array, ""], stages: Array) -> Array:
         moved = course.x + h * (table[i] @ stages).reshape(n, d)
         return stages.at[i].set(field(course.t + nodes[i] * h, moved, masses).ravel())
 
-    stages = jnp.zeros((_STAGES, n * d), course.x.dtype).at[0].set(course.slope.ravel())
-    stages = jax.lax.fori_loop(1, _STAGES, stage, stages)
-    sums = jnp.asarray(np.stack([DOP853.B, DOP853.E5[:-1], DOP853.E3[:-1]])) @ stages
+    stages = jnp.zeros((_STAGES + 1, n * d), course.x.dtype).at[0].set(course.slope.ravel())
+    stages = jax.lax.fori_loop(1, _STAGES + 1, stage, stages)
+    sums = jnp.asarray(np.stack([_TABLE[-1], DOP853.E5, DOP853.E3])) @ stages
     end = course.x + h * sums[0].reshape(n, d)
     error = h * _error(problem, course.x, end, sums[1], sums[2])
     accept = error <= 1
     t = jnp.where(lands, last, course.t + h)
-    end_slope = slope = field(t, end, masses)
+    slope = stages[-1].reshape(n, d)
     if shape.norm == "mix":
         # The field jumps at tau: the next step starts behind it, with the slope that holds there.
         after = jnp.where(t == problem.tau, jnp.nextafter(t, jnp.inf), t)
-        slope = jax.lax.cond(after > t, lambda: field(after, end, masses), lambda: end_slope)
+        slope = jax.lax.cond(after > t, lambda: field(after, end, masses), lambda: slope)
         t = after
     factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-30) ** (-1 / 8), _SHRINK, course.growth)
     moved = course._replace(
@@ -200,7 +207,7 @@ def advance(shape: ShapeClass, problem: Problem, course: Course) -> tuple[Course
         evaluations=course.evaluations + _STAGES,
     )
     chosen = jax.tree.map(lambda yes, no: jnp.where(accept, yes, no), moved, refused)
-    return chosen, Step(course.t, course.x, jnp.where(accept, h, 0), stages, end, end_slope)
+    return chosen, Step(course.t, course.x, jnp.where(accept, h, 0), stages, end)
 
 
 def due(shape: ShapeClass, problem: Problem, course: Course, step: Step) -> Bool[Array, ""]:
@@ -258,9 +265,9 @@ def _interpolant(
         return stages.at[_STAGES + 1 + i].set(field(step.t + nodes[i] * step.length, moved, masses).ravel())
 
     extra = jnp.zeros((len(table), n * d), step.x.dtype)
-    stages = jnp.concatenate([step.stages, step.end_slope.reshape(1, -1), extra])
+    stages = jnp.concatenate([step.stages, extra])
     stages = jax.lax.fori_loop(0, len(table), stage, stages)
-    first, last = step.length * step.stages[0], step.length * step.end_slope.ravel()
+    first, last = step.length * step.stages[0], step.length * step.stages[-1]
     parts = jnp.concatenate(
         [
             jnp.stack([change, first - change, 2 * change - last - first]),

@@ -24,6 +24,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from zarr.abc.store import Store as Keeper
+from zarr.errors import GroupNotFoundError
 from zarr.storage import LocalStore, MemoryStore
 
 from sim.sweeps.axes import AXES
@@ -201,7 +202,7 @@ def _plain(values: tuple[Any, ...]) -> Any:
 def _check(path: Path, plan: Plan) -> None:
     try:
         held = json.loads(str(zarr.open_group(LocalStore(path), mode="r").attrs["manifest"]))
-    except (OSError, KeyError, ValueError, zarr.errors.GroupNotFoundError) as error:
+    except (OSError, KeyError, ValueError, GroupNotFoundError) as error:
         raise ValueError(f"{path} is not the store of a sweep: give another path, or remove it") from error
     own = manifest(plan)
     if held.get("format") != FORMAT or held["code_digest"] != own["code_digest"]:

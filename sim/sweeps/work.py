@@ -1,6 +1,7 @@
 """The results of a chunk of cells: what every engine computes, wherever it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sim.attention import Attention
+from sim.mergers.record import Coalescence
 from sim.mergers.solver import coalesce
 from sim.sweeps.plan import Cell, Chunk, Plan
 from sim.sweeps.solve import Occupancy, Solved, solve_many, solve_one
@@ -18,11 +20,23 @@ Block = Mapping[str, np.ndarray]
 def one_by_one(plan: Plan, chunk: Chunk) -> Block:
     """The results of a chunk, its cells solved one after the other: for CPUs, where small batches only cost."""
     cells = plan.cells_of(chunk)
-    solved: list[Solved] = []
-    if plan.integrates:
-        shape = plan.shape_class(cells[0])
-        solved = [jax.device_get(solve_one(plan.problem(cell), shape=shape)) for cell in cells]
-    return _block(plan, chunk, cells, solved)
+    return _block(
+        plan, chunk, [solved_cell(plan, cell) for cell in cells], [mergers_of(plan, cell) for cell in cells]
+    )
+
+
+def solved_cell(plan: Plan, cell: Cell) -> Solved | None:
+    """A cell run over time, where anything was asked for that needs it."""
+    if not plan.integrates:
+        return None
+    return jax.device_get(solve_one(plan.problem(cell), shape=plan.shape_class(cell)))
+
+
+def mergers_of(plan: Plan, cell: Cell) -> Coalescence | None:
+    """A cell followed to its last merger, where that was asked for."""
+    if not plan.asked.mergers:
+        return None
+    return coalesce(Attention(cell.beta, cell.kind, clock=cell.clock), plan.start(cell), throw=False)
 
 
 def side_by_side(plan: Plan, chunks: list[Chunk], size: int, lanes: int) -> tuple[list[Block], Occupancy]:
@@ -45,35 +59,37 @@ def side_by_side(plan: Plan, chunks: list[Chunk], size: int, lanes: int) -> tupl
         return jax.tree.map(lambda values: values[device, k], solved)
 
     blocks = [
-        _block(plan, chunk, of_chunk, [at(device, k) for k in range(len(of_chunk))])
+        _block(
+            plan,
+            chunk,
+            [at(device, k) for k in range(len(of_chunk))],
+            [mergers_of(plan, cell) for cell in of_chunk],
+        )
         for device, (chunk, of_chunk) in enumerate(zip(chunks, cells))
     ]
     return blocks, occupancy
 
 
-def _block(plan: Plan, chunk: Chunk, cells: list[Cell], solved: list[Solved]) -> Block:
+def _block(
+    plan: Plan, chunk: Chunk, solved: Sequence[Solved | None], mergers: Sequence[Coalescence | None]
+) -> Block:
     variables = plan.variables
-    rows = {name: np.full((len(cells), *variable.shape), np.nan) for name, variable in variables.items()}
-    rows["evaluations"] = np.zeros(len(cells), np.int64)
-    for number, run in enumerate(solved):
-        for name, values in run.observed.items():
-            _fill(rows[name][number], values)
-        if plan.asked.collapse:
-            rows["collapse_time"][number] = run.collapse
-        rows["reached"][number] = run.reached
-        rows["evaluations"][number] += run.evaluations
-    if plan.asked.mergers:
-        for number, cell in enumerate(cells):
-            merged = coalesce(
-                Attention(cell.beta, cell.kind, clock=cell.clock), plan.start(cell), throw=False
-            )
-            _fill(rows["merger_log_time"][number], merged.log_times)
-            _fill(rows["merger_pair"][number], merged.pairs)
+    rows = {name: np.full((len(solved), *variable.shape), np.nan) for name, variable in variables.items()}
+    rows["evaluations"] = np.zeros(len(solved), np.int64)
+    for number, (run, merged) in enumerate(zip(solved, mergers)):
+        found: dict[str, Any] = {}
+        if run is not None:
+            found |= {**run.observed, "collapse_time": run.collapse, "reached": run.reached}
+            rows["evaluations"][number] += run.evaluations
+        if merged is not None:
+            found |= {"merger_log_time": merged.log_times, "merger_pair": merged.pairs}
             rows["evaluations"][number] += merged.evaluations
+        for name in found.keys() & rows.keys():
+            _fill(rows[name][number : number + 1], found[name])
     sizes = tuple(part.stop - part.start for part in chunk)
     return {name: values.reshape(*sizes, *variables[name].shape) for name, values in rows.items()}
 
 
 def _fill(room: np.ndarray, values: np.ndarray) -> None:
-    """Put values into the first corner of a room that the longest of them fills."""
-    room[tuple(slice(size) for size in values.shape)] = values
+    """Put values into the first corner of a room, (1, ...), that the longest of them fills."""
+    room[(0, *(slice(size) for size in np.shape(values)))] = values
