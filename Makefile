@@ -36,7 +36,7 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	touch $@
 
 .venv/test-installed: .venv/torch-installed pyproject.toml
-	$(EDITABLE) ".[pretrained,dev]"
+	$(EDITABLE) ".[pretrained,cluster,dev]"
 	touch $@
 
 clean:

@@ -142,8 +142,7 @@ def _chosen(values: xr.DataArray, shown: list[str], at: dict[str, Any]) -> xr.Da
 def _diagram(axes: Axes, values: xr.DataArray) -> None:
     """Cells side by side, whatever the distances of their values; ticks where there is room."""
     vertical, horizontal, _ = map(str, values.dims)
-    colours = plt.get_cmap("viridis").copy()
-    colours.set_bad(_ABSENT)
+    colours = plt.get_cmap("viridis").with_extremes(bad=_ABSENT)
     median = _median(values)
     mesh = axes.pcolormesh(np.ma.masked_invalid(median), cmap=colours, rasterized=True)
     axes.figure.colorbar(mesh, ax=axes, label=_label(values))

@@ -57,7 +57,7 @@ MEANINGS = {
     "mean_cosine": "mean cosine of two tokens",
     "energy": "interaction energy E1 at the cell's own beta",
     "clusters": "clusters: groups joined by chains of angles of at most the radius",
-    "collapse_time": f"time of collapse: first t with mean cosine >= {stepper.COLLAPSED:g}, NaN where later than all times",
+    "collapse_time": f"time of collapse: first t with mean cosine >= {stepper.COLLAPSED:g}; NaN where later",
     "merger_log_time": "natural log of the time t of each merger, in order",
     "merger_pair": "the two clusters of each merger, numbered as in SciPy's linkage",
 }

@@ -138,7 +138,7 @@ def require_room(plan: Plan, path: Path | None) -> None:
         )
 
 
-def readable(nbytes: float) -> str:
+def readable(nbytes: int | float) -> str:
     """A number of bytes in units of a thousand."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if nbytes < 1000:

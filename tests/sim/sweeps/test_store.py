@@ -64,7 +64,7 @@ def test_a_store_goes_on_where_it_was_and_computes_nothing_twice(tmp_path, whole
 def test_a_chunk_is_not_done_before_all_of_it_is_there(tmp_path, whole, monkeypatch):
     path = tmp_path / "a.zarr"
     put = zarr.storage.LocalStore.set
-    room = [25]
+    room = [12]
 
     async def full(self, key, value, *more):
         room[0] -= 1
@@ -113,7 +113,10 @@ def test_what_is_not_its_own_store_is_left_alone(tmp_path, monkeypatch):
 
 def test_two_sweeps_do_not_write_one_store(tmp_path):
     path = tmp_path / "a.zarr"
-    program = f"from pathlib import Path; from sim.sweeps.store import owned; import sys, time\nwith owned(Path({str(path)!r})):\n    print('here', flush=True); time.sleep(60)"
+    program = (
+        "import time; from pathlib import Path; from sim.sweeps.store import owned\n"
+        f"with owned(Path({str(path)!r})):\n    print('here', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "here\n"
