@@ -201,7 +201,7 @@ def _quantile(values: xr.DataArray, share: float) -> np.ndarray:
 
 
 def _is_wide(values: np.ndarray) -> bool:
-    return values.size > 1 and values.max() / values.min() > _WIDE
+    return values.size > 1 and bool(values.max() / values.min() > _WIDE)
 
 
 def _is_fixed(values: xr.DataArray, axis: str, shown: list[str]) -> bool:
