@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import diffrax
 import jax
@@ -57,7 +57,7 @@ def measured(d: int, betas: np.ndarray, seeds: int, repetitions: int) -> dict[st
     plan = planned(
         {"beta": betas, "d": d, "n": TOKENS, "seeds": seeds}, [0.0, UNTIL], "mean_cosine", rtol=RTOL
     )
-    before = solve_one._cache_size()
+    before = cast(Any, solve_one)._cache_size()
     compiling = timed(lambda: run(plan, workers=1), time.perf_counter)
     ways: dict[str, tuple[Callable[[], Any], Callable[[], float]]] = {
         "sweep, one core": (lambda: run(plan, workers=1), time.process_time),
@@ -74,7 +74,7 @@ def measured(d: int, betas: np.ndarray, seeds: int, repetitions: int) -> dict[st
     then = float(np.median(seconds["sweep, all cores"]))
     return {
         "d": d,
-        "compilations": solve_one._cache_size() - before,
+        "compilations": cast(Any, solve_one)._cache_size() - before,
         "compiling": max(compiling - then, 0.0),
         "seconds": seconds,
     }

@@ -1,5 +1,9 @@
 """One set of metrics on both instruments, the closed forms of the theory, the judge, and the report."""
 
+import metasphere
+
+metasphere.check(__name__)
+
 from compare import plot as plot
 from compare import theory as theory
 from compare.judging.judge import judge as judge

@@ -1,5 +1,9 @@
 """The theory of token clustering, run: attention as a flow on the sphere, its energy, and its trajectories."""
 
+import metasphere
+
+metasphere.check(__name__)
+
 from sim.attention import Attention as Attention
 from sim.integration import Outcome as Outcome
 from sim.integration import simulate as simulate

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
+from sim.precision import require_64_bit
 
 _TILE = 2**20
 
@@ -67,7 +68,8 @@ class Attention(eqx.Module):
     alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
-    shapes that disagree. `dataclasses.replace` makes a field with some of the arguments changed.
+    shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
+    `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
     """
 
@@ -162,7 +164,7 @@ class Attention(eqx.Module):
         return sizes
 
     def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         if self.norm in GROWING:
             radii = jnp.linalg.norm(x, axis=-1)
             theta = x / radii[:, None]
@@ -183,7 +185,7 @@ class Attention(eqx.Module):
 
         t is read by mix, sqrt and a variable alpha; radii, (n,) above 0 and ones where None, by pre, peri and mix.
         """
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[0]
+        return self._motion(self._points(x), masses, t, radii)[0]
 
     def growth(
         self,
@@ -194,12 +196,12 @@ class Attention(eqx.Module):
         radii: ArrayLike | None = None,
     ) -> Float[Array, " n"]:
         """r_i', (n,), at the unit vectors x; arguments as of `velocity`."""
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[1]
+        return self._motion(self._points(x), masses, t, radii)[1]
 
     @eqx.filter_jit
     def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
         """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         row, pull = self._rows(x, masses), self._pull(x)
 
         def write(i: Int[Array, ""]) -> Float[Array, " d"]:
@@ -211,7 +213,7 @@ class Attention(eqx.Module):
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
         """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
 
     def describe(self) -> dict[str, Any]:
@@ -228,6 +230,11 @@ class Attention(eqx.Module):
             "heads": self.heads,
             "operators": [name for name in names if getattr(self, name) is not None],
         }
+
+    def _points(self, x: ArrayLike) -> Float[Array, "..."]:
+        """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits."""
+        require_64_bit(self)
+        return jnp.asarray(x, self.beta.dtype)
 
     def _motion(
         self, x: Float[Array, "n d"], masses: ArrayLike | None, t: ArrayLike, radii: ArrayLike | None

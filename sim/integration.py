@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from sim.attention import Attention
 from sim.normalisation import GROWING
 from sim.precision import require_64_bit
+from sim.provenance import json_values
 from sim.sphere import normalise
 from sim.trajectory import UNIT_TOLERANCE, Trajectory
 
@@ -72,10 +73,12 @@ def simulate(
     ``outcome``, a value of `Outcome`.
 
     Raises ValueError for points off the sphere, times or masses out of order, radii that the scheme does not have,
-    times below 1 for sqrt, whose speed is infinite at 0, and 32-bit JAX; RuntimeError as above.
+    times below 1 for sqrt, whose speed is infinite at 0, provenance that is not JSON, and 32-bit JAX;
+    RuntimeError as above.
     Cost: 13 evaluations of the field a step, each O(n^2 d); a first call compiles for each shape (about a second).
     """
-    require_64_bit()
+    require_64_bit(field)
+    given = json_values(provenance)
     start, lengths = _checked_start(x0)
     moments = _checked_times(times)
     if not (1e-14 <= rtol < 1 and 0 < atol < 1 and max_steps >= 1):
@@ -127,7 +130,7 @@ def simulate(
             "reached": reached,
             "drift": None if field.norm in GROWING else float(np.max(np.abs(norms - 1))),
             "outcome": outcome.value,
-            **(provenance or {}),
+            **given,
         },
     )
 

@@ -1,4 +1,4 @@
-"""What an experiment is: a question to the theory, a table of numbers that answers it, and the figure of the table."""
+"""An experiment: a question to the theory or to trained models, a table of numbers that answers it, and its figure."""
 
 import json
 from collections.abc import Callable

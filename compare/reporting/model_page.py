@@ -35,10 +35,16 @@ class ModelPage:
     value_paths: tuple[Picture, ...]
     sphere: Player | None
     sphere_of: str
+    missing: tuple[str, ...]
 
 
-def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Dataset]) -> ModelPage:
-    """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any."""
+def model_page(
+    name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Dataset], missing: Sequence[str] = ()
+) -> ModelPage:
+    """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any.
+
+    missing: the files of tables that should be there.
+    """
     groups = by_group(runs, "calibrated")
     trained = groups.get(name, {})
     shown = next(iter(trained), None)
@@ -66,6 +72,7 @@ def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Data
         if shown
         else None,
         sphere_of=shown or "",
+        missing=tuple(missing),
     )
 
 

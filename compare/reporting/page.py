@@ -9,7 +9,6 @@ import jinja2
 from markupsafe import Markup
 
 import probe
-from compare.analyses.tables import Anatomies
 from compare.judging.registry import HYPOTHESES
 from compare.judging.verdicts import Verdicts
 from compare.published.claims import check_claims
@@ -21,11 +20,18 @@ from compare.reporting.model_page import by_group, model_page
 from compare.reporting.published_page import published_page
 from compare.reporting.theory_page import theory_page
 from compare.reporting.verdict_table import SIGNS, TOGETHER, anchor, columns, measures, size, tables, tally
-from compare.study.results import SavedRun
+from compare.study.analyses import KeptTables
+from compare.study.results import LeftOut, SavedRun
 
 
-def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: Anatomies) -> str:
-    """The HTML text on all runs of a folder, which hold what was measured on them, and on the anatomy of its models."""
+def page(
+    directory: Path,
+    runs: Sequence[SavedRun],
+    judged: Verdicts,
+    kept: KeptTables,
+    left_out: Sequence[LeftOut] = (),
+) -> str:
+    """The HTML text on all runs of a folder, which hold what was measured on them, and on the tables of its models."""
     table = json.loads(judged.to_json())
     groups = columns(runs)
     calibrated = {
@@ -45,6 +51,7 @@ def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: An
     ]
     context = {
         "runs": runs,
+        "left_out": left_out,
         "table": table,
         "tables": tables(table["rows"], [*groups, TOGETHER]),
         "tally": tally(table["rows"]),
@@ -54,14 +61,17 @@ def page(directory: Path, runs: Sequence[SavedRun], judged: Verdicts, bodies: An
             model_page(
                 one.group,
                 [run for run in runs if one.group in (run.facts.get("model"), run.group)],
-                bodies.get(one.group, {}),
+                kept.tables.get(one.group, {}),
+                kept.missing.get(one.group, ()),
             )
             for one in groups
             if one.table == "trained"
         ],
         "theory": [theory_page(name, members) for name, members in theory],
         "across": across_page(
-            bodies, [run.measured("published") for run in published.values() if _is_text(run)], judged.seed
+            kept.tables,
+            [run.measured("published") for run in published.values() if _is_text(run)],
+            judged.seed,
         ),
         "calibration": calibration_page(directory),
         "published": published_page(published),
@@ -85,12 +95,12 @@ def number(value: float | int | None, missing: str = "&ndash;") -> str:
 
 def _own(name: str) -> Markup:
     """A file of ours that goes into the page as it is."""
-    return Markup((files("compare.report") / "templates" / name).read_text("utf-8"))
+    return Markup((files("compare.reporting") / "templates" / name).read_text("utf-8"))
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("compare.report"),
+        loader=jinja2.PackageLoader("compare.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

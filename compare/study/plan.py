@@ -5,8 +5,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.study.jobs import Job, check_simulation
+from compare.study.jobs import Job
 from compare.study.results import SavedRun, Settings, complete, run_of, save_run
+from compare.study.simulations import check_simulation
 from compare.study.subjects import Subject, Text
 
 TOKENS = 64
@@ -19,7 +20,6 @@ SWEEP = (20.0, 40.0, 80.0, 160.0)
 SWEEP_TOKENS = 36
 SWEEP_DEPTHS = 49
 COUNTED = (4.0, 9.0, 25.0)
-FOLLOWED = ("gpt2", "bert", "albert")
 MAX_TOKENS = 96
 
 
@@ -112,7 +112,7 @@ def model_jobs(
             (f"{name}, shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
             (f"{name}, other mask", "extract", seen | {"other_mask": True}, False),
         ]
-        if subject.family in FOLLOWED:
+        if subject.has_operators:
             plan.append((f"{name}, attention alone", "layer_by_layer", {"attention": True}, False))
     jobs = [
         _model_job(
@@ -136,9 +136,9 @@ def _model_job(
     subject: Subject, text: Text, group: str, instrument: str, options: dict[str, Any], max_tokens: int | None
 ) -> Job:
     frame = ", raw" if options.get("frame") == "raw" else ""
-    settings = {"model": subject.given, "text": text.text, "max_tokens": max_tokens, **options}
-    facts = {"prompt": text.name, "prompt_class": text.kind, "weights": subject.weights}
-    return Job(f"{group}, {text.name}{frame}", group, instrument, settings, facts)
+    settings = {"model": subject.given, "files": subject.files, "text": text.text, "max_tokens": max_tokens}
+    facts = {"prompt": text.name, "prompt_class": text.kind, **subject.facts}
+    return Job(f"{group}, {text.name}{frame}", group, instrument, settings | options, facts)
 
 
 def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:

@@ -60,7 +60,7 @@ def coalesce(
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
     cluster that changed. A group size is compiled once, and groups are padded to a power of two.
     """
-    require_64_bit()
+    require_64_bit(field)
     beta = _checked_beta(field)
     starts, weights = _checked_points(x0, masses)
     chord = 1e-5 / max(beta, 1.0) if merge_chord is None else float(merge_chord)

@@ -10,7 +10,6 @@ from math import ceil, prod
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -116,21 +115,17 @@ class Plan:
 
     def problem(self, cell: Cell) -> Problem:
         """The numbers of a cell."""
-        one = np.float64(1)
-        return Problem(
-            *map(
-                jnp.asarray,
-                (
-                    np.float64(cell.beta),
-                    self.start(cell),
-                    self.times,
-                    np.float64(self.rtol),
-                    np.float64(self.atol),
-                    one if self.tau is None else np.float64(self.tau),
-                    one if self.alpha is None else np.float64(self.alpha),
-                ),
-            )
+        one = np.asarray(1.0)
+        numbers: tuple[Any, ...] = (
+            np.asarray(cell.beta),
+            self.start(cell),
+            self.times,
+            np.asarray(self.rtol),
+            np.asarray(self.atol),
+            one if self.tau is None else np.asarray(self.tau),
+            one if self.alpha is None else np.asarray(self.alpha),
         )
+        return Problem(*numbers)
 
     @cached_property
     def variables(self) -> dict[str, Variable]:

@@ -1,6 +1,5 @@
 """Bad models and bad texts: each is one line that says what is wrong and what to do."""
 
-import json
 import shutil
 
 import pytest
@@ -11,6 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import probe
 from probe.loading import load
+from tests.helpers.saved_models import refused, rewrite
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,6 @@ def good(tmp_path_factory):
 def folder(good, tmp_path):
     """A copy to spoil."""
     return shutil.copytree(good, tmp_path / "small")
-
-
-def refused(model, text="cat sat", **options):
-    """The message of the ValueError, which is one line."""
-
-    with pytest.raises(ValueError) as caught:
-        probe.extract(model, text, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 def test_the_good_folder_is_good(good):
@@ -86,10 +76,6 @@ def test_unknown_family_names_the_known(folder, family):
     message = refused(folder)
     assert repr(family) in message
     assert "albert, bert, gpt2" in message
-
-
-def rewrite(file, **changes):
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
 def test_code_that_comes_with_a_model_is_not_run(folder):

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils import logging
 
 import probe
 import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
+from tests.helpers.saved_models import save_small_bert
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -25,21 +23,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return save_small_bert(tmp_path_factory.mktemp("models") / "small")
-
-
-def save_small_bert(folder, **options):
-    config = transformers.BertConfig(
-        vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.BertForMaskedLM(config).save_pretrained(folder, **options)
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "sat": 2, "mat": 3}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
-    return folder
 
 
 @pytest.fixture

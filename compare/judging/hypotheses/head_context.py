@@ -19,7 +19,10 @@ def cold_heads_keep_tokens_apart(group: Group, at: Thresholds) -> Evidence:
     if any(run.is_control for run in group.runs):
         raise NotApplicable("these runs are controls, and the heads that were looked at are the trained ones")
     models = {str(run.facts.get("model")) for run in group.runs}
-    table = group.tables.get(models.pop(), {}).get("heads") if len(models) == 1 else None
+    tables = group.tables.get(models.pop()) if len(models) == 1 else None
+    table = None if tables is None else tables.get("heads")
+    if tables is not None and table is None:
+        raise NotApplicable("the table of this model's heads is missing: `metasphere compare` makes it again")
     if table is None:
         raise NotApplicable(
             "the heads of no trained model are at hand: only models with known operators have them"

@@ -1,7 +1,6 @@
 """The whole pipeline on runs of known truth, and the runner and the summary that count how often it is right."""
 
 import json
-import sys
 from itertools import islice
 
 import numpy as np
@@ -11,9 +10,9 @@ from scipy.stats import binomtest
 
 from compare.calibration import GENERATORS, calibrate
 from compare.calibration.generator import Shape, group
+from compare.calibration.one_group import judged
 from compare.calibration.picture import shares
 from compare.calibration.summary import FALSE_ALARMS, POWER, rows, summary, truth
-from compare.calibration.trial import judged
 from compare.judging.verdicts import Verdict, Verdicts
 
 DRAWS = 29
@@ -87,9 +86,6 @@ def test_clusters_that_random_weights_have_too_are_not_learned(verdict):
 def cheap(monkeypatch):
     """A judge that confirms H1 where points move far, in no time, and counts its calls."""
 
-    from compare.calibration.trial import SEED
-
-    del SEED  # the import is for sys.modules: in the package the function hides the module of its name
     words = {
         "statement": "",
         "statistic": "",
@@ -127,7 +123,7 @@ def cheap(monkeypatch):
         )
         return Verdicts((row,), {}, 0, draws)
 
-    monkeypatch.setattr(sys.modules["compare.calibration.calibrate"], "judge", judge)
+    monkeypatch.setattr("compare.calibration.one_group.judge", judge)
     return calls
 
 

@@ -29,6 +29,10 @@ def table():
     plt.close("all")
 
 
+def heights(line):
+    return np.asarray(line.get_ydata())
+
+
 def test_a_phase_diagram_shows_the_median_over_seeds(table):
     axes = compare.plot.sweep(table, "collapse_time", x="beta", y="d")
     assert isinstance(axes, Axes)
@@ -49,13 +53,13 @@ def test_curves_have_intervals_over_seeds_and_closed_forms_over_them(table):
     )
     assert axes.get_ylabel() == "time of collapse (t)"
     lines = {line.get_label(): line for line in axes.get_lines()}
-    np.testing.assert_allclose(lines["d 3"].get_ydata(), 6 * np.asarray(BETAS))
-    np.testing.assert_allclose(lines["law, d 3"].get_ydata(), lines["d 3"].get_ydata())
-    assert np.isnan(np.asarray(lines["d 512"].get_ydata())[3])
-    heights = axes.collections[1].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose(heights(lines["d 3"]), 6 * np.asarray(BETAS))
+    np.testing.assert_allclose(heights(lines["law, d 3"]), heights(lines["d 3"]))
+    assert np.isnan(heights(lines["d 512"])[3])
+    band = np.asarray(axes.collections[1].get_paths()[0].vertices)[:, 1]
     # The tenth and ninetieth percentile of 1, 2, 3 are 1.2 and 2.8.
-    assert np.min(heights) == pytest.approx(1.2 * 3 * 0.5)
-    assert np.max(heights) == pytest.approx(2.8 * 3 * 4.0)
+    assert np.min(band) == pytest.approx(1.2 * 3 * 0.5)
+    assert np.max(band) == pytest.approx(2.8 * 3 * 4.0)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_tables_of_every_form_are_read(table, tmp_path):
     table.to_zarr(tmp_path / "a.zarr", zarr_format=2)
     for name in ("a.nc", "a.zarr"):
         axes = compare.plot.sweep(tmp_path / name, x="beta", at={"d": 3})
-        np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), 6 * np.asarray(BETAS))
+        np.testing.assert_allclose(heights(axes.get_lines()[0]), 6 * np.asarray(BETAS))
     with pytest.raises(ValueError, match="not the table of a sweep"):
         compare.plot.sweep(tmp_path / "absent.nc")
 

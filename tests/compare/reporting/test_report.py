@@ -16,7 +16,8 @@ from compare.reporting.page import number
 from compare.reporting.part_charts import _said_of_parting
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
-from compare.study.results import Settings, measure, saved_runs
+from compare.study.measuring import measure_run
+from compare.study.results import Settings, read_run
 from sim import Trajectory
 from sim.sphere import normalise
 
@@ -184,7 +185,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     again = []
     monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
     monkeypatch.setattr(
-        "compare.study.results.measure", lambda *a, **k: again.append(k["preset"]) or measure(*a, **k)
+        "compare.study.results.measure_run", lambda *a, **k: again.append(a[1]) or measure_run(*a, **k)
     )
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
@@ -193,7 +194,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
 
 def test_other_draws_are_other_measurements(written):
     directory, _ = written
-    run = saved_runs(directory, Settings(draws=21))[0]
+    run = read_run(directory / "runs" / "00.nc", Settings(draws=21))
     before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
     assert run.measured("calibrated").sizes["draw"] == 21
     assert (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes() != before

@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_info
 import probe
 import sim
 from compare.study import plan
-from compare.study.jobs import INSTRUMENTS, Job, starting_points
+from compare.study.jobs import INSTRUMENTS, Job
 from compare.study.results import Settings, complete, keep_table, kept_table, read_run
+from compare.study.simulations import starting_points
 from compare.study.subjects import Subject, default_texts
 from compare.study.times import even_log_times, save_times
 from compare.workers import Spread
@@ -35,18 +36,20 @@ def test_default_texts_cover_every_class():
 
 def test_labels_and_keys_tell_all_runs_apart():
     jobs = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
-    jobs += plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
+    jobs += plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
     assert plan.chosen(jobs, ()) == jobs
     assert len({job.stem for job in jobs}) == len({job.key for job in jobs}) == len(jobs)
     sizes = {group: sum(job.group == group for job in jobs) for group in {job.group for job in jobs}}
     assert min(size for group, size in sizes.items() if group != "a, repeated token") >= 6
-    stage = plan.model_jobs(Subject("a-early", "a-early", "gpt2", "x", stage=True), default_texts(), seed=0)
+    stage = plan.model_jobs(
+        Subject("a-early", "a-early", "gpt2", "x", "y", stage=True), default_texts(), seed=0
+    )
     assert {job.group for job in stage} == {"a-early"}
 
 
 def test_a_group_brings_its_controls():
-    jobs = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
-    jobs += plan.model_jobs(Subject("ab", "ab", "bert", "x"), default_texts(), seed=0)
+    jobs = plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
+    jobs += plan.model_jobs(Subject("ab", "ab", "bert", "x", "y"), default_texts(), seed=0)
     assert {job.group.split(",")[0] for job in plan.chosen(jobs, ["a"])} == {"a"}
     assert len({job.group for job in plan.chosen(jobs, ["a"])}) == 6
     with pytest.raises(ValueError, match=r"no group 'b'.*'ab, other mask'"):
@@ -118,7 +121,7 @@ def test_a_process_computes_on_one_thread(monkeypatch):
 
 def test_a_program_is_compiled_in_one_process():
     theory = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
-    models = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
+    models = plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
     batches = plan.batches(theory + models)
     assert sorted(job.key for batch in batches for job in batch) == sorted(job.key for job in theory + models)
     homes: dict[str, list[int]] = {}

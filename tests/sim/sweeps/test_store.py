@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
+from zarr.storage import LocalStore
 
 from sim.sweeps import store as stores
 from sim.sweeps.plan import planned
@@ -63,7 +63,7 @@ def test_a_store_goes_on_where_it_was_and_computes_nothing_twice(tmp_path, whole
 
 def test_a_chunk_is_not_done_before_all_of_it_is_there(tmp_path, whole, monkeypatch):
     path = tmp_path / "a.zarr"
-    put = zarr.storage.LocalStore.set
+    put = LocalStore.set
     room = [12]
 
     async def full(self, key, value, *more):
@@ -73,7 +73,7 @@ def test_a_chunk_is_not_done_before_all_of_it_is_there(tmp_path, whole, monkeypa
         return await put(self, key, value, *more)
 
     begun = on_disk(path, plan(), (1, 1, 1, 1, 3))
-    monkeypatch.setattr(zarr.storage.LocalStore, "set", full)
+    monkeypatch.setattr(LocalStore, "set", full)
     with pytest.raises(ValueError, match="No space left") as caught:
         run(plan(), path, workers=1)
     assert "\n" not in str(caught.value)

@@ -1,5 +1,7 @@
 """P10: Renyi centres under a causal mask, on the points that every other statistic uses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,15 @@ def test_renyi_centres(protected, verdict):
     assert judged({"runs": runs}).row("P10", "runs").verdict == verdict
     free = judged({"runs": [with_centres(True, seed, causal=False) for seed in range(RUNS)]})
     assert free.row("P10", "runs").verdict == "NOT APPLICABLE"
+
+
+def test_without_interaction_there_is_no_centre():
+    """At beta = 0 delta is infinite; nothing is divided by it."""
+    runs = [with_centres(True, seed)[0] for seed in range(RUNS)]
+    free = [replace(run, provenance={**run.provenance, "beta": 0.0}) for run in runs]
+    row = judged({"runs": [(run, measured(run)) for run in free]}).row("P10", "runs")
+    assert row.verdict == "NOT APPLICABLE"
+    assert "beta above 0" in row.why
 
 
 def as_in_a_model(run, seed):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import compare.metrics
+from compare.metrics import measurement
 from compare.metrics.measurement import measure
 from compare.metrics.published import preset
 from compare.metrics.published.preset import published
@@ -296,7 +296,7 @@ def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatc
         return published(trajectory)
 
     during = {}
-    monkeypatch.setattr(compare.metrics, "PRESETS", {"published": watched})
+    monkeypatch.setattr(measurement, "PRESETS", {"published": watched})
     measure(walk(0), "published")  # loads every library that it uses
     with threadpool_limits(limits=2):
         before = threads()
