@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PUBLIC = {
     "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate sweep uniform",
     "probe": "extract models operators prompts",
-    "compare": "Verdicts judge measure published_criteria report theory",
+    "compare": "Verdicts judge measure plot published_criteria report theory",
 }
 
 
