@@ -4,16 +4,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from sim.kernel import Numerators, Weigh, by_rows, by_tiles, product, pulls
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
-
-_TILE = 2**20
+from sim.operators import AXES, axis_sizes, by_head, linear
 
 
 class Attention(eqx.Module):
@@ -115,51 +114,20 @@ class Attention(eqx.Module):
         self.kind = kind
         self.causal = bool(causal)
         self.clock = clock
-        self.query = _by_head("query", query, 2)
-        self.key = _by_head("key", key, 2)
-        self.value = _by_head("value", value, 2)
-        self.output = _by_head("output", output, 2)
-        self.query_bias = _by_head("query_bias", query_bias, 1)
-        self.key_bias = _by_head("key_bias", key_bias, 1)
-        self.value_bias = _by_head("value_bias", value_bias, 1)
+        self.query = by_head("query", query, 2)
+        self.key = by_head("key", key, 2)
+        self.value = by_head("value", value, 2)
+        self.output = by_head("output", output, 2)
+        self.query_bias = by_head("query_bias", query_bias, 1)
+        self.key_bias = by_head("key_bias", key_bias, 1)
+        self.value_bias = by_head("value_bias", value_bias, 1)
         self.output_bias = None if output_bias is None else jnp.asarray(output_bias, float)
         if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
         self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
-        self.heads = self._checked_sizes().get("head", 1)
-
-    def _checked_sizes(self) -> dict[str, int]:
-        """Sizes of the axes by name, each of them the same wherever it occurs."""
-        axes = {
-            "query": ("head", "rank", "d"),
-            "key": ("head", "rank", "d"),
-            "value": ("head", "value_dim", "d"),
-            "output": ("head", "d", "value_dim"),
-            "query_bias": ("head", "rank"),
-            "key_bias": ("head", "rank"),
-            "value_bias": ("head", "value_dim"),
-            "output_bias": ("d",),
-        }
-        given = {name: getattr(self, name) for name in axes if getattr(self, name) is not None}
-        same = {}
-        if self.query is None or self.key is None:
-            same["rank"] = "d"
-        if self.value is None or self.output is None:
-            same["value_dim"] = "d"
-        sizes: dict[str, int] = {}
-        for name, array in given.items():
-            names = tuple(same.get(axis, axis) for axis in axes[name])
-            fits = array.ndim == len(names) and all(
-                sizes.setdefault(axis, size) == size for axis, size in zip(names, array.shape)
-            )
-            if not fits:
-                raise ValueError(
-                    f"{name} must have shape ({', '.join(names)}), got {array.shape}, against "
-                    f"{sizes} of the operators before it: give all of them the same sizes"
-                )
-        return sizes
+        self.heads = axis_sizes(vars(self)).get("head", 1)
 
     def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
         x = jnp.asarray(x, self.beta.dtype)
@@ -200,13 +168,8 @@ class Attention(eqx.Module):
     def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
         """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
         x = jnp.asarray(x, self.beta.dtype)
-        row, pull = self._rows(x, masses), self._pull(x)
-
-        def write(i: Int[Array, ""]) -> Float[Array, " d"]:
-            towards, own = pull(i, row(i))
-            return towards + own * x[i]
-
-        return by_tiles(write, len(x), max(x.shape[1], self.heads))
+        towards, own, _ = self._written(x, masses)
+        return towards + own[:, None] * x
 
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
@@ -216,7 +179,6 @@ class Attention(eqx.Module):
 
     def describe(self) -> dict[str, Any]:
         """What the field is, as JSON values; learned operators by name only."""
-        names = ("query", "key", "value", "output", "query_bias", "key_bias", "value_bias", "output_bias")
         return {
             "kind": self.kind,
             "beta": float(self.beta),
@@ -226,7 +188,7 @@ class Attention(eqx.Module):
             "tau": _described(self.tau),
             "alpha": _described(self.alpha),
             "heads": self.heads,
-            "operators": [name for name in names if getattr(self, name) is not None],
+            "operators": [name for name in AXES if getattr(self, name) is not None],
         }
 
     def _motion(
@@ -247,18 +209,78 @@ class Attention(eqx.Module):
         t: Float[Array, ""],
         radii: Float[Array, " n"],
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
-        row, pull = self._rows(x, masses), self._pull(x)
-
-        def move(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, ""], Float[Array, ""]]:
-            weights = row(i)
-            towards, own = pull(i, weights)
-            along = jnp.sum(x[i] * towards) / jnp.sum(x[i] ** 2)
-            return towards - along * x[i], along + own, jnp.sum(weights)
-
-        tangent, along, total = by_tiles(move, len(x), max(x.shape[1], self.heads))
+        towards, own, total = self._written(x, masses)
+        along = jnp.sum(x * towards, axis=-1) / jnp.sum(x**2, axis=-1)
+        tangent, along = towards - along[:, None] * x, along + own
         length = jnp.sqrt(jnp.sum(tangent**2, axis=-1) + along**2)
         speed, growth = rates(self.norm, t, radii, along, length, self.tau, self.alpha)
         return speed[:, None] * tangent, growth, speed * total
+
+    def _written(
+        self, x: Float[Array, "n d"], masses: ArrayLike | None
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
+        """A_i - c_i x_i, c_i, and the sum of the weights: with c_i x_i apart, small pulls keep their digits."""
+        n = self._checked_tokens(x)
+        masses = checked_masses(masses, n, x.dtype)
+        shift = jnp.zeros((1, x.shape[1]), x.dtype) if self.output_bias is None else self.output_bias[None]
+        if self.value is None and self.output is None:
+            pull, totals = _pulls(self, x, masses)
+            bias = 0 if self.value_bias is None else totals @ self.value_bias
+            total = jnp.sum(totals, axis=-1)
+            return pull + bias + shift, total, total
+        values = linear(self.value, x, self.value_bias)
+        with_one = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
+        weigh = self._numerators(x, masses)
+
+        def write(rows: Int[Array, " rows"]) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
+            weights = weigh(rows, x)
+            read = product(weights.others, with_one) + weights.own[..., None] * with_one[:, rows]
+            if self.kind == "SA":
+                read = read / read[..., -1:]
+            seen = read[..., :-1]
+            written = seen if self.output is None else product(seen, jnp.swapaxes(self.output, -1, -2))
+            return jnp.sum(written, axis=0), jnp.sum(read[..., -1], axis=0)
+
+        written, total = by_rows(write, n, self.heads)
+        return written + shift, jnp.zeros_like(total), total
+
+    def _numerators(self, x: Float[Array, "n d"], masses: Float[Array, " n"]) -> Weigh:
+        """The function from tokens' numbers to the numerators of their weights, from matrix products.
+
+        Where Q and K are the identity, logits are products of the tokens as seen from an origin.
+        """
+        queries, keys = linear(self.query, x, self.query_bias), linear(self.key, x, self.key_bias)
+
+        def alignment(
+            rows: Int[Array, " rows"], y: Float[Array, "n d"]
+        ) -> tuple[Float[Array, "_head rows n"], Float[Array, "_head rows"]]:
+            if not self._matched():
+                products = product(queries[:, rows], jnp.swapaxes(keys, -1, -2)) - 1
+                return products, jnp.take_along_axis(products, rows[None, :, None], axis=-1)[..., 0]
+            half = jnp.sum(y**2, axis=-1) / 2
+            products = product(y[rows], y.T) - half[rows][:, None] - half[None]
+            return products[None], jnp.zeros((1, len(rows)), x.dtype)
+
+        def weigh(rows: Int[Array, " rows"], y: Float[Array, "n d"]) -> Numerators:
+            other, own = (self.beta * part for part in alignment(rows, y))
+            columns, numbers = jnp.arange(len(x))[None], rows[:, None]
+            seen = columns < numbers if self.causal else columns != numbers
+            other = jnp.where(seen[None], other, -jnp.inf)
+            if self.kind == "SA" and not self._matched():
+                top = jnp.maximum(own, jnp.max(other, axis=-1))
+                other, own = other - top[..., None], own - top
+            if self.kind == "USA" and self.clock == "survey":
+                other, own = other + self.beta, own + self.beta
+            return Numerators(
+                jnp.broadcast_to(masses[None, None] * jnp.exp(other), (self.heads, *other.shape[1:])),
+                jnp.broadcast_to(masses[rows][None] * jnp.exp(own), (self.heads, len(rows))),
+            )
+
+        return weigh
+
+    def _matched(self) -> bool:
+        """Whether tokens attend by their own angle, Q = K = I."""
+        return all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias))
 
     def _rows(
         self, x: Float[Array, "n d"], masses: ArrayLike | None
@@ -280,55 +302,50 @@ class Attention(eqx.Module):
 
     def _alignment(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
         """The function from a token's number i to <Q x_i, K x_j> - 1."""
-        if all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias)):
+        if self._matched():
             return lambda i: jnp.broadcast_to(
                 -jnp.sum((x - x[i][None]) ** 2, axis=-1) / 2, (self.heads, len(x))
             )
-        queries = _linear(self.query, x, self.query_bias)
-        keys = _linear(self.key, x, self.key_bias)
+        queries = linear(self.query, x, self.query_bias)
+        keys = linear(self.key, x, self.key_bias)
         return lambda i: jnp.broadcast_to((keys @ queries[:, i, :, None])[..., 0] - 1, (self.heads, len(x)))
-
-    def _pull(
-        self, x: Float[Array, "n d"]
-    ) -> Callable[[Int[Array, ""], Float[Array, "head n"]], tuple[Float[Array, " d"], ArrayLike]]:
-        """The function from a token's number i and weights to A_i - c x_i and c, so that small pulls keep digits."""
-        shift = 0 if self.output_bias is None else self.output_bias
-        if self.value is None and self.output is None:
-            bias = (
-                jnp.zeros((self.heads, x.shape[1]), x.dtype) if self.value_bias is None else self.value_bias
-            )
-
-            def by_differences(
-                i: Int[Array, ""], weights: Float[Array, "head n"]
-            ) -> tuple[Float[Array, " d"], ArrayLike]:
-                pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
-                return pull + jnp.sum(weights, axis=-1) @ bias + shift, jnp.sum(weights)
-
-            return by_differences
-        values = _linear(self.value, x, self.value_bias)
-
-        def by_values(
-            i: Int[Array, ""], weights: Float[Array, "head n"]
-        ) -> tuple[Float[Array, " d"], ArrayLike]:
-            del i
-            read = (weights[:, None] @ values)[:, 0]
-            written = read if self.output is None else (self.output @ read[..., None])[..., 0]
-            return jnp.sum(written, axis=0) + shift, 0.0
-
-        return by_values
 
     def _checked_tokens(self, x: Float[Array, "n d"]) -> int:
         if x.ndim != 2:
             raise ValueError(f"x must have shape (n, d), got {x.shape}")
-        d = self._checked_sizes().get("d", x.shape[1])
+        d = axis_sizes(vars(self)).get("d", x.shape[1])
         if d != x.shape[1]:
             raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
         return len(x)
 
 
-def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
-    """`function` of every token's number, a tile of tokens at a time, when one of them needs n * width numbers."""
-    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _TILE // (n * width))
+@eqx.filter_custom_jvp
+def _pulls(
+    field: Attention, x: Float[Array, "n d"], masses: Float[Array, " n"]
+) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
+    """sum_hj A^h_ij (x_j - x_i), and sum_j A^h_ij."""
+    steepness = field.beta if field._matched() else jnp.zeros_like(field.beta)
+    return pulls(field._numerators(x, masses), x, field.heads, field.kind == "SA", steepness)
+
+
+@_pulls.def_jvp
+def _pulls_tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    _, along = eqx.filter_jvp(_pulls_by_differences, primals, tangents)
+    return _pulls(*primals), along
+
+
+def _pulls_by_differences(
+    field: Attention, x: Float[Array, "n d"], masses: Float[Array, " n"]
+) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
+    """What `_pulls` is, a row at a time: slow, and with all digits of the derivatives too."""
+    row = field._rows(x, masses)
+
+    def of_token(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, " head"]]:
+        weights = row(i)
+        pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
+        return pull, jnp.sum(weights, axis=-1)
+
+    return by_tiles(of_token, len(x), max(x.shape[1], field.heads))
 
 
 def checked_beta(beta: ArrayLike) -> Float[Array, ""]:
@@ -356,21 +373,3 @@ def _described(parameter: Rate | None) -> float | str | None:
     if callable(parameter):
         return getattr(parameter, "__name__", repr(parameter))
     return None if parameter is None else float(parameter)
-
-
-def _by_head(name: str, operator: ArrayLike | None, axes: int) -> Array | None:
-    """The operator with a head axis in front; ValueError where it holds NaN or infinity."""
-    if operator is None:
-        return None
-    array = jnp.asarray(operator, float)
-    if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
-        raise ValueError(f"{name} must be finite, got NaN or infinity: check where it comes from")
-    return array[None] if array.ndim == axes else array
-
-
-def _linear(
-    matrix: Float[Array, "head out d"] | None, x: Float[Array, "n d"], bias: Float[Array, "head out"] | None
-) -> Float[Array, "_head n _out"]:
-    """The (head, n, out) images of the tokens; one head where both are the identity's."""
-    image = x[None] if matrix is None else jnp.einsum("hod,nd->hno", matrix, x)
-    return image if bias is None else image + bias[:, None]
