@@ -1,6 +1,7 @@
 """Self-attention as a vector field on the sphere: tokens that pull each other along great circles."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Literal
 
 import equinox as eqx
@@ -10,9 +11,10 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from sim.kernel import Numerators, Weigh, by_rows, by_tiles, product, pulls
+from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, axis_sizes, by_head, linear
+from sim.weights import Weights, weighted_pulls
 
 
 class Attention(eqx.Module):
@@ -45,10 +47,10 @@ class Attention(eqx.Module):
     every length back to 1; the bare projection would do so for V = I, but drives lengths away from 1 where
     <x_i, V x_j> < 0.
 
-    Accuracy: where V and O are the identity, the pull is summed from the differences x_j - x_i, and where Q and K
-    are, <x_i, x_j> - 1 is -|x_i - x_j|^2 / 2. Coinciding tokens then cancel exactly, and the pull of a far cluster,
-    of relative size e^(-beta (1 - cos)), keeps its digits; the formula as written loses all of them in float64
-    once beta (1 - cos) exceeds 36.
+    Accuracy: where V and O are the identity, each velocity is that of the float64 tokens to 1e-10 and mostly to 1e-13,
+    also where beta (1 - cos) = 40 and the formula as written has no digit left (`sim.kernel`); coinciding tokens do
+    not move each other at all. Where V or O is learned, or a weight is read, rounding is relative to the largest
+    value; weights of learned Q and K round by eps times their logits.
 
     Arguments
     ---------
@@ -67,7 +69,9 @@ class Attention(eqx.Module):
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
     shapes that disagree. `dataclasses.replace` makes a field with some of the arguments changed.
-    Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
+    Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
+    where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
+    differences, a row at a time, and cost several times as much.
     """
 
     beta: Float[Array, ""]
@@ -175,7 +179,8 @@ class Attention(eqx.Module):
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
         """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
         x = jnp.asarray(x, self.beta.dtype)
-        return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
+        masses = checked_masses(masses, self._checked_tokens(x), x.dtype)
+        return jnp.moveaxis(by_tiles(self._weights().rows(x, masses), len(x), self.heads), 0, 1)
 
     def describe(self) -> dict[str, Any]:
         """What the field is, as JSON values; learned operators by name only."""
@@ -220,95 +225,32 @@ class Attention(eqx.Module):
         self, x: Float[Array, "n d"], masses: ArrayLike | None
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
         """A_i - c_i x_i, c_i, and the sum of the weights: with c_i x_i apart, small pulls keep their digits."""
-        n = self._checked_tokens(x)
-        masses = checked_masses(masses, n, x.dtype)
+        masses = checked_masses(masses, self._checked_tokens(x), x.dtype)
+        weights = self._weights()
         shift = jnp.zeros((1, x.shape[1]), x.dtype) if self.output_bias is None else self.output_bias[None]
         if self.value is None and self.output is None:
-            pull, totals = _pulls(self, x, masses)
+            pull, totals = weighted_pulls(weights, x, masses)
             bias = 0 if self.value_bias is None else totals @ self.value_bias
             total = jnp.sum(totals, axis=-1)
             return pull + bias + shift, total, total
         values = linear(self.value, x, self.value_bias)
         with_one = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
-        weigh = self._numerators(x, masses)
+        numerators = weights.numerators(x, masses)
 
         def write(rows: Int[Array, " rows"]) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
-            weights = weigh(rows, x)
-            read = product(weights.others, with_one) + weights.own[..., None] * with_one[:, rows]
+            others, own = numerators(rows, x)
+            read = product(others, with_one) + own[..., None] * with_one[:, rows]
             if self.kind == "SA":
                 read = read / read[..., -1:]
             seen = read[..., :-1]
             written = seen if self.output is None else product(seen, jnp.swapaxes(self.output, -1, -2))
             return jnp.sum(written, axis=0), jnp.sum(read[..., -1], axis=0)
 
-        written, total = by_rows(write, n, self.heads)
+        written, total = by_rows(write, len(x), self.heads)
         return written + shift, jnp.zeros_like(total), total
 
-    def _numerators(self, x: Float[Array, "n d"], masses: Float[Array, " n"]) -> Weigh:
-        """The function from tokens' numbers to the numerators of their weights, from matrix products.
-
-        Where Q and K are the identity, logits are products of the tokens as seen from an origin.
-        """
-        queries, keys = linear(self.query, x, self.query_bias), linear(self.key, x, self.key_bias)
-
-        def alignment(
-            rows: Int[Array, " rows"], y: Float[Array, "n d"]
-        ) -> tuple[Float[Array, "_head rows n"], Float[Array, "_head rows"]]:
-            if not self._matched():
-                products = product(queries[:, rows], jnp.swapaxes(keys, -1, -2)) - 1
-                return products, jnp.take_along_axis(products, rows[None, :, None], axis=-1)[..., 0]
-            half = jnp.sum(y**2, axis=-1) / 2
-            products = product(y[rows], y.T) - half[rows][:, None] - half[None]
-            return products[None], jnp.zeros((1, len(rows)), x.dtype)
-
-        def weigh(rows: Int[Array, " rows"], y: Float[Array, "n d"]) -> Numerators:
-            other, own = (self.beta * part for part in alignment(rows, y))
-            columns, numbers = jnp.arange(len(x))[None], rows[:, None]
-            seen = columns < numbers if self.causal else columns != numbers
-            other = jnp.where(seen[None], other, -jnp.inf)
-            if self.kind == "SA" and not self._matched():
-                top = jnp.maximum(own, jnp.max(other, axis=-1))
-                other, own = other - top[..., None], own - top
-            if self.kind == "USA" and self.clock == "survey":
-                other, own = other + self.beta, own + self.beta
-            return Numerators(
-                jnp.broadcast_to(masses[None, None] * jnp.exp(other), (self.heads, *other.shape[1:])),
-                jnp.broadcast_to(masses[rows][None] * jnp.exp(own), (self.heads, len(rows))),
-            )
-
-        return weigh
-
-    def _matched(self) -> bool:
-        """Whether tokens attend by their own angle, Q = K = I."""
-        return all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias))
-
-    def _rows(
-        self, x: Float[Array, "n d"], masses: ArrayLike | None
-    ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
-        """The function from a token's number to its weights."""
-        n = self._checked_tokens(x)
-        masses = checked_masses(masses, n, x.dtype)
-        alignment = self._alignment(x)
-
-        def row(i: Int[Array, ""]) -> Float[Array, "head n"]:
-            seen = jnp.arange(n) <= (i if self.causal else n)
-            logits = jnp.where(seen[None], self.beta * alignment(i), -jnp.inf)
-            if self.kind == "SA":
-                weights = masses[None] * jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-                return weights / jnp.sum(weights, axis=-1, keepdims=True)
-            return masses[None] * jnp.exp(logits + self.beta if self.clock == "survey" else logits)
-
-        return row
-
-    def _alignment(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
-        """The function from a token's number i to <Q x_i, K x_j> - 1."""
-        if self._matched():
-            return lambda i: jnp.broadcast_to(
-                -jnp.sum((x - x[i][None]) ** 2, axis=-1) / 2, (self.heads, len(x))
-            )
-        queries = linear(self.query, x, self.query_bias)
-        keys = linear(self.key, x, self.key_bias)
-        return lambda i: jnp.broadcast_to((keys @ queries[:, i, :, None])[..., 0] - 1, (self.heads, len(x)))
+    def _weights(self) -> Weights:
+        return Weights(**{part.name: getattr(self, part.name) for part in fields(Weights)})
 
     def _checked_tokens(self, x: Float[Array, "n d"]) -> int:
         if x.ndim != 2:
@@ -317,35 +259,6 @@ class Attention(eqx.Module):
         if d != x.shape[1]:
             raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
         return len(x)
-
-
-@eqx.filter_custom_jvp
-def _pulls(
-    field: Attention, x: Float[Array, "n d"], masses: Float[Array, " n"]
-) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
-    """sum_hj A^h_ij (x_j - x_i), and sum_j A^h_ij."""
-    steepness = field.beta if field._matched() else jnp.zeros_like(field.beta)
-    return pulls(field._numerators(x, masses), x, field.heads, field.kind == "SA", steepness)
-
-
-@_pulls.def_jvp
-def _pulls_tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    _, along = eqx.filter_jvp(_pulls_by_differences, primals, tangents)
-    return _pulls(*primals), along
-
-
-def _pulls_by_differences(
-    field: Attention, x: Float[Array, "n d"], masses: Float[Array, " n"]
-) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
-    """What `_pulls` is, a row at a time: slow, and with all digits of the derivatives too."""
-    row = field._rows(x, masses)
-
-    def of_token(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, " head"]]:
-        weights = row(i)
-        pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
-        return pull, jnp.sum(weights, axis=-1)
-
-    return by_tiles(of_token, len(x), max(x.shape[1], field.heads))
 
 
 def checked_beta(beta: ArrayLike) -> Float[Array, ""]:
