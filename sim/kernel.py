@@ -75,11 +75,12 @@ def product(a: Float[Array, "... i j"], b: Float[Array, "... j k"]) -> Float[Arr
 def pulls(
     weigh: Weigh, x: Float[Array, "n d"], heads: int, softmax: bool, steepness: Float[Array, ""]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
-    """sum_j w_ij (x_j - x_i), over heads too, and the sums of the weights; to about eps^(2/3) of each row.
+    """sum_j w_ij (x_j - x_i), over heads too, and the sums of the weights; to eps^(2/3) of each row's tangent at worst.
 
     Arguments: x, (n, d); weigh, the weights' numerators; softmax, whether they are divided by their sum;
     steepness, beta where logits are products of the shifted tokens, whose rounding it amplifies, else 0.
-    Cost: a pass over all pairs of tokens, O(n^2 d); another one, about, where clusters are tight and far apart.
+    Cost: a pass over all pairs of tokens, O(n^2 d); another one, about, where clusters are tight and far apart; up to
+    32 more where every token needs an origin of its own, as loose tokens do whose logits are large: beta > 1e5.
     """
     n = len(x)
 
@@ -133,14 +134,15 @@ def _pulls_around(
     own = squares[rows, 0]
     pull = sums[:, :-4] - one[:, None] * at
     spread = jnp.maximum(one * own + spread - 2 * jnp.sum(at * sums[:, :-4], axis=-1), 0)
-    # Products round by eps sum_j w_ij (|y_i| + |y_j|), logits by eps beta (|y_i|^2 + |y_j|^2) / 2.
     eps = jnp.finfo(x.dtype).eps
-    of_logits = steepness * jnp.sqrt((one * own**2 + fourths) / 2 * spread)
-    rounding = eps * (one * jnp.sqrt(own) + lengths + of_logits)
+    # Products round by eps sum_j w_ij (|y_i| + |y_j|), logits by eps beta (|y_i|^2 + |y_j|^2) / 2.
+    of_products = eps * (one * jnp.sqrt(own) + lengths)
+    of_logits = eps * steepness * jnp.sqrt((one * own**2 + fourths) / 2 * spread)
     tangent = pull - (jnp.sum(x[rows] * pull, axis=-1) / jnp.sum(x[rows] ** 2, axis=-1))[:, None] * x[rows]
+    speed = jnp.linalg.norm(tangent, axis=-1)
     # Where terms of this size cancel each other, differences of tokens would round by eps of it.
-    far = rounding > eps ** (5 / 6) * jnp.sqrt(one * spread)
-    lost = far & (rounding > eps ** (3 / 4) * jnp.linalg.norm(tangent, axis=-1))
+    far = of_products + of_logits > eps ** (5 / 6) * jnp.sqrt(one * spread)
+    lost = far & ((of_products > eps ** (3 / 4) * speed) | (of_logits > eps ** (2 / 3) * speed))
     return Pulls(pull, total.T, far, lost)
 
 
