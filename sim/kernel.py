@@ -130,18 +130,20 @@ def _pulls_around(
     if softmax:
         sums, total = sums / total[..., None], jnp.ones_like(total)
     sums = jnp.sum(sums, axis=0)
-    at, (one, lengths, spread, fourths) = y[rows], jnp.moveaxis(sums[:, -4:], -1, 0)
-    own = squares[rows, 0]
+    at, own, one = y[rows], squares[rows, 0], sums[:, -4]
     pull = sums[:, :-4] - one[:, None] * at
-    spread = jnp.maximum(one * own + spread - 2 * jnp.sum(at * sums[:, :-4], axis=-1), 0)
-    eps = jnp.finfo(x.dtype).eps
+    # From here on a unit of weight: squares of far weights underflow.
+    unit = jnp.where(one > 0, one, 1)[:, None]
+    mean, (_, lengths, seconds, fourths) = sums[:, :-4] / unit, jnp.moveaxis(sums[:, -4:] / unit, -1, 0)
+    spread = jnp.maximum(own + seconds - 2 * jnp.sum(at * mean, axis=-1), 0)
+    along = jnp.sum(x[rows] * pull, axis=-1) / jnp.sum(x[rows] ** 2, axis=-1)
+    speed = jnp.linalg.norm((pull - along[:, None] * x[rows]) / unit, axis=-1)
     # Products round by eps sum_j w_ij (|y_i| + |y_j|), logits by eps beta (|y_i|^2 + |y_j|^2) / 2.
-    of_products = eps * (one * jnp.sqrt(own) + lengths)
-    of_logits = eps * steepness * jnp.sqrt((one * own**2 + fourths) / 2 * spread)
-    tangent = pull - (jnp.sum(x[rows] * pull, axis=-1) / jnp.sum(x[rows] ** 2, axis=-1))[:, None] * x[rows]
-    speed = jnp.linalg.norm(tangent, axis=-1)
+    eps = jnp.finfo(x.dtype).eps
+    of_products = eps * (jnp.sqrt(own) + lengths)
+    of_logits = eps * steepness * jnp.sqrt((own**2 + fourths) / 2 * spread)
     # Where terms of this size cancel each other, differences of tokens would round by eps of it.
-    far = of_products + of_logits > eps ** (5 / 6) * jnp.sqrt(one * spread)
+    far = (one > 0) & (of_products + of_logits > eps ** (5 / 6) * jnp.sqrt(spread))
     lost = far & ((of_products > eps ** (3 / 4) * speed) | (of_logits > eps ** (2 / 3) * speed))
     return Pulls(pull, total.T, far, lost)
 

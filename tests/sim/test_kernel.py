@@ -233,6 +233,24 @@ def test_single_precision_keeps_its_digits_too():
     assert np.max(relative_error(np.asarray(found, np.float64), exact_velocity(x, 20.0))) < 1e-4
 
 
+def test_weights_whose_squares_underflow_are_not_lost():
+    x = np.asarray(sim.uniform(40, 16, seed=0))
+    found = np.asarray(sim.Attention(1200.0, "USA").velocity(x))
+    exact = exact_velocity(x, 1200.0, "USA")
+    assert float(min(mpmath.norm(row) for row in exact)) < 1e-160
+    assert np.max(relative_error(found, exact)) < 1e-10
+
+
+def test_loose_tokens_need_no_other_origin():
+    # Uniform tokens where logits round by eps beta < eps^(2/3), and where squares of weights underflow.
+    for beta, d in ((1e4, 3), (1000.0, 64)):
+        x = jnp.asarray(sim.uniform(256, d, seed=0))
+        weigh = sim.Attention(beta)._weights().numerators(x, jnp.full(256, 1 / 256))
+        rows = jnp.arange(256)
+        found = sim.kernel._pulls_around(jnp.mean(x, axis=0), rows, weigh, x, True, jnp.asarray(beta))
+        assert np.sum(found.lost) < 10
+
+
 def test_another_beta_compiles_nothing():
     traced = []
 
