@@ -9,6 +9,7 @@ from compare.study import plan
 from compare.study.jobs import Job
 from compare.study.results import (
     LeftOut,
+    LeftOutWarning,
     SavedRun,
     Settings,
     complete_run,
@@ -107,7 +108,7 @@ def test_what_cannot_be_read_is_left_out_with_a_warning_unless_nothing_is_left(t
     with pytest.raises(ValueError, match=r"foreign\.nc"):
         readable(left)
     own = complete_run(plan.run(JOB, tmp_path), FEW)
-    with pytest.warns(UserWarning, match=r"left out: .*(foreign|broken)\.nc") as warned:
+    with pytest.warns(LeftOutWarning, match=r"left out: .*(foreign|broken)\.nc") as warned:
         runs, left_out = readable([own, *left])
     assert len(warned) == 2
     assert all(isinstance(run, SavedRun) for run in runs)
