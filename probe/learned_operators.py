@@ -16,7 +16,7 @@ from sim.trajectory import Trajectory
 
 
 def operators(
-    model: "str | os.PathLike[str] | LoadedModel | tuple[Any, Any]",
+    model: "str | os.PathLike[str] | LoadedModel | tuple[torch.nn.Module, object]",
     *,
     iterations: int | None = None,
     init: str = "trained",

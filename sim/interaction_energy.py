@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from sim.attention import Attention, by_tiles, checked_beta, checked_masses
+from sim.attention import Attention, checked_beta, checked_masses
+from sim.kernel import by_tiles
 from sim.precision import require_64_bit
 
 

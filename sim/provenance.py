@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-import jax
 import numpy as np
 
 
@@ -26,7 +25,7 @@ def _mapping(values: Mapping[Any, Any], place: str) -> dict[str, Any]:
 def _value(value: Any, place: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.generic | np.ndarray | jax.Array) and np.ndim(value) == 0:
+    if hasattr(value, "__array__") and np.ndim(value) == 0:
         return _value(np.asarray(value).item(), place)
     if isinstance(value, PurePath):
         return str(value)

@@ -68,7 +68,7 @@ class Trajectory:
         tokens: Iterable[str] | None = None,
         special: ArrayLike | None = None,
         attention: ArrayLike | None = None,
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         points = np.asarray(points, np.float64)
         if points.ndim != 3 or points.shape[0] < 1 or points.shape[1] < 1 or points.shape[2] < 2:

@@ -51,11 +51,11 @@ def judged(runs: Sequence[Trajectory], draws: int) -> Record:
         "beta": [facts[0]["beta"], facts[-1]["beta"]],
         "plateau": float(np.mean([fact["oracle_plateau"] for fact in facts])),
         "descent": _mean([fact["oracle_descent"] for fact in facts]),
-        "verdicts": {row.hypothesis: _told(row) for row in verdicts.rows if row.group == GROUP},
+        "verdicts": {row.hypothesis: _as_record(row) for row in verdicts.rows if row.group == GROUP},
     }
 
 
-def _told(row: Verdict) -> Record:
+def _as_record(row: Verdict) -> Record:
     """A row of the judge as JSON values, None where a number is not finite."""
     low, high = row.ci
     return {

@@ -89,16 +89,6 @@ def calibrate(
     return table
 
 
-def kept_records(directory: str | os.PathLike[str]) -> dict[str, list[Record]]:
-    """The groups of the files of a directory, by generator: to summarise what is there of a run that goes on."""
-    folder = Path(directory) / "groups"
-    return {
-        name: json.loads(_path(folder, name).read_text(encoding="utf-8"))["groups"]
-        for name in GENERATORS
-        if _path(folder, name).is_file()
-    }
-
-
 def command(
     directory: str | os.PathLike[str], quick: bool = False, seed: int = SEED, progress: Progress = list
 ) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.study import plan as study
-from compare.study.times import save_times
+from compare.study.simulations import save_times
 from sim.sweeps.axes import AXES
 from sim.sweeps.plan import Plan, planned
 from sim.sweeps.starts import STARTS

@@ -27,6 +27,7 @@ from compare.study.subjects import subject
 from compare.workers import Spread
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
+NO_DATA = ("evidence", "chart", "fitted", "smallest", "others")
 
 
 def _default_models() -> tuple[str, ...]:
@@ -146,7 +147,7 @@ def hypotheses(as_json: bool) -> None:
 def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
     """The fields of a hypothesis that are data; None for a number that does not exist."""
     said = {field.name: getattr(hypothesis, field.name) for field in fields(hypothesis)}
-    row = {name: value for name, value in said.items() if name != "evidence"}
+    row = {name: value for name, value in said.items() if name not in NO_DATA}
     row["smallest_effect"] = None if np.isnan(hypothesis.smallest_effect) else hypothesis.smallest_effect
     return row | {"thresholds": [asdict(threshold) for threshold in hypothesis.thresholds]}
 

@@ -8,12 +8,12 @@ import click
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory
+from compare.plotting import save_figure
 from compare.reporting import mergers
-from compare.reporting.figures import save_figure
 from compare.study import plan
+from compare.study.coalescences import coalescence, recorded
 from compare.study.jobs import Job
-from compare.study.simulations import STARTS, check_simulation, coalescence, recorded
-from compare.study.times import save_times
+from compare.study.simulations import STARTS, check_simulation, save_times
 
 KIND = click.option(
     "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."

@@ -78,7 +78,7 @@ class Verdicts:
     """
 
     rows: tuple[Verdict, ...]
-    thresholds: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    thresholds: Mapping[str, Mapping[str, Mapping[str, float | str]]]
     seed: int
     draws: int
 

@@ -1,7 +1,7 @@
 """The report: every run of a folder measured, judged and drawn into one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from compare.reporting.page import page
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
 from compare.study.analyses import KeptTables, kept_model_tables
-from compare.study.results import LeftOut, Progress, SavedRun, Settings, complete_run, readable, run_paths
+from compare.study.results import LeftOut, SavedRun, Settings, complete_run, readable, run_paths
 from compare.workers import Spread
 
 PUBLISHED_SCHEMA = "metasphere/published/1"
@@ -26,7 +26,7 @@ def report(
     *,
     draws: int = 99,
     seed: int = 0,
-    progress: Progress = list,
+    progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]] = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
 
@@ -63,8 +63,6 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], *, draws:
     Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
     """
     runs, left_out = readable(found)
-    if not runs:
-        raise ValueError(left_out[0].reason)
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):

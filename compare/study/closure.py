@@ -173,13 +173,19 @@ def _home(place: str) -> str:
 def _path(name: str) -> Path | None:
     """The file of a module of ours, if there is one."""
     top, *inner = name.split(".")
-    spec = find_spec(top) if top in OURS else None
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder).joinpath(*inner)
-        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-            if file.is_file():
-                return file
-    return None
+    folder = folder_of(top) if top in OURS else None
+    if folder is None:
+        return None
+    path = folder.joinpath(*inner)
+    files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def folder_of(package: str) -> Path | None:
+    """Where a package is, in a checkout as in an installed wheel, found without importing it."""
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return Path(places[0]) if places else None
 
 
 def _below(package: str) -> Iterator[str]:

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from compare.study.closure import code_digest
-from compare.study.readings import extracted, learned
-from compare.study.simulations import coalesced, simulated
+from compare.study.coalescences import coalesced
+from compare.study.learned_dynamics import learned
+from compare.study.readings import extracted
+from compare.study.simulations import simulated
 from sim import Trajectory
 
 INSTRUMENTS: Mapping[str, Callable[..., Trajectory]] = MappingProxyType(

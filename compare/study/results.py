@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,6 @@ from compare.study.measuring import measure_run
 from sim import Trajectory
 from sim.files import CHECKSUM
 from sim.trajectory import SCHEMA
-
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,16 @@ class SavedRun:
     @property
     def is_model(self) -> bool:
         return "model" in self.facts
+
+    @property
+    def model(self) -> str:
+        """The name of the model, "" of a simulation."""
+        return str(self.facts.get("model", ""))
+
+    @property
+    def change(self) -> str:
+        """What differs from the model as trained on the text as written; "" for nothing, and of a simulation."""
+        return str(self.facts.get("change") or "")
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -186,13 +194,15 @@ def complete_run(path: Path, settings: Settings) -> SavedRun | LeftOut:
 
 
 def readable(found: Iterable[SavedRun | LeftOut]) -> tuple[list[SavedRun], list[LeftOut]]:
-    """What could be read, and what is left out; the user is warned of each that is."""
-    runs: list[SavedRun] = []
-    left_out: list[LeftOut] = []
-    for one in found:
-        if isinstance(one, SavedRun):
-            runs.append(one)
-        else:
-            left_out.append(one)
-            warnings.warn(f"left out: {one.reason}", stacklevel=3)
+    """What could be read, and what is left out; the user is warned of each that is.
+
+    Raises ValueError, the reason of the first that is left out, where nothing could be read.
+    """
+    every = list(found)
+    runs = [one for one in every if isinstance(one, SavedRun)]
+    left_out = [one for one in every if isinstance(one, LeftOut)]
+    if not runs:
+        raise ValueError(left_out[0].reason)
+    for one in left_out:
+        warnings.warn(f"left out: {one.reason}", stacklevel=3)
     return runs, left_out

@@ -1,15 +1,12 @@
-"""The runs that the theory makes: idealised attention from starts by name, to an end time or to the last merger."""
+"""The runs that the theory makes: idealised attention from starts by name, recorded evenly in log t."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, cast
 
 import numpy as np
 from jaxtyping import Float
 
 import sim
-from compare.study.times import close_log_times, even_log_times, save_times
 from sim import Trajectory
 
 CAP_HEIGHT = 0.003
@@ -47,6 +44,13 @@ STARTS: Mapping[str, Callable[[int, int, int], np.ndarray]] = MappingProxyType(
 )
 
 
+def save_times(until: float, depths: int) -> Float[np.ndarray, " depth"]:
+    """0 and `depths` - 1 times evenly spaced in log t from 0.01 (or `until` / 100, if less) to `until`."""
+    if not (np.isfinite(until) and until > 0 and depths >= 2):
+        raise ValueError(f"need a positive end time and at least 2 depths, got {until} and {depths}")
+    return np.concatenate([[0.0], np.geomspace(min(0.01, until / 100), until, depths - 1)])
+
+
 def check_simulation(kind: str, beta: float, start: str, tokens: int, dimension: int, seed: int) -> None:
     """Raise the ValueError that a run would raise, before anything is written."""
     sim.Attention(beta, kind)
@@ -77,23 +81,3 @@ def simulated(
         max_steps=max_steps,
         provenance={"seed": seed, "start": start},
     )
-
-
-def coalescence(
-    *, kind: Literal["SA", "USA"], beta: float, start: str, tokens: int, dimension: int, seed: int
-) -> sim.Coalescence:
-    """Idealised attention through every merger."""
-    points = starting_points(start, tokens, dimension, seed)
-    return cast(sim.Coalescence, sim.coalesce(sim.Attention(beta, kind), points))
-
-
-def recorded(whole: sim.Coalescence, depths: int | None, start: str, seed: int) -> Trajectory:
-    """Its points on an even grid of log t; where `depths` is None, at times close round every merger."""
-    times = close_log_times(whole) if depths is None else even_log_times(whole, depths)
-    made = whole.trajectory(times)
-    return replace(made, provenance={**made.provenance, "seed": seed, "start": start, "causal": False})
-
-
-def coalesced(*, start: str, depths: int | None, seed: int, **settings: Any) -> Trajectory:
-    """Idealised attention to the last merger."""
-    return recorded(coalescence(start=start, seed=seed, **settings), depths, start, seed)

@@ -9,9 +9,8 @@ import probe
 from compare.files import file_digest
 from probe.families import FAMILIES
 from probe.loading import model_digest
-from probe.registry import local_folder
+from probe.registry import is_stage, local_folder
 
-STAGES = ("initial", "early")
 ONE_MORE = "winter_letter"
 
 
@@ -76,12 +75,6 @@ def subject(model: str, revision: str | None = None) -> Subject:
     names = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]
     free = tuple(name for name in names if name not in probe.models())
     return Subject(model, free[0], family, weights, files, False, place, free)
-
-
-def is_stage(name: str) -> bool:
-    """Whether a model is a stage of the training of one that is known: its name, "-" and one of `STAGES`."""
-    base, _, last = name.rpartition("-")
-    return last in STAGES and base in probe.models()
 
 
 def default_texts() -> list[Text]:

@@ -1,4 +1,4 @@
-"""After the first ring: gaps close one by one, so the number of clusters falls with the logarithm of time."""
+"""Coarsening after the first ring: gaps close one by one, so that clusters fall with the logarithm of time."""
 
 import numpy as np
 from scipy.optimize import elementwise

@@ -1,4 +1,4 @@
-"""The staircase of the energy: when mergers happen on the circle, in the rescaled time of 2410.06833, Theorem 6.4."""
+"""The staircase of the energy: times of mergers on the circle, in the rescaled time of 2410.06833, Theorem 6.4."""
 
 from typing import NamedTuple
 

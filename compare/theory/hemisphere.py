@@ -1,7 +1,7 @@
-"""Tokens in one open hemisphere: how likely that is, and how fast they then meet."""
+"""Tokens in one open hemisphere: the probability of that, and the rate at which they then meet."""
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import betaincc
 
 from compare.theory.domain import Numbers, Reals, dimension, dynamics, inverse_temperature, tokens
 
@@ -9,11 +9,12 @@ from compare.theory.domain import Numbers, Reals, dimension, dynamics, inverse_t
 def hemisphere_probability(n: Numbers, d: Numbers) -> Reals:
     """Probability that n uniform points of S^(d-1) lie in one open hemisphere (Wendel).
 
-    2^(-(n-1)) sum_{k<d} C(n-1, k), which is 1 for n <= d. In that event SA and USA converge to one point
-    exponentially fast (2312.10794, the cone theorem). Arguments broadcast: n >= 2, d >= 2.
-    Raises ValueError outside.
+    2^(-(n-1)) sum_{k<d} C(n-1, k): 1 for n <= d, and the incomplete beta function I_{1/2}(n - d, d) beyond. In that
+    event SA and USA converge to one point exponentially fast (2312.10794, the cone theorem).
+    Arguments broadcast: n >= 2, d >= 2. Raises ValueError outside.
     """
-    return np.asarray(binom.cdf(dimension(d) - 1, tokens(n) - 1, 0.5))[()]
+    n, d = tokens(n), dimension(d)
+    return np.where(n <= d, 1.0, betaincc(d, np.maximum(n - d, 1), 0.5))[()]
 
 
 def consensus_rate(beta: Numbers, kind: str = "SA", clock: str = "metastability") -> Reals:

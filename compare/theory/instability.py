@@ -1,4 +1,4 @@
-"""How the uniform law breaks up: growth rates of its harmonics, and how many clusters come out."""
+"""The instability of the uniform law: growth rates of its harmonics, and the number of clusters that come out."""
 
 import numpy as np
 from jaxtyping import Float, Int

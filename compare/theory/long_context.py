@@ -1,4 +1,4 @@
-"""One attention layer on a long context: does it merge its tokens (2510.05554)?"""
+"""One attention layer on a long context: the temperature below which it merges its tokens (2510.05554)."""
 
 import numpy as np
 

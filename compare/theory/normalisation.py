@@ -1,4 +1,4 @@
-"""Where the norm sits: speeds of equiangular tokens under each scheme of 2510.22026, and what they conserve."""
+"""Speeds of equiangular tokens under each placement of the norm (2510.22026), and what they conserve."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Which tokens a causal model clusters around: Renyi centres (2411.04990), how many, and for how long."""
+"""Renyi centres of a causal model (2411.04990): the tokens that others cluster around, their number and their life."""
 
 import numpy as np
 from jaxtyping import Bool

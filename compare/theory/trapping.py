@@ -1,4 +1,4 @@
-"""How long separated caps of tokens stay apart: the bounds of 2410.06833, and the sharp values behind them."""
+"""The life of separated caps of tokens: the bounds of 2410.06833, and the sharp values behind them."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """The long-time solver: clusters that merge at any beta, at a cost that does not grow with the time it takes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import overload
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,19 +12,62 @@ from sim.mergers import batch, stepper
 from sim.mergers.cascade import Cascade, Script
 from sim.mergers.record import Coalescence, Ending
 from sim.precision import require_64_bit
+from sim.sphere import Matrix
 from sim.trajectory import UNIT_TOLERANCE
 
+Stack = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
+Masses = Float[ArrayLike, "*batch n"] | Sequence[float]
 
+
+@overload
 def coalesce(
     field: Attention,
-    x0: Float[ArrayLike, "*batch n d"],
-    masses: Float[ArrayLike, "*batch n"] | Sequence[float] | None = None,
+    x0: Float[Matrix, "n d"],
+    masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
     tolerance: float = 1e-8,
     max_steps: int = 10_000_000,
     throw: bool = True,
-) -> Any:
+) -> Coalescence: ...
+
+
+@overload
+def coalesce(
+    field: Attention,
+    x0: Float[Stack, "batch n d"],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> tuple[Coalescence, ...]: ...
+
+
+@overload
+def coalesce(
+    field: Attention,
+    x0: Float[ArrayLike, "*batch n d"],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> Coalescence | tuple[Coalescence, ...]: ...
+
+
+def coalesce(
+    field: Attention,
+    x0: Float[ArrayLike, "*batch n d"],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> Coalescence | tuple[Coalescence, ...]:
     """Follow points under SA or USA with Q = K = V = I through every merger, to one cluster, at any beta.
 
     Between mergers clusters stand still for a time of order e^(beta (1 - cos)) (2410.06833, Theorem 1.2), which no
@@ -93,9 +136,7 @@ def _checked_beta(field: Attention) -> float:
     return float(field.beta)
 
 
-def _checked_points(
-    x0: ArrayLike, masses: ArrayLike | Sequence[float] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked_points(x0: ArrayLike, masses: Masses | None) -> tuple[np.ndarray, np.ndarray]:
     x = np.array(x0, np.float64)
     if x.ndim not in (2, 3) or x.shape[-2] < 1 or x.shape[-1] < 2:
         raise ValueError(f"x0 must have shape (n, d) or (batch, n, d) with d at least 2, got {x.shape}")

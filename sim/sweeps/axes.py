@@ -1,10 +1,13 @@
 """The axes of a grid and the values that each may take."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+
+Axis = float | str | Callable[..., np.ndarray] | Sequence[float | str] | np.ndarray | range
+"""One value of an axis, or several."""
 
 AXES = {
     "kind": "dynamics",
@@ -29,7 +32,7 @@ _DEFAULTS: dict[str, Any] = {
 _LEAST = {"n": 2, "d": 2, "seed": 0}
 
 
-def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def checked_axes(grid: Mapping[str, Axis]) -> dict[str, tuple[Any, ...]]:
     """Every axis of `AXES` with its values, in that order. ``seeds = k`` in the grid stands for ``seed`` 0 to k - 1.
 
     Raises ValueError for an axis that is missing or unknown, one without values or with the same value twice, and a
@@ -41,7 +44,7 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
             raise ValueError("a grid has seed, a list of seeds, or seeds, how many; got both: leave one out")
         count = _whole("seeds", grid.pop("seeds"), 1)
         grid["seed"] = range(count)
-    filled = _DEFAULTS | grid
+    filled: dict[str, Any] = _DEFAULTS | grid
     if set(filled) != set(AXES):
         optional = ", ".join(_DEFAULTS)
         raise ValueError(

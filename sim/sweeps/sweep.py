@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import jax
 import xarray as xr
@@ -14,9 +13,11 @@ from tqdm import tqdm
 
 from sim.precision import require_64_bit
 from sim.sweeps import engines
+from sim.sweeps.axes import Axis
 from sim.sweeps.observables import RADIUS, mean_cosine_and_energy
 from sim.sweeps.plan import Plan, planned
 from sim.sweeps.starts import Start
+from sim.sweeps.stepper import Observe
 from sim.sweeps.store import Store, in_memory, on_disk, owned, require_room
 
 _CELLS_OF_A_CORE = 64
@@ -24,9 +25,9 @@ _CELLS_OF_A_DEVICE = 1024
 
 
 def sweep(
-    grid: Mapping[str, Any],
+    grid: Mapping[str, Axis],
     times: ArrayLike | Sequence[float | int],
-    observe: Any = mean_cosine_and_energy,
+    observe: str | Observe | Sequence[str | Observe] = mean_cosine_and_energy,
     *,
     start: str | Start | Sequence[str] = "uniform",
     causal: bool = False,

@@ -3,26 +3,14 @@
 import json
 
 import pytest
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 import probe
+from tests.helpers.small_models import saved, small_model, word_tokenizer
 
 
 def save_small_bert(folder, **options):
-    config = transformers.BertConfig(
-        vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.BertForMaskedLM(config).save_pretrained(folder, **options)
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "sat": 2, "mat": 3}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
-    return folder
+    model = small_model("bert", head=True, vocab_size=8, num_hidden_layers=2)
+    return saved(folder, model, word_tokenizer(["cat", "sat", "mat"]), **options)
 
 
 def refused(model, text="cat sat", **options):

@@ -16,6 +16,7 @@ import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
 from tests.helpers.saved_models import save_small_bert
+from tests.helpers.small_models import HEADS, WIDTH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -69,8 +70,8 @@ def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
         "bert-tiny",
         "bert",
         2,
-        8,
-        2,
+        WIDTH,
+        HEADS,
     )
     assert (first.source, first.available) == ("embedded", True)
     assert probe.extract("bert-tiny", "cat").provenance["model"] == "bert-tiny"
@@ -91,7 +92,7 @@ def test_missing_wheel_says_how_to_get_it(monkeypatch):
 
 
 def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
-    assert probe.extract(folder, "cat sat").points.shape == (3, 2, 8)
+    assert probe.extract(folder, "cat sat").points.shape == (3, 2, WIDTH)
     assert calls == []
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []

@@ -47,7 +47,6 @@ def as_in_a_model(run, seed):
 
     The special tokens start where real ones start, so that each would keep a real one from being a centre.
     """
-
     axes = np.linalg.qr(random(13, seed).standard_normal((40, 3)))[0]
     real = run.points @ axes.T
     special = np.tile(real[:1, ::6], (2, 1, 1))
@@ -65,7 +64,6 @@ def as_in_a_model(run, seed):
 
 def test_rogue_coordinates_and_special_tokens_are_left_out():
     """The numbers are those of the same runs without them, not merely the verdict."""
-
     plain = [with_centres(True, seed) for seed in range(RUNS)]
     runs = [as_in_a_model(run, seed) for seed, (run, _) in enumerate(plain)]
     laden = [(run, compare.measure(run, draws=2)) for run in runs]

@@ -8,7 +8,8 @@ import pytest
 from compare.metrics.calibrated import energy
 from compare.metrics.calibrated.gate import gate
 from compare.metrics.measurement import measure
-from tests.helpers.clouds import in_time, measured, unit
+from tests.helpers.clouds import in_time, measured
+from tests.helpers.vectors import unit
 
 VARIABLES = {
     "cluster_life": ("depth",),

@@ -15,6 +15,7 @@ from compare.metrics.measurement import measure
 from compare.metrics.published import preset
 from compare.metrics.published.preset import published
 from sim.trajectory import Trajectory
+from tests.helpers.vectors import unit
 
 NAMES = (
     "mean_cosine",
@@ -28,10 +29,6 @@ NAMES = (
     "attention_entropy",
     "sinkhorn_fiedler",
 )
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def walk(seed, depths=4, tokens=13, dim=6, heads=2, axis: Literal["time", "layer"] = "layer"):

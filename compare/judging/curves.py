@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compare.judging.registry import HYPOTHESES
-from compare.reporting.charts import GREY, Axis, Chart, Level, Series
-from compare.reporting.definitions import definition_anchor
+from compare.judging.chart import Axis, Chart, Defined, Level, Series
+from compare.judging.hypothesis import LEAST_LIFE
 
 CALIBRATED = "calibrated"
 NULL_BAND = (5, 95)
-SMALLEST_LIFE = HYPOTHESES["H1"].smallest_effect
 LONGEST_NAME = 34
 
 
@@ -40,15 +38,15 @@ def cluster_life(groups: Mapping[str, Sequence[xr.Dataset]], title: str) -> Char
         low=low,
         high=high,
         thin=True,
-        colour=GREY,
+        grey=True,
     )
     return Chart(
         title,
         depth_axis(first),
         Axis("excess of cluster life (ln radius)"),
         [band, *_lines(groups, "cluster_life_excess")],
-        [Level(SMALLEST_LIFE, "smallest excess that matters")],
-        definition=definition_anchor(CALIBRATED, "cluster_life_excess"),
+        [Level(LEAST_LIFE, "smallest excess that matters")],
+        defined=Defined(CALIBRATED, "cluster_life_excess"),
     )
 
 
@@ -58,7 +56,19 @@ def over_depth(
     """One variable over depth: the mean of each group, its runs as thin lines."""
     axis = depth_axis(next(iter(groups.values()))[0])
     lines = _lines(groups, name)
-    return Chart(title, axis, Axis(label, **more), lines, definition=definition_anchor(CALIBRATED, name))
+    return Chart(title, axis, Axis(label, **more), lines, defined=Defined(CALIBRATED, name))
+
+
+def mean_cosine(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
+    return over_depth(groups, "mean_cosine", f"{name}: mean cosine", "mean cosine of a pair", high=1.0)
+
+
+def cluster_number(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
+    return over_depth(groups, "cluster_number", f"{name}: number of clusters", "clusters", low=0.0)
+
+
+def energy(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
+    return over_depth(groups, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)")
 
 
 def _lines(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> list[Series]:
@@ -90,7 +100,7 @@ def plateaus(runs: Mapping[str, xr.Dataset], title: str) -> Chart:
     for place, (name, run) in enumerate(runs.items()):
         depth = run["depth"].values
         start, end = int(run["plateau_start"]), int(run["plateau_end"])
-        series.append(Series("depths recorded", depth[[0, -1]], [place, place], thin=True, colour=GREY))
+        series.append(Series("depths recorded", depth[[0, -1]], [place, place], thin=True, grey=True))
         if start >= 0:
             share = float(run["plateau_share"])
             where = [depth[start], depth[end]]
@@ -105,7 +115,7 @@ def plateaus(runs: Mapping[str, xr.Dataset], title: str) -> Chart:
         Axis("run", ticks=[str(place + 1) for place in range(len(names))]),
         series,
         caption="Depths between which the partition stays and its clusters do not loosen.",
-        definition=definition_anchor(CALIBRATED, "plateau_share"),
+        defined=Defined(CALIBRATED, "plateau_share"),
     )
 
 
@@ -126,7 +136,7 @@ def follow(runs: Sequence[xr.Dataset], title: str) -> Chart | None:
         Axis("ln (attention within clusters / null)"),
         series,
         levels,
-        definition=definition_anchor(CALIBRATED, "attention_follow"),
+        defined=Defined(CALIBRATED, "attention_follow"),
     )
 
 
@@ -148,5 +158,5 @@ def plateau_lengths(runs: Sequence[xr.Dataset], title: str) -> Chart:
         Axis("beta"),
         Axis("ln of the length of the first plateau (units of t)"),
         [Series("runs", betas, lengths, points=True)],
-        definition=definition_anchor(CALIBRATED, "first_plateau_end"),
+        defined=Defined(CALIBRATED, "first_plateau_end"),
     )
