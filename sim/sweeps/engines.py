@@ -19,7 +19,7 @@ from sim.sweeps.store import Store, opened
 from sim.sweeps.work import one_by_one, side_by_side
 
 ARRAY_ENGINES = ("slurm", "local")
-_TURNS = 4
+_TURNS = 8
 _PATIENCE = "10s"
 
 

@@ -76,7 +76,7 @@ def test_eight_devices_give_the_same_table_and_lose_little_to_lockstep(table, tm
     for name in OBSERVE:
         np.testing.assert_allclose(lanes[name], table[name], atol=1e-6)
     wanted, made = map(int, occupancy.split("/"))
-    assert 0 < wanted <= made
+    assert 0.85 * made <= wanted <= made
 
 
 def test_interrupted_devices_end_bit_for_bit_as_undisturbed_ones(tmp_path):
