@@ -135,6 +135,15 @@ class Trajectory:
                 )
             _check_rows(self.attention)
 
+    def __repr__(self) -> str:
+        depths, tokens, dim = self.points.shape
+        made_by = self.provenance.get("model") or self.provenance.get("kind")
+        beta = self.provenance.get("beta")
+        return (
+            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), {tokens} tokens in "
+            f"{dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
