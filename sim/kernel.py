@@ -88,7 +88,7 @@ def pulls(
         return _pulls_around(origin, rows, weigh, x, softmax, steepness)
 
     first = by_rows(lambda rows: around(jnp.mean(x, axis=0), rows), n, heads)
-    visited = min(n, max(n // 16, 8), _VISITED)
+    visited = min(n, max(n // 8, 8), _VISITED)
 
     def visit(found: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         pull, total, lost = found
