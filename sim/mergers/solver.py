@@ -35,7 +35,7 @@ def coalesce(
 @overload
 def coalesce(
     field: Attention,
-    x0: Float[Stack, "batch n d"],
+    x0: Float[Stack, "batch n d"] | Sequence[Float[np.ndarray, "n d"]],
     masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
@@ -60,7 +60,7 @@ def coalesce(
 
 def coalesce(
     field: Attention,
-    x0: Float[ArrayLike, "*batch n d"],
+    x0: Float[ArrayLike, "*batch n d"] | Sequence[Float[np.ndarray, "n d"]],
     masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
@@ -85,7 +85,7 @@ def coalesce(
     Arguments
     ---------
     field: `Attention` of either kind, not causal, without operators; any beta >= 0.
-    x0: (n, d) unit rows, or (batch, n, d): many starts at once, followed side by side.
+    x0: (n, d) unit rows, or a list of such starts or (batch, n, d): many at once, followed side by side.
     masses: (n,) or (batch, n) positive, summing to 1; uniform where None.
     merge_chord: distance at which two clusters become one; 1e-5 / max(beta, 1) where None.
     tolerance: of a step, relative to the log time and to the sphere's radius.
@@ -136,7 +136,9 @@ def _checked_beta(field: Attention) -> float:
     return float(field.beta)
 
 
-def _checked_points(x0: ArrayLike, masses: Masses | None) -> tuple[np.ndarray, np.ndarray]:
+def _checked_points(
+    x0: ArrayLike | Sequence[np.ndarray], masses: Masses | None
+) -> tuple[np.ndarray, np.ndarray]:
     x = np.array(x0, np.float64)
     if x.ndim not in (2, 3) or x.shape[-2] < 1 or x.shape[-1] < 2:
         raise ValueError(f"x0 must have shape (n, d) or (batch, n, d) with d at least 2, got {x.shape}")
