@@ -4,6 +4,7 @@ The three packages have common names. Another distribution may have one of them 
 user's own `probe.py` beside his script comes first on the path. A hidden package cannot say so; this module can.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,8 @@ def main() -> None:
     except ImportError as error:
         print(f"metasphere: {error}", file=sys.stderr)
         sys.exit(2)
+    # XLA reports a page of preferences as missing instructions for each program that it loads from its cache.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from compare.cli import main as command
 
     command()

@@ -9,6 +9,7 @@ metasphere.check(__name__)
 from sim.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from compare import plot as plot
     from compare import theory as theory
     from compare.judging.judge import judge as judge
     from compare.judging.verdicts import Verdicts as Verdicts

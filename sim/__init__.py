@@ -10,7 +10,6 @@ from sim.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sim.attention import Attention as Attention
-    from sim.grid import sweep as sweep
     from sim.integration import Outcome as Outcome
     from sim.integration import simulate as simulate
     from sim.interaction_energy import energy as energy
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from sim.sphere import ring as ring
     from sim.sphere import simplex as simplex
     from sim.sphere import uniform as uniform
+    from sim.sweeps.sweep import sweep as sweep
     from sim.trajectory import Trajectory as Trajectory
 else:
     __all__, __getattr__, __dir__ = lazy_names(__name__)

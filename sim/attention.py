@@ -1,6 +1,7 @@
 """Self-attention as a vector field on the sphere: tokens that pull each other along great circles."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Literal
 
 import equinox as eqx
@@ -10,9 +11,11 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
+from sim.operators import AXES, axis_sizes, by_head, linear
 from sim.precision import require_64_bit
-from sim.tiles import by_tiles
+from sim.weights import Weights, weighted_pulls
 
 
 class Attention(eqx.Module):
@@ -45,10 +48,10 @@ class Attention(eqx.Module):
     every length back to 1; the bare projection would do so for V = I, but drives lengths away from 1 where
     <x_i, V x_j> < 0.
 
-    Accuracy: where V and O are the identity, the pull is summed from the differences x_j - x_i, and where Q and K
-    are, <x_i, x_j> - 1 is -|x_i - x_j|^2 / 2. Coinciding tokens then cancel exactly, and the pull of a far cluster,
-    of relative size e^(-beta (1 - cos)), keeps its digits; the formula as written loses all of them in float64
-    once beta (1 - cos) exceeds 36.
+    Accuracy: where V and O are the identity, each velocity is that of the float64 tokens to 1e-10 and mostly to 1e-13,
+    also where beta (1 - cos) = 40 and the formula as written has no digit left (`sim.kernel`); coinciding tokens do
+    not move each other at all. Where V or O is learned, or a weight is read, rounding is relative to the largest
+    value; weights of learned Q and K round by eps times their logits.
 
     Arguments
     ---------
@@ -68,7 +71,9 @@ class Attention(eqx.Module):
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
     shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
     `dataclasses.replace` makes a field with some of the arguments changed.
-    Cost of a call: O(n^2 d) time a head, O(n d) memory beyond tiles of 8 MB.
+    Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
+    where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
+    differences, a row at a time, and cost several times as much.
     """
 
     beta: Float[Array, ""]
@@ -115,51 +120,20 @@ class Attention(eqx.Module):
         self.kind = kind
         self.causal = bool(causal)
         self.clock = clock
-        self.query = _by_head("query", query, 2)
-        self.key = _by_head("key", key, 2)
-        self.value = _by_head("value", value, 2)
-        self.output = _by_head("output", output, 2)
-        self.query_bias = _by_head("query_bias", query_bias, 1)
-        self.key_bias = _by_head("key_bias", key_bias, 1)
-        self.value_bias = _by_head("value_bias", value_bias, 1)
+        self.query = by_head("query", query, 2)
+        self.key = by_head("key", key, 2)
+        self.value = by_head("value", value, 2)
+        self.output = by_head("output", output, 2)
+        self.query_bias = by_head("query_bias", query_bias, 1)
+        self.key_bias = by_head("key_bias", key_bias, 1)
+        self.value_bias = by_head("value_bias", value_bias, 1)
         self.output_bias = None if output_bias is None else jnp.asarray(output_bias, float)
         if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
         self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
-        self.heads = self._checked_sizes().get("head", 1)
-
-    def _checked_sizes(self) -> dict[str, int]:
-        """Sizes of the axes by name, each of them the same wherever it occurs."""
-        axes = {
-            "query": ("head", "rank", "d"),
-            "key": ("head", "rank", "d"),
-            "value": ("head", "value_dim", "d"),
-            "output": ("head", "d", "value_dim"),
-            "query_bias": ("head", "rank"),
-            "key_bias": ("head", "rank"),
-            "value_bias": ("head", "value_dim"),
-            "output_bias": ("d",),
-        }
-        given = {name: getattr(self, name) for name in axes if getattr(self, name) is not None}
-        same = {}
-        if self.query is None or self.key is None:
-            same["rank"] = "d"
-        if self.value is None or self.output is None:
-            same["value_dim"] = "d"
-        sizes: dict[str, int] = {}
-        for name, array in given.items():
-            names = tuple(same.get(axis, axis) for axis in axes[name])
-            fits = array.ndim == len(names) and all(
-                sizes.setdefault(axis, size) == size for axis, size in zip(names, array.shape)
-            )
-            if not fits:
-                raise ValueError(
-                    f"{name} must have shape ({', '.join(names)}), got {array.shape}, against "
-                    f"{sizes} of the operators before it: give all of them the same sizes"
-                )
-        return sizes
+        self.heads = axis_sizes(vars(self)).get("head", 1)
 
     def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
         x = self._points(x)
@@ -200,23 +174,18 @@ class Attention(eqx.Module):
     def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
         """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
         x = self._points(x)
-        row, pull = self._rows(x, masses), self._pull(x)
-
-        def write(i: Int[Array, ""]) -> Float[Array, " d"]:
-            towards, own = pull(i, row(i))
-            return towards + own * x[i]
-
-        return by_tiles(write, len(x), max(x.shape[1], self.heads))
+        towards, own, _ = self._written(x, masses)
+        return towards + own[:, None] * x
 
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
         """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
         x = self._points(x)
-        return jnp.moveaxis(by_tiles(self._rows(x, masses), len(x), self.heads), 0, 1)
+        masses = checked_masses(masses, self._checked_tokens(x), x.dtype)
+        return jnp.moveaxis(by_tiles(self._weights().rows(x, masses), len(x), self.heads), 0, 1)
 
     def describe(self) -> dict[str, str | float | list[str] | None]:
         """What the field is, as JSON values; learned operators by name only."""
-        names = ("query", "key", "value", "output", "query_bias", "key_bias", "value_bias", "output_bias")
         return {
             "kind": self.kind,
             "beta": float(self.beta),
@@ -226,7 +195,7 @@ class Attention(eqx.Module):
             "tau": _described(self.tau),
             "alpha": _described(self.alpha),
             "heads": self.heads,
-            "operators": [name for name in names if getattr(self, name) is not None],
+            "operators": [name for name in AXES if getattr(self, name) is not None],
         }
 
     def _points(self, x: ArrayLike) -> Float[Array, "..."]:
@@ -252,80 +221,48 @@ class Attention(eqx.Module):
         t: Float[Array, ""],
         radii: Float[Array, " n"],
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
-        row, pull = self._rows(x, masses), self._pull(x)
-
-        def move(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, ""], Float[Array, ""]]:
-            weights = row(i)
-            towards, own = pull(i, weights)
-            along = jnp.sum(x[i] * towards) / jnp.sum(x[i] ** 2)
-            return towards - along * x[i], along + own, jnp.sum(weights)
-
-        tangent, along, total = by_tiles(move, len(x), max(x.shape[1], self.heads))
+        towards, own, total = self._written(x, masses)
+        along = jnp.sum(x * towards, axis=-1) / jnp.sum(x**2, axis=-1)
+        tangent, along = towards - along[:, None] * x, along + own
         length = jnp.sqrt(jnp.sum(tangent**2, axis=-1) + along**2)
         speed, growth = rates(self.norm, t, radii, along, length, self.tau, self.alpha)
         return speed[:, None] * tangent, growth, speed * total
 
-    def _rows(
+    def _written(
         self, x: Float[Array, "n d"], masses: ArrayLike | None
-    ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
-        """The function from a token's number to its weights."""
-        n = self._checked_tokens(x)
-        masses = checked_masses(masses, n, x.dtype)
-        alignment = self._alignment(x)
-
-        def row(i: Int[Array, ""]) -> Float[Array, "head n"]:
-            seen = jnp.arange(n) <= (i if self.causal else n)
-            logits = jnp.where(seen[None], self.beta * alignment(i), -jnp.inf)
-            if self.kind == "SA":
-                weights = masses[None] * jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-                return weights / jnp.sum(weights, axis=-1, keepdims=True)
-            return masses[None] * jnp.exp(logits + self.beta if self.clock == "survey" else logits)
-
-        return row
-
-    def _alignment(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
-        """The function from a token's number i to <Q x_i, K x_j> - 1."""
-        if all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias)):
-            return lambda i: jnp.broadcast_to(
-                -jnp.sum((x - x[i][None]) ** 2, axis=-1) / 2, (self.heads, len(x))
-            )
-        queries = _linear(self.query, x, self.query_bias)
-        keys = _linear(self.key, x, self.key_bias)
-        return lambda i: jnp.broadcast_to((keys @ queries[:, i, :, None])[..., 0] - 1, (self.heads, len(x)))
-
-    def _pull(
-        self, x: Float[Array, "n d"]
-    ) -> Callable[[Int[Array, ""], Float[Array, "head n"]], tuple[Float[Array, " d"], ArrayLike]]:
-        """The function from a token's number i and weights to A_i - c x_i and c, so that small pulls keep digits."""
-        shift = 0 if self.output_bias is None else self.output_bias
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
+        """A_i - c_i x_i, c_i, and the sum of the weights: with c_i x_i apart, small pulls keep their digits."""
+        masses = checked_masses(masses, self._checked_tokens(x), x.dtype)
+        weights = self._weights()
+        shift = jnp.zeros((1, x.shape[1]), x.dtype) if self.output_bias is None else self.output_bias[None]
         if self.value is None and self.output is None:
-            bias = (
-                jnp.zeros((self.heads, x.shape[1]), x.dtype) if self.value_bias is None else self.value_bias
-            )
+            pull, totals = weighted_pulls(weights, x, masses)
+            bias = 0 if self.value_bias is None else totals @ self.value_bias
+            total = jnp.sum(totals, axis=-1)
+            return pull + bias + shift, total, total
+        values = linear(self.value, x, self.value_bias)
+        with_one = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
+        numerators = weights.numerators(x, masses)
 
-            def by_differences(
-                i: Int[Array, ""], weights: Float[Array, "head n"]
-            ) -> tuple[Float[Array, " d"], ArrayLike]:
-                pull = jnp.sum(jnp.sum(weights, axis=0)[:, None] * (x - x[i][None]), axis=0)
-                return pull + jnp.sum(weights, axis=-1) @ bias + shift, jnp.sum(weights)
+        def write(rows: Int[Array, " rows"]) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
+            others, own = numerators(rows, x)
+            read = product(others, with_one) + own[..., None] * with_one[:, rows]
+            if self.kind == "SA":
+                read = read / read[..., -1:]
+            seen = read[..., :-1]
+            written = seen if self.output is None else product(seen, jnp.swapaxes(self.output, -1, -2))
+            return jnp.sum(written, axis=0), jnp.sum(read[..., -1], axis=0)
 
-            return by_differences
-        values = _linear(self.value, x, self.value_bias)
+        written, total = by_rows(write, len(x), self.heads)
+        return written + shift, jnp.zeros_like(total), total
 
-        def by_values(
-            i: Int[Array, ""], weights: Float[Array, "head n"]
-        ) -> tuple[Float[Array, " d"], ArrayLike]:
-            del i
-            read = (weights[:, None] @ values)[:, 0]
-            written = read if self.output is None else (self.output @ read[..., None])[..., 0]
-            return jnp.sum(written, axis=0) + shift, 0.0
-
-        return by_values
+    def _weights(self) -> Weights:
+        return Weights(**{part.name: getattr(self, part.name) for part in fields(Weights)})
 
     def _checked_tokens(self, x: Float[Array, "n d"]) -> int:
         if x.ndim != 2:
             raise ValueError(f"x must have shape (n, d), got {x.shape}")
-        d = self._checked_sizes().get("d", x.shape[1])
+        d = axis_sizes(vars(self)).get("d", x.shape[1])
         if d != x.shape[1]:
             raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
         return len(x)
@@ -356,21 +293,3 @@ def _described(parameter: Rate | None) -> float | str | None:
     if callable(parameter):
         return getattr(parameter, "__name__", repr(parameter))
     return None if parameter is None else float(parameter)
-
-
-def _by_head(name: str, operator: ArrayLike | None, axes: int) -> Array | None:
-    """The operator with a head axis in front; ValueError where it holds NaN or infinity."""
-    if operator is None:
-        return None
-    array = jnp.asarray(operator, float)
-    if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
-        raise ValueError(f"{name} must be finite, got NaN or infinity: check where it comes from")
-    return array[None] if array.ndim == axes else array
-
-
-def _linear(
-    matrix: Float[Array, "head out d"] | None, x: Float[Array, "n d"], bias: Float[Array, "head out"] | None
-) -> Float[Array, "_head n _out"]:
-    """The (head, n, out) images of the tokens; one head where both are the identity's."""
-    image = x[None] if matrix is None else jnp.einsum("hod,nd->hno", matrix, x)
-    return image if bias is None else image + bias[:, None]

@@ -59,7 +59,7 @@ def simulate(
     x0: (n, d) unit rows, to 1e-6. Coinciding tokens stay together; antipodal ones are legal, and stationary for n = 2.
     times: strictly increasing; the first one is the time of `x0`.
     masses: (n,) positive, summing to 1; uniform where None.
-    rtol, atol: the error allowed in a step, root mean square over all coordinates; rtol >= 1e-14.
+    rtol, atol: the error allowed in a step, root mean square over the coordinates of distinct tokens; rtol >= 1e-14.
     max_steps: bound on accepted and rejected steps together.
     throw: raise RuntimeError where the last time is not reached; else return the depths that were.
     attention: also record the (depth, head, n, n) attention at each time; of USA, its rows divided by their sums.
@@ -97,14 +97,16 @@ def simulate(
     weights = jnp.asarray(begin.masses)
     if field.norm in GROWING:
         start = lengths[:, None] * start
+    first, place = _distinct(start, field.causal)
     states, reached, steps = start[None], float(moments[0]), {"accepted": 0, "rejected": 0}
     outcome = Outcome.SUCCESS
     if not np.all(np.isfinite(field(reached, start, weights))):
         outcome = Outcome.NOT_FINITE
     elif len(moments) > 1:
         tolerances = jnp.asarray(rtol), jnp.asarray(atol)
-        run = integrate(field, jnp.asarray(start), weights, _padded(moments), *tolerances, max_steps)
-        states = _reached_states(start, np.asarray(run.states)[: len(moments)])
+        joint = jnp.asarray(np.bincount(place, weights))
+        run = integrate(field, jnp.asarray(start[first]), joint, _padded(moments), *tolerances, max_steps)
+        states = _reached_states(start, np.asarray(run.states)[: len(moments), place])
         reached, steps = float(run.reached), {"accepted": int(run.accepted), "rejected": int(run.rejected)}
         outcome = Outcome.SUCCESS if len(states) == len(moments) else Outcome.MAX_STEPS
     if throw and outcome is not Outcome.SUCCESS:
@@ -196,6 +198,20 @@ def _reached_states(
     """The start, which diffrax saves only with its first step, and the finite ones of the saved states after it."""
     later = saved[1:]
     return np.concatenate([start[None], later[np.isfinite(later).all(axis=(1, 2))]])
+
+
+def _distinct(
+    start: Float[np.ndarray, "n d"], causal: bool
+) -> tuple[Int[np.ndarray, " distinct"], Int[np.ndarray, " n"]]:
+    """The tokens at different places, by number, and for each token which of them is where it is.
+
+    Coinciding tokens see the same, so they stay together, as one of their joint mass; behind a mask they do not.
+    """
+    if causal:
+        return np.arange(len(start)), np.arange(len(start))
+    _, first, place = np.unique(start, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[place]
 
 
 def _checked_start(x0: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:

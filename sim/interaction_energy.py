@@ -6,8 +6,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.attention import Attention, checked_beta, checked_masses
+from sim.kernel import by_tiles
 from sim.precision import require_64_bit
-from sim.tiles import by_tiles
 
 
 def energy(points: ArrayLike, beta: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "*depth"]:

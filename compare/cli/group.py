@@ -10,6 +10,8 @@ import click
 import jax
 from tqdm import tqdm
 
+from compare.study.results import LeftOutWarning
+
 
 class OneLineErrors(click.Group):
     """A group whose commands end what cannot be done with one line on standard error and exit code 2.
@@ -20,6 +22,7 @@ class OneLineErrors(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with warnings.catch_warnings():
+                warnings.simplefilter("always", LeftOutWarning)
                 warnings.showwarning = _warn
                 status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:

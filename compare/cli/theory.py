@@ -1,15 +1,13 @@
-"""Commands that run the theory and the experiments: a simulation, a run to a single cluster, a grid, an experiment."""
+"""Commands that run the theory and the experiments: a simulation, a run to a single cluster, an experiment."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-import sim
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
-from compare.files import output_directory, write_netcdf
+from compare.files import output_directory
 from compare.plotting import save_figure
 from compare.reporting import mergers
 from compare.study import plan
@@ -91,37 +89,6 @@ def coalesce(
     job.result(recorded(found, None, start, seed)).save(path)
     click.echo(f"wrote {picture}")
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
-
-
-@main.command()
-@click.argument("grid", type=click.Path(path_type=Path))
-@OUT
-def sweep(grid: Path, out: Path) -> None:
-    """Simulate every point of GRID, a TOML file, and write OUT/sweeps/GRID.nc.
-
-    GRID holds lists beta, d, n and may hold kind, seed; and numbers until, depths; and causal. Each run is reduced to
-    its mean cosine and its energy over time.
-    """
-    axes = _read_grid(grid)
-    times = save_times(float(axes.pop("until", plan.UNTIL)), int(axes.pop("depths", plan.DEPTHS)))
-    causal = bool(axes.pop("causal", False))
-    directory = output_directory(out)
-    table = sim.sweep(axes, times, causal=causal)
-    path = directory / "sweeps" / f"{grid.stem}.nc"
-    write_netcdf(path, table)
-    click.echo(
-        f"{table['reached'].size} runs: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}"
-    )
-    click.echo(f"wrote {path}")
-
-
-def _read_grid(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(
-            f"cannot read {path} as TOML ({error}): give lines such as beta = [1, 9], d = [3], n = [64]"
-        ) from error
 
 
 @main.command()

@@ -106,12 +106,12 @@ def _measured(
             "cluster_life_excess"
         ].values,
         "energy": pair_energy(points, beta),
-        "moved": np.append(np.nan, _angle(points, 1)),
-        "returned": np.array([_angle(points, lag)[-LATE:].mean() for lag in range(1, LATE + 1)]),
+        "moved": np.append(np.nan, turned_angle(points, 1)),
+        "returned": np.array([turned_angle(points, lag)[-LATE:].mean() for lag in range(1, LATE + 1)]),
     }
 
 
-def _angle(points: Float[np.ndarray, "depth token d"], lag: int) -> Float[np.ndarray, " later"]:
+def turned_angle(points: Float[np.ndarray, "depth token d"], lag: int) -> Float[np.ndarray, " later"]:
     """Mean over tokens of the angle to where it was `lag` depths before, from the chord, which keeps its digits."""
     chords = np.linalg.norm(points[lag:] - points[:-lag], axis=-1)
     return (2 * np.arcsin(np.minimum(chords / 2, 1))).mean(axis=1)

@@ -177,14 +177,14 @@ def _clusters(level: float, n: int, random: np.random.Generator) -> Float[np.nda
     """Clusters of whole numbers of tokens with squares that sum to E n^2, at random angles with no gap below 0.35."""
     squares = round(level * n**2)
     least = int(np.ceil(1 / level))
-    found = [sizes for count in range(least, least + 4) for sizes in _partitions(n, squares, count, n)]
+    found = [sizes for count in range(least, least + 4) for sizes in partitions(n, squares, count, n)]
     sizes = random.permutation(found[random.integers(len(found))])
     free = 2 * np.pi - LEAST_GAP * len(sizes)
     gaps = LEAST_GAP + free * random.dirichlet(np.ones(len(sizes)))
     return np.repeat(np.cumsum(gaps), sizes)
 
 
-def _partitions(total: int, squares: int, count: int, largest: int) -> list[tuple[int, ...]]:
+def partitions(total: int, squares: int, count: int, largest: int) -> list[tuple[int, ...]]:
     """All falling lists of `count` whole numbers up to `largest` with this sum and this sum of squares."""
     if count == 0:
         return [()] if total == squares == 0 else []
@@ -194,7 +194,7 @@ def _partitions(total: int, squares: int, count: int, largest: int) -> list[tupl
         (size, *rest)
         for size in range(min(largest, total), 0, -1)
         if size**2 <= squares
-        for rest in _partitions(total - size, squares - size**2, count - 1, size)
+        for rest in partitions(total - size, squares - size**2, count - 1, size)
     ]
 
 

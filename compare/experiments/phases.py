@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.plotting import COLOURS
 from compare.theory import phase_curve
-from sim.grid import sweep
+from sim.sweeps.sweep import sweep
 
 N, DELTA = 32, 1e-3
 PANELS = (8, 128, 1024)

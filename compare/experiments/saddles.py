@@ -60,7 +60,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     keys = ("kind", "d", "clusters", "seed", "beta")
     table = tabulate(records, keys, LABELS, ("merger", "sample"))
     table = table.assign_coords(merger=np.arange(1, width + 1))
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
@@ -138,7 +138,7 @@ def plateaus(table: xr.Dataset) -> xr.DataArray:
     return (table["flat_length"] >= table["length_limit"] / 2).sum("merger")
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     first, last = table["beta"].values[[0, -1]]
     few, many = table["clusters"].values[[0, -1]]
     runs = ("kind", "d", "clusters", "seed", "merger")

@@ -37,7 +37,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     betas = np.logspace(3, 12, 4 if quick else 10)
     starts = _well_prepared(2 if quick else 6, seed)
     table = xr.merge([_jumps(betas, starts), _true_flow(betas[betas <= 1e6], starts[0]), _authors_figure()])
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
@@ -181,7 +181,7 @@ def _crossings(
     return np.interp(levels, climbing, time, left=0.0)
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     jump, ends = table["jump_time"], table["beta"].values[[0, -1]]
     off = abs(jump - table["jump_time_theory"]).max(("variant", "start", "merger")).values[[0, -1]]
     far = abs(jump - table["jump_time_limit"]).max(("variant", "start", "merger")).values[[0, -1]]

@@ -65,7 +65,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     onset = _onset(kinds, np.linspace(2, 10, 5 if quick else 17), repeats, seed)
     failing = _failing(kinds, np.linspace(0.26, 1.5, 5 if quick else 20), repeats, seed)
     table = xr.merge([lives, onset, failing], join="outer", compat="no_conflicts")
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
@@ -230,7 +230,7 @@ def violations(table: xr.Dataset) -> int:
     return int((broken & applies).sum())
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     applies = int(table["log_collapse_bound"].notnull().sum())
     slope, rate = slopes(table), 1 - table["alpha"].isel(beta=0)
     excess = slope - rate

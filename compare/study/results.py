@@ -177,6 +177,10 @@ def run_paths(directory: Path) -> tuple[Path, ...]:
     return tuple(sorted((directory / "runs").glob("*.nc")))
 
 
+class LeftOutWarning(UserWarning):
+    """A file among the runs is left out, as it cannot be one of them."""
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A file among the runs that cannot be one of them, and why: its name is in the reason."""
@@ -204,5 +208,5 @@ def readable(found: Iterable[SavedRun | LeftOut]) -> tuple[list[SavedRun], list[
     if not runs:
         raise ValueError(left_out[0].reason)
     for one in left_out:
-        warnings.warn(f"left out: {one.reason}", stacklevel=3)
+        warnings.warn(f"left out: {one.reason}", LeftOutWarning, stacklevel=3)
     return runs, left_out

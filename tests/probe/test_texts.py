@@ -9,7 +9,7 @@ import pytest
 
 import probe
 from probe.loading import load
-from probe.texts import KINDS, LENGTHS, _checked
+from probe.texts import KINDS, LENGTHS, checked
 
 
 def test_every_text_is_described_and_every_description_has_a_text():
@@ -83,7 +83,7 @@ def test_a_caller_cannot_change_the_texts():
 def test_a_changed_text_is_refused():
     prompt = probe.prompts()["tides"]
     with pytest.raises(ValueError, match="manifest says"):
-        _checked(dataclasses.replace(prompt, text=prompt.text + " And so on."))
+        checked(dataclasses.replace(prompt, text=prompt.text + " And so on."))
     for field in ("kind", "length"):
         with pytest.raises(ValueError, match=field):
-            _checked(dataclasses.replace(prompt, **{field: "verse"}))
+            checked(dataclasses.replace(prompt, **{field: "verse"}))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sim
-import sim.attention
+import sim.kernel
 
 
 def loop(x, beta, kind="SA", causal=False, clock="metastability", masses=None, **operators):
@@ -155,7 +155,7 @@ def test_survey_clock_runs_e_to_the_beta_faster():
 
 
 def test_tiles_do_not_change_the_velocity(monkeypatch):
-    monkeypatch.setattr(sim.attention, "_TILE", 37 * 3 * 5)  # 6 tokens a tile, and 1 left over
+    monkeypatch.setattr(sim.kernel, "_entries", lambda: 37 * 5)  # 6 tokens a tile, and 1 left over
     x = sim.uniform(37, 3, seed=2)
     np.testing.assert_allclose(
         sim.Attention(4.0, "USA").velocity(x), loop(x, 4.0, "USA"), rtol=1e-11, atol=1e-15

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sim
-import sim.attention
+import sim.weights
 from tests.helpers.four_tokens import QUERY, START, VALUE
 
 
@@ -63,13 +63,13 @@ def test_an_overflowing_field():
 
 
 def test_another_beta_or_tolerance_does_not_compile_anew(monkeypatch):
-    traces, by_tiles = [], sim.attention.by_tiles
+    traces, pulls = [], sim.weights.pulls
 
     def counted(*arguments):
         traces.append(arguments)
-        return by_tiles(*arguments)
+        return pulls(*arguments)
 
-    monkeypatch.setattr(sim.attention, "by_tiles", counted)
+    monkeypatch.setattr(sim.weights, "pulls", counted)
     x = sim.uniform(3, 3, seed=1)  # a shape that no other test has compiled
     sim.simulate(sim.Attention(1.0), x, [0, 1])
     first = len(traces)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 from click.testing import CliRunner
 
 import probe
@@ -188,21 +187,6 @@ def test_hypotheses(run):
     assert all(row["refuted_by"] and row["thresholds"] for row in rows)
     text = run("hypotheses").stdout
     assert all(name in text for name in HYPOTHESES)
-
-
-def test_sweep(run, tmp_path):
-    grid = tmp_path / "grid.toml"
-    grid.write_text("beta = [1, 4]\nd = 3\nn = 5\nuntil = 2.0\ndepths = 4\n")
-    made = run("sweep", grid, "--out", tmp_path / "out")
-    assert made.exit_code == 0, made.output
-    with xr.open_dataset(tmp_path / "out" / "sweeps" / "grid.nc", engine="h5netcdf") as table:
-        assert dict(table.sizes) == {"kind": 1, "n": 1, "d": 1, "beta": 2, "seed": 1, "time": 4}
-        assert np.all(np.diff(table["energy"], axis=-1) > 0)
-    grid.write_text("beta = [1, 4\n")
-    refused(run("sweep", grid, "--out", tmp_path / "out"), "TOML")
-    grid.write_text("beta = [1]\nsize = 3\n")
-    refused(run("sweep", grid, "--out", tmp_path / "out"), "grid must have the axes")
-    refused(run("sweep", tmp_path / "none.toml", "--out", tmp_path / "out"), "cannot read")
 
 
 def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):

@@ -83,10 +83,12 @@ def test_effective_rank_of_short_vectors():
     raw = np.stack([np.diag([3e-10, 1.01e-10, 0.99e-10]), np.diag([0.9e-10, 0.5e-10, 0])])
     share = np.array([3, 1.01]) / 4.01
     ranks = effective_ranks(raw)
-    np.testing.assert_allclose(ranks["effective_rank"], [np.exp(-share @ np.log(share)), np.nan], rtol=1e-9)
+    np.testing.assert_allclose(
+        ranks["effective_rank"], [np.exp(-np.sum(share * np.log(share))), np.nan], rtol=1e-9
+    )
     squares = np.array([9, 1.01**2]) / (9 + 1.01**2)
     np.testing.assert_allclose(
-        ranks["effective_rank_squared"], [np.exp(-squares @ np.log(squares)), np.nan], rtol=1e-9
+        ranks["effective_rank_squared"], [np.exp(-np.sum(squares * np.log(squares))), np.nan], rtol=1e-9
     )
 
 

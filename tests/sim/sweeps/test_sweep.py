@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim import Attention, energy, simulate, uniform
-from sim.grid import sweep
+from sim.sweeps.sweep import sweep
 
 GRID = {"beta": [0.5, 4.0], "d": [2, 9], "n": 5, "seed": [3, 4]}
 
