@@ -140,8 +140,8 @@ class Trajectory:
         made_by = self.provenance.get("model") or self.provenance.get("kind")
         beta = self.provenance.get("beta")
         return (
-            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), {tokens} tokens in "
-            f"{dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
+            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), "
+            f"{tokens} tokens in {dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
