@@ -139,9 +139,10 @@ class Trajectory:
         depths, tokens, dim = self.points.shape
         made_by = self.provenance.get("model") or self.provenance.get("kind")
         beta = self.provenance.get("beta")
+        facts = [made_by or "", "" if beta is None else f"beta {beta:.6g}"]
         return (
             f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), "
-            f"{tokens} tokens in {dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
+            f"{tokens} tokens in {dim} dimensions{''.join(f', {fact}' for fact in facts if fact)}>"
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
