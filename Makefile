@@ -26,6 +26,7 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	$(BIN)/python benchmarks/coalesce.py --large
 	$(BIN)/python -m benchmarks.kernel
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.sweep
 
 .venv/torch-installed: constraints.txt
 	$(PYTHON) -m venv .venv
@@ -37,7 +38,7 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	touch $@
 
 .venv/test-installed: .venv/torch-installed pyproject.toml
-	$(EDITABLE) ".[pretrained,dev]"
+	$(EDITABLE) ".[pretrained,cluster,dev]"
 	touch $@
 
 clean:

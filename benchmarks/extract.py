@@ -26,8 +26,9 @@ from typing import Any
 import torch
 
 import probe
+from probe.calls import quiet
 from probe.inputs import text_inputs
-from probe.loading import LoadedModel, load, quiet
+from probe.loading import LoadedModel, load
 
 TARGET_RATIO = 1.3
 TARGET_GIBIBYTES = 12

@@ -1,12 +1,12 @@
-"""Where results go, how a text among them is written, and which code they are the results of."""
+"""Where results go, and how a text among them is written."""
 
 import hashlib
 import os
 import tempfile
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
+from sim.files import intact as intact
+from sim.files import sealed as sealed
 from sim.files import write_aside as write_aside
 from sim.files import write_netcdf as write_netcdf
 
@@ -30,22 +30,6 @@ def output_directory(path: str | os.PathLike[str]) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to `path`, aside first."""
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-@cache
-def code_digest(*places: str) -> str:
-    """SHA-256 of the Python files of packages, or of single modules, by dotted name.
-
-    A result is kept only as long as the code that made it.
-    """
-    digest = hashlib.sha256()
-    for place in places:
-        package, *inner = place.split(".")
-        path = Path(str(files(package).joinpath(*inner)))
-        sources = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-        for source in sources:
-            digest.update(f"{source.relative_to(path.parent)}\n".encode() + source.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def file_digest(path: Path) -> str:

@@ -55,10 +55,11 @@ def bootstrap_t_interval(
     """Interval for the mean from resampled t statistics, for effects that are skewed.
 
     The quantiles of (m* - m)/s* over resamples of the runs take the place of Student's; resamples without spread are
-    left out. values: finite. Returns as `t_interval`, which it equals where all values agree.
+    left out. values: finite. Returns as `t_interval`, which it equals where all values agree, and for two runs, whose
+    only resamples with spread are the two runs again.
     """
     runs = _finite(values)
-    if len(runs) < 2 or runs.std() <= SAME * max(1.0, float(np.abs(runs).max())):
+    if len(runs) < 3 or runs.std() <= SAME * max(1.0, float(np.abs(runs).max())):
         return t_interval(runs, level)
     resampled = np.random.default_rng(seed).choice(runs, (draws, len(runs)))
     spread = resampled.std(axis=1, ddof=1)
@@ -106,8 +107,6 @@ def median_interval(values: ArrayLike, ceilings: ArrayLike | None = None, level:
     highs = lows if ceilings is None else np.sort(np.asarray(ceilings, np.float64))
     runs = len(lows)
     rank = int(stats.binom.ppf((1 - level) / 2, runs, 0.5)) if runs else 0
-    while rank and 2 * stats.binom.cdf(rank - 1, runs, 0.5) > 1 - level:
-        rank -= 1
     if rank == 0:
         return Interval(-np.inf, np.inf)
     return Interval(float(lows[rank - 1]), float(highs[runs - rank]))

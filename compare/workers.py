@@ -1,10 +1,15 @@
 """Work spread over processes, one thread each: on small problems threads wait for each other more than they work."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Generic, TypeVar
 
 import jax
@@ -23,7 +28,9 @@ class Spread(Generic[Task, Result]):
     """`do` of every task, as they get done: here where they are few, else in as many processes as help, at most 2.
 
     A new process imports all libraries, about 5 s; so it takes a few tasks to be worth one. Tasks and results are
-    pickled. Iterating raises what the first failing task raises; tasks that had not begun are dropped then.
+    pickled. Iterating raises what the first failing task raises; tasks that had not begun are dropped then. Whoever
+    stops iterating, or is interrupted, stops the processes at once; they end as well when this process does, however
+    it ends. Raises RuntimeError where one of them was ended from outside.
     """
 
     do: Callable[[Task], Result]
@@ -38,17 +45,56 @@ class Spread(Generic[Task, Result]):
             with threadpool_limits(limits=1):
                 yield from map(self.do, self.tasks)
             return
-        with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare) as pool:
-            futures = [pool.submit(self.do, task) for task in self.tasks]
+        context = get_context("spawn")
+        ended, lifeline = context.Pipe(duplex=False)
+        with (
+            ended,
+            lifeline,
+            ProcessPoolExecutor(processes, context, initializer=_prepare, initargs=(ended,)) as pool,
+        ):
+            with _uninterrupted():
+                futures = [pool.submit(self.do, task) for task in self.tasks]
             try:
                 for future in as_completed(futures):
                     yield future.result()
-            except BaseException:
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "a process that worked was ended from outside, most likely because memory ran out: free some and "
+                    "run the same command again, which goes on where this one stopped"
+                ) from error
+            except Exception:
                 pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            except BaseException:
+                lifeline.close()
                 raise
 
 
-def _prepare() -> None:
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that are begun inside never see Ctrl-C, which reaches all processes of a terminal: this one does."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare(ended: Connection) -> None:
+    Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
+    for library in ("OMP", "OPENBLAS", "MKL"):  # of those that are loaded from now on
+        os.environ[f"{library}_NUM_THREADS"] = "1"
+
+
+def _end_with_parent(ended: Connection) -> None:
+    """End this process as soon as nobody holds the other end of the pipe: nothing is ever sent through it."""
+    with suppress(OSError):
+        ended.poll(None)
+    os._exit(1)

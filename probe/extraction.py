@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from probe.forward import Reading, applied, read
@@ -19,7 +20,7 @@ SINK_RATIO = 4
 
 
 def extract(
-    model: "str | os.PathLike[str] | LoadedModel | tuple[Any, Any]",
+    model: "str | os.PathLike[str] | LoadedModel | tuple[torch.nn.Module, object]",
     text: str | Float[np.ndarray, "channel height width"],
     frame: str = "raw",
     attention: bool = False,

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from probe.calls import quiet
 from probe.inputs import Inputs
-from probe.loading import LoadedModel, quiet
+from probe.loading import LoadedModel
 
 
 class Reading(NamedTuple):

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from probe.loading import LoadedModel, quiet
+from probe.calls import quiet
+from probe.loading import LoadedModel
 from probe.texts import prompts
 
 CONTROLS = ("shuffled", "repeated")

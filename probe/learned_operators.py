@@ -11,11 +11,12 @@ from probe.families import Projections
 from probe.forward import applied
 from probe.loading import LoadedModel, load
 from sim.attention import Attention
+from sim.precision import require_64_bit
 from sim.trajectory import Trajectory
 
 
 def operators(
-    model: "str | os.PathLike[str] | LoadedModel | tuple[Any, Any]",
+    model: "str | os.PathLike[str] | LoadedModel | tuple[torch.nn.Module, object]",
     *,
     iterations: int | None = None,
     init: str = "trained",
@@ -52,9 +53,10 @@ def operators(
     Returns one `sim.Attention` a layer, in order: (head, d_head, d) query, key, value and (head, d, d_head) output,
     folded in float64. Layers that share weights and norm share one object.
 
-    Raises ValueError where the model cannot be had, and for rotary models (GPT-NeoX), whose logits depend on the
-    places of the tokens. Cost: 32 d^2 bytes a layer.
+    Raises ValueError where the model cannot be had, for 32-bit JAX, and for rotary models (GPT-NeoX), whose logits
+    depend on the places of the tokens. Cost: 32 d^2 bytes a layer.
     """
+    require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)
     config, family = loaded.model.config, loaded.family
     masked = family.causal(config) if causal is None else causal

@@ -1,25 +1,20 @@
 """Load a model: a registered name, a local folder, an id of the Hugging Face hub, or one already loaded."""
 
-import hashlib
-import json
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from logging import NullHandler
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .families import FAMILIES, Family
-from .registry import local_folder, models
+from probe.calls import one_line, quiet
+from probe.families import FAMILIES, Family
+from probe.model_files import CONFIG, content_digest, read_json, tokenizer_files, weight_files
+from probe.sources import Source, find, source_digest
+from probe.weights import filled
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 INITS = ("trained", "random")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +65,8 @@ def load(
     Attention is the eager one, whose rows can be read. Cost: reads the weights twice, once for their digest.
 
     Raises ValueError for a model that is not found or not reachable, has no config, tokenizer or safetensors, is of
-    an unknown family, or whose weights do not fill its config; and for `revision`, `dtype` or `device` where they
+    an unknown family or quantised, or whose weights do not fill its config, or have tensors of the model itself (heads
+    for a task aside) that its config has no place for; and for `revision`, `dtype` or `device` where they
     have no meaning.
     """
     if init not in INITS:
@@ -82,26 +78,34 @@ def load(
             )
         loaded = model if isinstance(model, LoadedModel) else _adopt(*model)
         return loaded if init == "trained" else _reinitialised(loaded, seed)
-    name, folder, commit = _find(model, revision)
-    family = _family(_model_type(name, folder), name)
+    source = find(model, revision)
+    facts = read_json(source.name, source.folder / CONFIG)
+    family = _family(facts.get("model_type"), source.name)
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     kind = getattr(torch, dtype or "float32")
+    files = [] if init == "random" else weight_files(source.name, source.folder)
+    config, tokenizer = _read_config(source, family, facts), _read_tokenizer(source, family)
     if init == "random":
-        config, tokenizer = _read_config(name, folder), _read_tokenizer(name, folder, family)
-        network = _moved(_random(family, config, kind, seed), device or "cpu").eval()
-        return LoadedModel(name, None, family, network, tokenizer, init, seed)
-    digest = commit or _digest(_weight_files(name, folder))
-    tokenizer = _read_tokenizer(name, folder, family)
-    network = _moved(_read_weights(name, folder, family, kind), device or "cpu").eval()
-    return LoadedModel(name, digest, family, network, tokenizer)
+        with one_line(source.name):
+            network = _random(family, config, kind, seed)
+        return LoadedModel(source.name, None, family, _moved(network, device).eval(), tokenizer, init, seed)
+    commit = source.commit or f"sha256:{content_digest(files)}"
+    network = _moved(filled(source.name, files, family, config, kind), device)
+    return LoadedModel(source.name, commit, family, network, tokenizer)
 
 
-def check(model: str | os.PathLike[str], revision: str | None = None) -> None:
-    """Raise the ValueError that `load` would raise before it reads the weights; hub ids are fetched."""
-    name, folder, _ = _find(model, revision)
-    _family(_model_type(name, folder), name)
-    _weight_files(name, folder)
+def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> str:
+    """SHA-256 of every file of a model that is read, with the commit of a hub id: what its runs depend on.
+
+    Takes config, tokenizer, and the weights through their index; hub ids are fetched. Raises the ValueError that
+    `load` would raise before it reads the weights. Cost: reads the weights once.
+    """
+    source = find(model, revision)
+    family = _family(read_json(source.name, source.folder / CONFIG).get("model_type"), source.name)
+    if family.reads == "text":
+        tokenizer_files(source.name, source.folder)
+    return source_digest(source)
 
 
 def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
@@ -134,174 +138,45 @@ def _random(family: Family, config: Any, dtype: torch.dtype, seed: int) -> Any:
         )
 
 
-def _find(model: str | os.PathLike[str], revision: str | None) -> tuple[str, Path, str | None]:
-    """(name, folder with its files, commit where it comes from the hub)."""
-    given, path = str(model), Path(model).expanduser()
-    folder = local_folder(given)
-    if folder is None and given not in models() and path.is_dir():
-        given, folder = path.resolve().name, path
-    if folder is not None:
-        if revision is not None:
-            raise ValueError(f"revision {revision!r} is of the hub, but {given} is local: leave revision out")
-        return given, folder, None
-    if path.is_file():
-        raise ValueError(f"{given} is a file: give the folder that holds config.json and the weights")
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", given):
-        raise ValueError(
-            f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(models())}"
-        )
-    return given, *_download(given, revision)
-
-
-def _download(hub_id: str, revision: str | None) -> tuple[Path, str]:
-    """The hub's files in its cache, and their commit, which names the folder."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = snapshot_download(
-            hub_id,
-            revision=revision,
-            allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"],
-            ignore_patterns=["*/*"],
-        )
-    except Exception as error:
-        raise ValueError(
-            f"{hub_id!r} is no folder here, and the Hugging Face hub was not reachable or does not have it "
-            f"({type(error).__name__}): check name, revision and connection, or give a local folder or minilm"
-        ) from error
-    return Path(folder), Path(folder).name
-
-
-def _model_type(name: str, folder: Path) -> str | None:
-    try:
-        return json.loads((folder / "config.json").read_text()).get("model_type")
-    except FileNotFoundError:
-        raise ValueError(
-            f"{name} has no config.json: give a folder that model.save_pretrained wrote"
-        ) from None
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"the config.json of {name} is not a JSON object: save the model again") from error
-
-
-def _family(model_type: str | None, name: str) -> Family:
-    if model_type not in FAMILIES:
+def _family(model_type: Any, name: str) -> Family:
+    if not (isinstance(model_type, str) and model_type in FAMILIES):
         raise ValueError(
             f"{name} is of the family {model_type!r}, which is not known: give a model among {', '.join(FAMILIES)}"
         )
     return FAMILIES[model_type]
 
 
-def _weight_files(name: str, folder: Path) -> list[Path]:
-    weights = sorted(folder.glob("model*.safetensors"))
-    if weights:
-        return weights
-    pickles = sorted(file.name for pattern in _PICKLES for file in folder.glob(pattern))
-    if pickles:
-        raise ValueError(
-            f"{name} has pickled weights only ({pickles[0]}), which can run code when read: "
-            "convert them to model.safetensors with model.save_pretrained"
-        )
-    raise ValueError(f"{name} has no weights (model.safetensors): save them with model.save_pretrained")
-
-
-def _digest(files: list[Path]) -> str:
-    """SHA-256 of the weight files, one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as opened:
-            while chunk := opened.read(1 << 20):
-                digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
-
-
-_SOURCES = {"local_files_only": True, "trust_remote_code": False}
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Whatever goes wrong in transformers while it reads a folder, as one line."""
-    from safetensors import SafetensorError
-
-    try:
-        with quiet():
-            yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{name} cannot be loaded ({reason}): save model and tokenizer again") from error
-
-
-def _read_config(name: str, folder: Path) -> Any:
+def _read_config(source: Source, family: Family, facts: dict[str, Any]) -> Any:
+    """The config, of which only config.json is read."""
     import transformers
 
-    with _readable(name):
-        return transformers.AutoConfig.from_pretrained(folder, **_SOURCES)
+    if "quantization_config" in facts:
+        raise ValueError(
+            f"{source.name} is quantised, and its weights are no plain numbers: give the model that it was made from"
+        )
+    with one_line(source.name):
+        config = getattr(transformers, family.architecture).config_class.from_dict(facts)
+    config.name_or_path = str(source.folder)
+    return config
 
 
-def _read_tokenizer(name: str, folder: Path, family: Family) -> Any:
+def _read_tokenizer(source: Source, family: Family) -> Any:
     import transformers
 
     if family.reads == "image":
         return None
-    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        raise ValueError(
-            f"{name} has no tokenizer: save it to the same folder with tokenizer.save_pretrained"
+    tokenizer_files(source.name, source.folder)
+    with one_line(source.name):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source.folder, local_files_only=True, trust_remote_code=False
         )
-    with _readable(name):
-        return transformers.AutoTokenizer.from_pretrained(folder, **_SOURCES)
+        if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
+            raise TypeError(f"{type(tokenizer).__name__} is no tokenizer of one model")
+    return tokenizer
 
 
-def _read_weights(name: str, folder: Path, family: Family, dtype: torch.dtype) -> Any:
-    """The model, with every tensor of its config read from the weights."""
-    import transformers
-
-    with _readable(name):
-        model, found = getattr(transformers, family.architecture).from_pretrained(
-            folder,
-            use_safetensors=True,
-            output_loading_info=True,
-            attn_implementation="eager",
-            dtype=dtype,
-            **_SOURCES,
-            **family.options,
-        )
-    if found["missing_keys"]:
-        raise ValueError(
-            f"the weights of {name} lack {len(found['missing_keys'])} tensors that its config asks for, such as "
-            f"{min(found['missing_keys'])}: save the model again with model.save_pretrained"
-        )
-    return model
-
-
-def _moved(model: torch.nn.Module, device: str) -> torch.nn.Module:
+def _moved(model: torch.nn.Module, device: str | None) -> torch.nn.Module:
     try:
-        return model.to(device)
+        return model.to(device or "cpu")
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used here: give device='cpu'") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no warnings of transformers inside; what was set before is set again after.
-
-    The handlers are told, not the logger: after a change of its level all loggers forget what is enabled, which takes
-    longer than to tokenise a text.
-    """
-    from transformers.utils import logging
-
-    logger, bars = logging.get_logger(), logging.is_progress_bar_enabled()
-    silent = NullHandler()
-    logger.addHandler(silent)  # without any handler Python's last resort would print
-    levels, propagates = [handler.level for handler in logger.handlers], logger.propagate
-    for handler in logger.handlers:
-        handler.setLevel("ERROR")
-    logger.propagate = False
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for handler, level in zip(logger.handlers, levels):
-            handler.setLevel(level)
-        logger.removeHandler(silent)
-        logger.propagate = propagates
-        if bars:
-            logging.enable_progress_bar()

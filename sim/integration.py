@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from sim.attention import Attention
 from sim.normalisation import GROWING
 from sim.precision import require_64_bit
+from sim.provenance import json_values
 from sim.sphere import normalise
 from sim.trajectory import UNIT_TOLERANCE, Trajectory
 
@@ -41,7 +42,7 @@ def simulate(
     throw: bool = True,
     attention: bool = False,
     tokens: Sequence[str] | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     radii: ArrayLike | None = None,
 ) -> Trajectory:
     """Integrate dx/dt = field(t, x, masses) from `x0` and record the tokens at `times`.
@@ -72,10 +73,12 @@ def simulate(
     ``outcome``, a value of `Outcome`.
 
     Raises ValueError for points off the sphere, times or masses out of order, radii that the scheme does not have,
-    times below 1 for sqrt, whose speed is infinite at 0, and 32-bit JAX; RuntimeError as above.
+    times below 1 for sqrt, whose speed is infinite at 0, provenance that is not JSON, and 32-bit JAX;
+    RuntimeError as above.
     Cost: 13 evaluations of the field a step, each O(n^2 d); a first call compiles for each shape (about a second).
     """
-    require_64_bit()
+    require_64_bit(field)
+    given = json_values(provenance)
     start, lengths = _checked_start(x0)
     moments = _checked_times(times)
     if not (1e-14 <= rtol < 1 and 0 < atol < 1 and max_steps >= 1):
@@ -129,7 +132,7 @@ def simulate(
             "reached": reached,
             "drift": None if field.norm in GROWING else float(np.max(np.abs(norms - 1))),
             "outcome": outcome.value,
-            **(provenance or {}),
+            **given,
         },
     )
 

@@ -74,7 +74,7 @@ def dissipation(field: Attention, points: ArrayLike, masses: ArrayLike | None = 
 
     Raises ValueError where E1 need not grow: learned operators, several heads or a causal mask.
     """
-    require_64_bit()
+    require_64_bit(field)
     operators = (field.query, field.key, field.value, field.output, field.query_bias, field.key_bias)
     biases = (field.value_bias, field.output_bias)
     if field.causal or any(part is not None for part in (*operators, *biases)):

@@ -1,7 +1,7 @@
 """Where the norm sits: how fast a token turns and how its length grows under each scheme of 2510.22026."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 from jax.core import Tracer
@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 Scheme = Literal["post", "pre", "peri", "mix", "ngpt", "sqrt"]
-Rate = Float[Array, ""] | Callable[[Any], Any]
+Rate = Float[Array, ""] | Callable[[Array], ArrayLike]
 
 SCHEMES = ("post", "pre", "peri", "mix", "ngpt", "sqrt")
 GROWING = ("pre", "peri", "mix")
@@ -57,7 +57,7 @@ def rates(
 
 
 def checked_scheme(
-    norm: str, tau: ArrayLike | None, alpha: ArrayLike | Callable[[Any], Any] | None
+    norm: str, tau: ArrayLike | None, alpha: ArrayLike | Callable[[Array], ArrayLike] | None
 ) -> tuple[Scheme, Float[Array, ""] | None, Rate | None]:
     """The scheme with its parameters as arrays; ValueError where they do not belong to it or are out of range."""
     if norm not in SCHEMES:

@@ -1,11 +1,25 @@
 """The demand for 64-bit JAX, made where 32 bits would give wrong digits without a word."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 
-def require_64_bit() -> None:
-    """Raise ValueError unless JAX computes in 64 bits; nothing in this package turns it on by itself."""
+def require_64_bit(made: Any = None) -> None:
+    """Raise ValueError unless JAX computes in 64 bits; nothing in this package turns it on by itself.
+
+    made: arrays that must not have been made before it did, such as a field with its operators.
+    """
     if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         raise ValueError(
             "JAX computes in 32 bits: turn on 64-bit JAX, jax.config.update('jax_enable_x64', True)"
         )
+    for array in jax.tree.leaves(made):
+        dtype = getattr(array, "dtype", np.dtype(np.float64))
+        if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8:
+            raise ValueError(
+                f"this field was made in 32 bits, with an array of {dtype}: make it again after turning on 64-bit JAX, "
+                "jax.config.update('jax_enable_x64', True)"
+            )

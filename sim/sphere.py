@@ -4,6 +4,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import betainc, betaincinv
 
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+"""An array of two axes, also to a type checker, which does not read shapes."""
+
 
 def normalise(vectors: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch d"]:
     """Rows divided by their lengths."""
@@ -17,7 +20,7 @@ def _check_size(n: int, d: int) -> None:
         raise ValueError(f"the sphere needs at least 2 dimensions, got d = {d}")
 
 
-def uniform(n: int, d: int, seed: int = 0) -> Float[np.ndarray, "n d"]:
+def uniform(n: int, d: int, seed: int = 0) -> Float[Matrix, "n d"]:
     """`n` independent points, uniform on S^(d-1): the initial law of 2312.10794 and 2410.06833.
 
     Returns (n, d) float64 unit rows; the same seed gives the same points. Raises ValueError for n < 1 or d < 2.
@@ -26,9 +29,7 @@ def uniform(n: int, d: int, seed: int = 0) -> Float[np.ndarray, "n d"]:
     return normalise(np.random.default_rng(seed).standard_normal((n, d)))
 
 
-def caps(
-    centres: Float[np.ndarray, "k d"], per_cap: int, eps: float, seed: int = 0
-) -> Float[np.ndarray, "n d"]:
+def caps(centres: Float[np.ndarray, "k d"], per_cap: int, eps: float, seed: int = 0) -> Float[Matrix, "n d"]:
     """`per_cap` points, uniform in each spherical cap {x : <x, w> >= 1 - eps} around each centre w.
 
     The start of Theorem 1.2 of 2410.06833, where eps is the cap's height 1 - cos(its angle), 0 <= eps < 2.
@@ -59,7 +60,7 @@ def _cap_heights(share: np.ndarray, eps: float, d: int) -> np.ndarray:
     return 2 * betaincinv(shape, shape, share * betainc(shape, shape, eps / 2))
 
 
-def simplex(n: int, d: int) -> Float[np.ndarray, "n d"]:
+def simplex(n: int, d: int) -> Float[Matrix, "n d"]:
     """`n` points on S^(d-1) at equal and largest mutual angles, cos = -1 / (n - 1); needs n <= d + 1.
 
     A stationary point of SA and USA for every beta. Raises ValueError where n > d + 1.
@@ -74,7 +75,7 @@ def simplex(n: int, d: int) -> Float[np.ndarray, "n d"]:
     return normalise(np.pad(axes, ((0, 0), (0, d - n + 1))))
 
 
-def ring(n: int) -> Float[np.ndarray, "n 2"]:
+def ring(n: int) -> Float[Matrix, "n 2"]:
     """`n` points at equal angles 2 pi j / n on the circle: a saddle of SA and USA for every beta > 0."""
     _check_size(n, 2)
     angles = 2 * np.pi * np.arange(n) / n

@@ -12,7 +12,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from sim.files import write_netcdf
+from sim.files import intact, sealed, write_netcdf
+from sim.provenance import json_values
 
 SCHEMA = "metasphere/trajectory/1"
 UNIT_TOLERANCE = 1e-6
@@ -38,12 +39,13 @@ class Trajectory:
     attention: (depth, head, token, token) rows, at least 0 and summing to 1, to 1e-4, or NaN throughout; or None.
         ``attention[l]`` is computed *from* ``points[l]`` and moves it to ``points[l + 1]``, so the last layer of a
         model, which no block reads, is NaN.
-    provenance: what made it, as JSON values: versions, seed, dtype, model revision, prompt hash; ``beta`` where known.
+    provenance: what made it, as JSON values, which numbers of NumPy and JAX, and paths, become: versions, seed, dtype,
+        model revision, prompt hash; ``beta`` where known.
 
     Raises
     ------
     ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase,
-    norms that are no lengths, masses or attention that are no weights.
+    norms that are no lengths, masses or attention that are no weights, provenance that is not JSON.
     """
 
     points: Float[np.ndarray, "depth token dim"]
@@ -66,7 +68,7 @@ class Trajectory:
         tokens: Iterable[str] | None = None,
         special: ArrayLike | None = None,
         attention: ArrayLike | None = None,
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         points = np.asarray(points, np.float64)
         if points.ndim != 3 or points.shape[0] < 1 or points.shape[1] < 1 or points.shape[2] < 2:
@@ -84,7 +86,7 @@ class Trajectory:
             "tokens": tuple(map(str, range(count) if tokens is None else tokens)),
             "special": np.asarray(np.zeros(count) if special is None else special, bool),
             "attention": None if attention is None else np.asarray(attention),
-            "provenance": dict(provenance or {}),
+            "provenance": json_values(provenance),
         }
         for name, value in filled.items():
             object.__setattr__(self, name, value)
@@ -133,10 +135,19 @@ class Trajectory:
                 )
             _check_rows(self.attention)
 
+    def __repr__(self) -> str:
+        depths, tokens, dim = self.points.shape
+        made_by = self.provenance.get("model") or self.provenance.get("kind")
+        beta = self.provenance.get("beta")
+        return (
+            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), "
+            f"{tokens} tokens in {dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
-        Raises ValueError where `path` cannot be written.
+        It carries a checksum of its content. Raises ValueError where `path` cannot be written.
         """
         variables: dict[str, Any] = {
             "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
@@ -158,14 +169,14 @@ class Trajectory:
                 "provenance": json.dumps(self.provenance, sort_keys=True),
             },
         )
-        write_netcdf(Path(path), dataset, encoding)
+        write_netcdf(Path(path), sealed(dataset), encoding)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Trajectory":
         """Read what `save` wrote.
 
-        Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, without
-        one of its variables, or holds values that no trajectory has.
+        Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, other than
+        its checksum says (where it has one), without one of its variables, or holds values that no trajectory has.
         """
         if not Path(path).is_file():
             raise ValueError(f"no file at {path}: give a NetCDF file that metasphere wrote")
@@ -182,7 +193,7 @@ class Trajectory:
             )
         variables = dataset.variables
         try:
-            return cls(
+            read = cls(
                 points=variables["points"].values,
                 depth=variables["depth"].values,
                 axis=dataset.attrs["axis"],
@@ -197,6 +208,12 @@ class Trajectory:
             raise ValueError(f"{path} has no {error.args[0]}: make it again") from error
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is damaged, make it again: {error}") from error
+        if not intact(dataset):
+            raise ValueError(
+                f"{path} is damaged, or was changed by hand (its checksum is not that of its content): make it again, "
+                "or write what you changed with Trajectory.save"
+            )
+        return read
 
 
 def _read_provenance(text: str) -> dict[str, Any]:

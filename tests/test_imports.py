@@ -1,6 +1,8 @@
 """Who may import whom, and what each package shows."""
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PUBLIC = {
     "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate sweep uniform",
     "probe": "extract models operators prompts",
-    "compare": "Verdicts judge measure published_criteria report theory",
+    "compare": "Verdicts judge measure plot published_criteria report theory",
 }
 
 
@@ -42,10 +44,29 @@ def test_imports_never_go_back(package, forbidden):
 @pytest.mark.repository
 @pytest.mark.parametrize("package", PUBLIC)
 def test_public_names(package):
-    tree = ast.parse((ROOT / package / "__init__.py").read_text())
-    shown = [alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert None not in shown
-    assert sorted(map(str, shown)) == PUBLIC[package].split()
+    module = importlib.import_module(package)
+    assert dir(module) == module.__all__ == PUBLIC[package].split()
+    starred: dict[str, object] = {}
+    exec(f"from {package} import *", starred)
+    assert starred.keys() - {"__builtins__"} == set(PUBLIC[package].split())
+
+
+@pytest.mark.parametrize("package", ["sim", "probe", "compare", "compare.theory"])
+def test_every_public_name_comes_from_where_type_checkers_find_it(package):
+    """The imports under TYPE_CHECKING, done for real, and nothing else at the top of the file."""
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    (deferred,) = (node for node in tree.body if isinstance(node, ast.If))
+    for statement in deferred.body:
+        assert isinstance(statement, ast.ImportFrom)
+        for alias in statement.names:
+            assert alias.asname == alias.name
+            source = importlib.import_module(str(statement.module))
+            found = getattr(module, alias.name)
+            assert found is getattr(source, alias.name)
+            assert not (inspect.ismodule(found) and alias.name not in ("plot", "theory"))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = module.nothing
 
 
 def run(program, folder):
@@ -54,10 +75,30 @@ def run(program, folder):
     ).stdout.split()
 
 
-def test_the_theory_runs_without_torch_and_changes_no_switch(tmp_path):
+HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "jax", "diffrax", "xarray", "pandas"}
+SIMULATION = {"jax", "diffrax", "xarray", "pandas"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "loaded"),
+    [
+        ("import sim, probe, compare", set()),
+        ("from compare import theory; theory.gamma_time(0.5, 32, 9.0)", set()),
+        ("from compare.theory import *", set()),
+        ("import sim; sim.ring(3)", set()),
+        ("import probe; probe.prompts(), probe.models()", set()),
+        ("import sim; sim.Trajectory", {"xarray", "pandas"}),
+        ("import sim; sim.Attention(1.0)", {"jax"}),
+        ("from sim import *", SIMULATION),
+    ],
+)
+def test_an_import_costs_what_it_uses(tmp_path, statement, loaded):
+    assert set(run(f"import sys; {statement}; print(*{HEAVY} & set(sys.modules))", tmp_path)) == loaded
+
+
+def test_the_theory_changes_no_switch(tmp_path):
     program = (
-        "import sys, jax; before = dict(jax.config.values); import sim; "
-        "print(*[name for name in ('torch', 'transformers', 'matplotlib') if name in sys.modules]); "
+        "import jax; before = dict(jax.config.values); from sim import *; "
         "print(*[key for key, value in jax.config.values.items() if before.get(key, value) != value])"
     )
     assert run(program, tmp_path) == []

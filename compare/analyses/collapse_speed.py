@@ -1,4 +1,4 @@
-"""What goes with the speed at which models collapse: spectrum of O V, dimension, depth, over all models at hand."""
+"""The speed at which models collapse, and its rank correlation with the spectrum of O V, the width and the depth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

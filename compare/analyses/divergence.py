@@ -1,4 +1,4 @@
-"""From which depth a model parts from the theory, and which part of its blocks parts them."""
+"""The divergence of a model from the theory: from which depth on, and by which part of its blocks."""
 
 import numpy as np
 import xarray as xr
@@ -42,12 +42,12 @@ def divergence(
 
     The closed form has one cosine gamma for all pairs. beta^(-1/2) is, for large beta, the distance at which the pull
     between two tokens is strongest (2411.04990). Runs are compared at
-    equal depth, after as many blocks, and the closed form at the model's time. They part at the first depth from which
-    on they differ by more than `tolerance`, up to the last.
+    equal depth, after as many blocks, and the closed form at the model's time. They diverge at the first depth from
+    which on they differ by more than `tolerance`, up to the last.
 
     The energy of the theory changes by attention alone. So the difference of the energies grows, over any depths, by
     the model's parts less, in attention, the change of the other run: the ``excess``. The part with the largest one
-    in size, from the last depth before the parting to the end, is the ``leading_part``.
+    in size, from the last depth before they diverge to the end, is the ``leading_part``.
 
     Arguments
     ---------
@@ -64,8 +64,8 @@ def divergence(
     -------
     An `xarray.Dataset` over (run, depth): ``time`` (unit: t of SA) and the three quantities, NaN for the closed form
     where there is none (causal mask, or from consensus). Over (against, quantity), with ``against`` the runs but the
-    model: ``parting_depth`` and ``parting_time`` (of the model), NaN where they do not part or there is nothing to
-    part from; ``leading_part``, "" likewise, and ``leading_share``, its size over the sum of sizes, in [0, 1].
+    model: ``parting_depth`` and ``parting_time`` (of the model), NaN where they do not diverge or there is nothing to
+    diverge from; ``leading_part``, "" likewise, and ``leading_share``, its size over the sum of sizes, in [0, 1].
     ``excess`` (against, depth, part): cumulative from depth 0; its sum over ``part`` is the growth of the difference
     of energies. Without `parts` the last three are missing.
 
@@ -93,10 +93,10 @@ def divergence(
     found = found.assign_coords(against=list(rows)[1:])
     apart = np.abs(values[1:, 1:] - values[:1, 1:]) > tolerance
     places = np.array([[_last_run(depths) for depths in run] for run in apart])
-    parted = places < len(model.depth)
+    diverged = places < len(model.depth)
     at = np.minimum(places, len(model.depth) - 1)
     for name, axis in (("parting_depth", model.depth), ("parting_time", rows[MODEL][0])):
-        found[name] = (("against", "quantity"), np.where(parted, axis[at], np.nan))
+        found[name] = (("against", "quantity"), np.where(diverged, axis[at], np.nan))
     return found if parts is None else found.merge(_led(found, parts, places))
 
 
@@ -144,7 +144,7 @@ def _last_run(apart: Bool[np.ndarray, " depth"]) -> int:
 
 
 def _led(found: xr.Dataset, parts: xr.Dataset, places: np.ndarray) -> xr.Dataset:
-    """The excess by part, and which part leads from the last depth before each parting to the end."""
+    """The excess by part, and which part leads from the last depth before each divergence to the end."""
     names = list(parts["part"].values)
     energy = found["energy"].values
     change = parts["change"].values
@@ -166,12 +166,12 @@ def _led(found: xr.Dataset, parts: xr.Dataset, places: np.ndarray) -> xr.Dataset
         if grown.sum() > 0:
             leading[against, quantity] = str(names[int(np.argmax(grown))])
             share[against, quantity] = grown.max() / grown.sum()
-    of_partings = ("against", "quantity")
+    per_pair = ("against", "quantity")
     return xr.Dataset(
         {
             "excess": (("against", "depth", "part"), excess),
-            "leading_part": (of_partings, leading),
-            "leading_share": (of_partings, share),
+            "leading_part": (per_pair, leading),
+            "leading_share": (per_pair, share),
         },
         coords={"part": names},
     )

@@ -1,4 +1,4 @@
-"""Which part of a block changes the interaction energy: attention, feed-forward part, or norm."""
+"""The change of the interaction energy over a block, split into attention, feed-forward part and norm."""
 
 import numpy as np
 import xarray as xr

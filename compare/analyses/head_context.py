@@ -1,4 +1,4 @@
-"""Does a head merge its context? beta_eff (1 - rho) of each trained head against log n (2510.05554)."""
+"""The long-context scale of trained heads: beta_eff (1 - rho) against log n (2510.05554)."""
 
 import numpy as np
 import xarray as xr

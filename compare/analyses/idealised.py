@@ -1,17 +1,13 @@
-"""Theory and model on one time axis: how long the idealised dynamics would run in each block of a model."""
+"""The idealised counterpart of a model: the time that its blocks are worth, and blocks with Q = K = V = I."""
 
 from dataclasses import replace
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
 from compare import theory
-from compare.metrics.pairwise import mean_cosine
 from sim import Attention, Trajectory
 from sim.sphere import normalise
-
-_CURVE = 120
 
 
 def effective_time(trajectory: Trajectory, beta: float) -> Float[np.ndarray, " depth"]:
@@ -99,43 +95,3 @@ def _radius(trajectory: Trajectory, norms: Float[np.ndarray, " token"]) -> Float
             f'a layer axis needs provenance["scheme"] "post" or "pre", got {scheme!r}: say where the norm stands'
         )
     return np.ones_like(norms) if scheme == "post" else norms / np.sqrt(trajectory.points.shape[-1])
-
-
-def overlay(trajectory: Trajectory, betas: Float[np.ndarray, " beta"]) -> xr.Dataset:
-    """The mean cosine of a model over effective time, beside that of idealised blocks and the closed form.
-
-    All three start from the same first layer, and nothing is tuned. The closed form is gamma_beta(t), the common
-    cosine of n equiangular tokens under SA (2312.10794, Section 6), started at the mean cosine of the first layer;
-    it is NaN where it does not apply: under a causal mask, with fewer than 2 tokens, or from consensus.
-
-    Returns a Dataset with dims beta, depth and time: `effective_time` (beta, depth) and `mean_cosine` (depth) of the
-    model at its whole depths, over pairs i < j; `block_time` and `block_cosine` (beta, depth) of the idealised
-    blocks; `theory_time` and `theory_cosine` (beta, time). Errors as in `effective_time`.
-    """
-    trajectory, betas = whole_depths(trajectory), np.asarray(betas, np.float64)
-    tokens = trajectory.points.shape[1]
-    cosine = mean_cosine(trajectory.points)
-    times, block_times, block_cosines, curve_times, curves = [], [], [], [], []
-    for beta in betas:
-        blocks = idealised_blocks(trajectory, beta)
-        times.append(effective_time(trajectory, beta))
-        block_times.append(effective_time(blocks, beta))
-        block_cosines.append(mean_cosine(blocks.points))
-        curve_times.append(np.linspace(0, max(times[-1][-1], block_times[-1][-1]), _CURVE))
-        applies = tokens > 1 and -1 / (tokens - 1) < cosine[0] < 1 - 1e-9
-        if applies and not trajectory.provenance.get("causal", False):
-            curves.append(theory.gamma(curve_times[-1], n=tokens, beta=beta, start=cosine[0]))
-        else:
-            curves.append(np.full(_CURVE, np.nan))
-    of_time = {"units": "time t of SA"}
-    return xr.Dataset(
-        {
-            "effective_time": (("beta", "depth"), np.stack(times), of_time),
-            "mean_cosine": ("depth", cosine),
-            "block_time": (("beta", "depth"), np.stack(block_times), of_time),
-            "block_cosine": (("beta", "depth"), np.stack(block_cosines)),
-            "theory_time": (("beta", "time"), np.stack(curve_times), of_time),
-            "theory_cosine": (("beta", "time"), np.stack(curves)),
-        },
-        coords={"beta": betas, "depth": trajectory.depth},
-    )

@@ -1,4 +1,4 @@
-"""What Pre-LN conserves: the spread of the directions against the length of the residual (2510.22026)."""
+"""The Pre-LN invariant: the spread of the directions against the length of the residual (2510.22026)."""
 
 import numpy as np
 import xarray as xr

@@ -1,12 +1,9 @@
 """What is asked of a model itself, beside its runs: its heads, its value path, and which part of a block does what."""
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -18,46 +15,17 @@ from compare.analyses.energy_budget import decomposition
 from compare.analyses.head_context import long_context
 from compare.analyses.norm_invariant import conservation
 from compare.analyses.value_spectrum import value_spectrum
-from compare.files import code_digest, write_netcdf
-from compare.study.plan import FOLLOWED
-from compare.study.results import kept_table
-from compare.study.subjects import Subject, Text
 from probe.dynamics import layer_by_layer
-from probe.loading import LoadedModel, load
+from probe.loading import LoadedModel
 from probe.spectra import spectra
 
-LAST = "value_matrices"
-TABLES = ("heads", "value_paths", "whole_path", "parts", "parting", "norms", "speed", LAST)
-CODE = (
-    *(
-        "sim",
-        "probe",
-        "compare.analyses.energy_budget",
-        "compare.analyses.divergence",
-        "compare.analyses.idealised",
-        "compare.metrics.pairwise",
-    ),
-    *(
-        "compare.metrics.exclusions",
-        "compare.analyses.head_context",
-        "compare.analyses.norm_invariant",
-        "compare.analyses.collapse_speed",
-        "compare.analyses.value_spectrum",
-    ),
-)
 DRAWS = 8
-Anatomies = Mapping[str, Mapping[str, xr.Dataset]]
 
 
-def has_anatomy(subject: Subject) -> bool:
-    """Whether the operators of its family are known, and it is no stage of another subject."""
-    return subject.family in FOLLOWED and not subject.stage
-
-
-def anatomy(
-    model: LoadedModel, texts: Sequence[Text], max_tokens: int | None, seed: int
+def model_tables(
+    model: LoadedModel, texts: Mapping[str, str], max_tokens: int | None, seed: int
 ) -> dict[str, xr.Dataset]:
-    """The tables of a model, by name.
+    """The tables of a model, by name; `texts` by their names.
 
     - ``heads`` (text, depth, head): `compare.analyses.head_context` of each text.
     - ``value_paths`` (layer, head): `probe.spectra` of O V, beside random operators of the same singular values, and
@@ -74,11 +42,9 @@ def anatomy(
     """
     rows: dict[str, list[xr.Dataset]] = defaultdict(list)
     runs, betas = [], []
-    for text in texts:
+    for label, text in texts.items():
         inside, raw = (
-            probe.extract(
-                model, text.text, frame, frame == "layernorm", sublayers=True, max_tokens=max_tokens
-            )
+            probe.extract(model, text, frame, frame == "layernorm", sublayers=True, max_tokens=max_tokens)
             for frame in ("layernorm", "raw")
         )
         heads = long_context(inside)
@@ -88,11 +54,11 @@ def anatomy(
         if model.family.scheme == "pre":
             found["norms"] = conservation(inside, beta, since=1)
         with suppress(ValueError):
-            learned = layer_by_layer(model, text.text, max_tokens=max_tokens)
+            learned = layer_by_layer(model, text, max_tokens=max_tokens)
             parted = divergence(inside, beta, learned=learned, parts=split)
             found["parting"] = parted.assign(leading_part=parted["leading_part"].astype(str))
         for name, table in found.items():
-            rows[name].append(table.assign_coords(text=text.name))
+            rows[name].append(table.assign_coords(text=label))
         runs.append(inside)
         betas.append(beta)
     operators = probe.operators(model)
@@ -107,38 +73,5 @@ def anatomy(
     return tables | {
         "value_paths": spectra(operators, draws=DRAWS, seed=seed),
         "whole_path": whole,
-        LAST: value_spectrum(model),
+        "value_matrices": value_spectrum(model),
     }
-
-
-def keep_anatomy(
-    subject: Subject, directory: Path, texts: Sequence[Text], max_tokens: int | None, seed: int
-) -> Path:
-    """Write `directory`/models/NAME/TABLE.nc for each table, unless they are there and of these weights and texts.
-
-    The last table is written last, so that it tells whether all are there.
-    """
-    folder = directory / "models" / subject.name.replace("/", "-")
-    said = [
-        subject.given,
-        subject.weights,
-        [text.text for text in texts],
-        max_tokens,
-        seed,
-        code_digest(*CODE),
-    ]
-    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
-    if kept_table(folder / f"{LAST}.nc", key) is None:
-        for name, table in anatomy(load(subject.given), texts, max_tokens, seed).items():
-            write_netcdf(folder / f"{name}.nc", table.assign_attrs(key=key, model=subject.name))
-    return folder
-
-
-def anatomies(directory: Path) -> Anatomies:
-    """The tables of all models that `directory`/models holds, by model, then by name."""
-    found: dict[str, dict[str, xr.Dataset]] = {}
-    for path in sorted((directory / "models").glob("*/*.nc")):
-        table = kept_table(path)
-        if table is not None and path.stem in TABLES:
-            found.setdefault(str(table.attrs["model"]), {})[path.stem] = table
-    return found

@@ -1,4 +1,4 @@
-"""The judge judged: trajectories of known truth through the whole pipeline, and how often it is right."""
+"""Power and false alarms of the judge, on trajectories of known truth that go through the whole pipeline."""
 
 from compare.calibration.registry import GENERATORS as GENERATORS
 from compare.calibration.summary import rows as rows

@@ -1,4 +1,4 @@
-"""Runs for which a further claim holds, and runs that only pretend: attention, controls, the theory's own claims."""
+"""Generators with attention, controls or the theory's own claims, true ones and false ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from compare.calibration.clouds import directions
 from compare.calibration.generator import Clouds, Generator, Shape, moments
 from compare.calibration.positives import FIRST, of_the_theory
+from compare.metrics.pairwise import pair_energy
 from sim.sphere import normalise
 
 SHARES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.3)
@@ -33,7 +34,7 @@ def _with_fall(
     points: Float[np.ndarray, "depth token d"], beta: float, share: float
 ) -> tuple[Float[np.ndarray, "longer token d"], int]:
     """The states with the lower one put in, and the depth that it follows."""
-    levels = np.array([_energy(x, beta) for x in points])
+    levels = pair_energy(points, beta)
     rise = levels[-1] - levels[0]
     after = int(np.searchsorted(levels, levels[0] + 2 / 3 * rise))
     target = levels[after] - share * rise
@@ -41,14 +42,9 @@ def _with_fall(
     for _ in range(50):
         middle = (low + high) / 2
         back = normalise((1 - middle) * points[after] + middle * points[0])
-        low, high = (middle, high) if _energy(back, beta) > target else (low, middle)
+        low, high = (middle, high) if pair_energy(back[None], beta)[0] > target else (low, middle)
     state = normalise((1 - high) * points[after] + high * points[0])
     return np.insert(points, after + 1, state, axis=0), after
-
-
-def _energy(x: Float[np.ndarray, "token d"], beta: float) -> float:
-    weights = np.exp(beta * (x @ x.T - 1))
-    return float((weights.sum() - len(x)) / (len(x) * (len(x) - 1)))
 
 
 FALLS = tuple(

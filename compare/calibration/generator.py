@@ -1,4 +1,4 @@
-"""What a generator of known truth is, and how its clouds become the trajectories that the judge sees."""
+"""Generators of known truth, and the trajectories that the judge sees of their clouds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Clusters that are planted: static, fresh at each layer, changing hands, sharpening, or with centres that drift."""
+"""Generators of planted clusters: static, fresh at each layer, changing hands, sharpening, or with drifting centres."""
 
 import numpy as np
 from jaxtyping import Float

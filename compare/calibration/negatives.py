@@ -1,4 +1,4 @@
-"""Runs that a careless statistic takes for clustering: noise, drifts, collapse without clusters, odd shapes."""
+"""Generators without clusters, that a careless statistic takes for clustering: noise, drifts, collapse, odd shapes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is true of a run, read from its points before any rounding and without any statistic of the judge."""
+"""The truth about a run, from its points before any rounding and without any statistic of the judge."""
 
 import numpy as np
 from jaxtyping import Float, Int

@@ -1,4 +1,4 @@
-"""Runs in which clusters do form: the theory itself, and soft mixtures that grow."""
+"""Generators in which clusters form: the theory itself, and soft mixtures that grow."""
 
 import numpy as np
 from jaxtyping import Float

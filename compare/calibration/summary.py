@@ -1,4 +1,4 @@
-"""How often the judge was right: counts, power and false alarms with exact intervals, and the rows of a report."""
+"""Verdicts counted: power and false alarms with exact intervals, and the rows of a report."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -7,47 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
-from compare.calibration.generator import DEPTHS, Shape, group
+from compare.calibration.generator import DEPTHS, Shape
+from compare.calibration.one_group import Record, tried
 from compare.calibration.registry import GENERATORS
 from compare.calibration.summary import as_json, as_text, rows, summary
-from compare.files import code_digest, output_directory, write_text
-from compare.judging.judge import judge
-from compare.judging.verdicts import Verdict
-from compare.metrics.calibrated.preset import calibrated
-from compare.metrics.calibrated.thresholds import BASE
+from compare.files import output_directory, write_text
+from compare.study.closure import code_digest
 from compare.workers import Spread
-from sim.trajectory import Trajectory
 
-MAKING = (
-    "claims",
-    "clouds",
-    "falls",
-    "flow",
-    "generator",
-    "mixtures",
-    "negatives",
-    "oracle",
-    "positives",
-    "sweeps",
-)
-CODE = (
-    "sim",
-    *(f"compare.calibration.{module}" for module in MAKING),
-    *("compare.judging", "compare.statistics", "compare.metrics"),
-    *(f"compare.{package}" for package in ("judging", "metrics", "nulls", "theory")),
-)
 SEED = 2027
-JUDGE_SEED = 0
 SIZE = 9
 TOKENS = (36, 48, 64)
-GROUP = "group"
 LARGE = ("sa", "caps", "fuzzy", "iid", "mean", "drift", "student")
 SLOW = ("caps_sweep",)
-Record = dict[str, Any]
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -93,7 +67,7 @@ def calibrate(
     folder = output_directory(directory)
     found = folder / "groups"
     settings = {
-        "code": code_digest(*CODE),
+        "code": code_digest(tried),
         "size": size,
         "tokens": list(tokens),
         "draws": draws,
@@ -106,70 +80,13 @@ def calibrate(
         for number in range(groups)
         if number not in records[name]
     ]
-    for name, number, record in progress(Spread(partial(_tried, draws=draws, seed=seed), todo)):
+    for name, number, record in progress(Spread(partial(tried, draws=draws, seed=seed), todo)):
         records[name][number] = record
         _keep(_path(found, name), settings, records[name])
     table = summary({name: _in_order(kept)[:groups] for name, kept in records.items()})
     table = table.assign_attrs(settings=json.dumps(settings, sort_keys=True))
     write_text(folder / "calibration.json", as_json(table))
     return table
-
-
-def _tried(task: tuple[str, int, Shape], draws: int, seed: int) -> tuple[str, int, Record]:
-    name, number, shape = task
-    return name, number, judged(group(GENERATORS[name], seed, number, shape), draws)
-
-
-def judged(runs: Sequence[Trajectory], draws: int) -> Record:
-    """What the judge says of one group: its verdicts, effects and p by hypothesis, beside what is true of its runs.
-
-    Thresholds of the measurement are not varied, which is most of its cost and has no part in a verdict.
-
-    Runs whose provenance has another ``part`` than "group" are judged beside it, as its controls.
-    ``plateau`` and ``descent`` are means over the runs of what their provenance says of the points before rounding.
-    """
-    parts: dict[str, list[Trajectory]] = {}
-    for run in runs:
-        parts.setdefault(run.provenance.get("part", GROUP), []).append(run)
-    with threadpool_limits(limits=1):
-        measured = {
-            name: [calibrated(run, draws, JUDGE_SEED, {"base": BASE}) for run in each]
-            for name, each in parts.items()
-        }
-    verdicts = judge(parts, seed=JUDGE_SEED, draws=draws, measured=measured)
-    facts = [run.provenance for run in runs]
-    depths, tokens, dimension = runs[0].points.shape
-    return {
-        "depths": depths,
-        "tokens": tokens,
-        "dimension": dimension,
-        "beta": [facts[0]["beta"], facts[-1]["beta"]],
-        "plateau": float(np.mean([fact["oracle_plateau"] for fact in facts])),
-        "descent": _mean([fact["oracle_descent"] for fact in facts]),
-        "verdicts": {row.hypothesis: _told(row) for row in verdicts.rows if row.group == GROUP},
-    }
-
-
-def _told(row: Verdict) -> Record:
-    """A row of the judge as JSON values, None where a number is not finite."""
-    low, high = row.ci
-    return {
-        "verdict": row.verdict,
-        "effect": _finite(row.effect),
-        "ci": [_finite(low), _finite(high)],
-        "p": _finite(row.p),
-        "why": row.why,
-    }
-
-
-def kept_records(directory: str | os.PathLike[str]) -> dict[str, list[Record]]:
-    """The groups of the files of a directory, by generator: to summarise what is there of a run that goes on."""
-    folder = Path(directory) / "groups"
-    return {
-        name: json.loads(_path(folder, name).read_text(encoding="utf-8"))["groups"]
-        for name in GENERATORS
-        if _path(folder, name).is_file()
-    }
 
 
 def command(
@@ -218,14 +135,3 @@ def _keep(path: Path, settings: Mapping[str, Any], records: Mapping[int, Record]
 
 def _in_order(records: Mapping[int, Record]) -> list[Record]:
     return [records[number] for number in sorted(records)]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    """The mean of the finite ones."""
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else None
-
-
-def _finite(value: float) -> float | None:
-    """The number, or None where JSON has none for it."""
-    return float(value) if np.isfinite(value) else None

@@ -1,6 +1,6 @@
 """The command line: `metasphere COMMAND`."""
 
-from compare.cli import models, study, theory
+from compare.cli import models, study, sweep, theory
 from compare.cli.group import main as main
 
-__all__ = ["main", "models", "study", "theory"]
+__all__ = ["main", "models", "study", "sweep", "theory"]

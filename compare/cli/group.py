@@ -1,6 +1,7 @@
 """The group of all commands. An error is one line on standard error and exit code 2."""
 
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,28 +10,48 @@ import click
 import jax
 from tqdm import tqdm
 
+from compare.study.results import LeftOutWarning
+
 
 class OneLineErrors(click.Group):
-    """A group whose commands end what cannot be done with one line on standard error and exit code 2."""
+    """A group whose commands end what cannot be done with one line on standard error and exit code 2.
+
+    A warning of ours is one line too. Ctrl-C is one line and exit code 130.
+    """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", LeftOutWarning)
+                warnings.showwarning = _warn
+                status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(2)
         except click.ClickException as error:
             _refuse(error.format_message())
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Stopped: the same command goes on with what is finished.", err=True)
             sys.exit(130)
         except (ValueError, RuntimeError) as error:
             _refuse(str(error))
         sys.exit(status if isinstance(status, int) else 0)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Click itself would print an empty line for Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise click.Abort from interrupt
+
 
 def _refuse(message: str) -> NoReturn:
     click.echo("Error: " + " ".join(message.split()), err=True)
     sys.exit(2)
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    click.echo("Warning: " + " ".join(str(message).split()), err=True)
 
 
 @click.group(

@@ -14,6 +14,7 @@ from compare.cli.group import AS_JSON, OUT, main
 from compare.files import output_directory
 from compare.study import plan
 from compare.study.jobs import Job
+from compare.study.names import told_apart
 from compare.study.subjects import Text, default_texts, subject
 
 FRAME = click.option(
@@ -83,11 +84,11 @@ def read_model(
         (chosen,) = [_own("text", text)]
     else:
         chosen = chosen_texts([prompt] if prompt else [], files)[0]
-    of = subject(model, options["revision"])
-    label = f"{of.name}, {chosen.name}" + (", raw" if options["frame"] == "raw" else "")
-    settings = {"model": model, "text": chosen.text, **options}
-    facts = {"prompt": chosen.name, "prompt_class": chosen.kind, "weights": of.weights}
     directory = output_directory(out)
+    (of,) = told_apart([subject(model, options["revision"])], directory)
+    label = f"{of.name}, {chosen.name}" + (", raw" if options["frame"] == "raw" else "")
+    settings = {"model": model, "files": of.files, "text": chosen.text, **options}
+    facts = {"prompt": chosen.name, "prompt_class": chosen.kind, **of.facts}
     path = plan.run(Job(label, of.name, "extract", settings, facts), directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
 

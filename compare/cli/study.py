@@ -11,7 +11,6 @@ import click
 import numpy as np
 
 import probe
-from compare.analyses.tables import has_anatomy, keep_anatomy
 from compare.calibration.trial import SEED as CALIBRATION_SEED
 from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
@@ -21,11 +20,14 @@ from compare.judging.registry import HYPOTHESES, Hypothesis, describe
 from compare.reporting.report import report as report_on
 from compare.reporting.report import write_report
 from compare.study import plan
-from compare.study.results import Settings, complete, read_run, run_paths
+from compare.study.analyses import has_model_tables, keep_model_tables
+from compare.study.names import told_apart
+from compare.study.results import Settings, complete_run, run_paths
 from compare.study.subjects import subject
 from compare.workers import Spread
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
+NO_DATA = ("evidence", "chart", "fitted", "smallest", "others")
 
 
 def _default_models() -> tuple[str, ...]:
@@ -84,26 +86,26 @@ def compare(
 ) -> None:
     """The main job: theory and trained models under the same metrics and the same judge, in one report.
 
-    Without options: eight groups of idealised dynamics and a sweep of beta, and the trained models that are here, on
-    one text a class, with their controls. A run that was killed goes on where it stopped.
+    Without options: groups of idealised dynamics and two sweeps of beta, and the trained models that are here, on one
+    text a class, with their controls. A run that was killed goes on where it stopped.
     Writes OUT/report.html, OUT/verdicts.json, OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on
     it.
     """
     texts = chosen_texts(prompts, files)
-    subjects = [subject(model) for model in models or _default_models()]
+    subjects = told_apart([subject(model) for model in models or _default_models()], out)
     jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
         jobs += plan.model_jobs(one, texts, seed, max_tokens)
     jobs = plan.chosen(jobs, groups)
     asked = dict.fromkeys(job.group for job in jobs)
-    opened = [one for one in subjects if one.name in asked and has_anatomy(one)]
+    opened = [one for one in subjects if one.name in asked and has_model_tables(one)]
     directory, settings = output_directory(out), Settings(draws, seed)
     work = partial(plan.work, directory=directory, settings=settings)
-    look = partial(keep_anatomy, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
-    tasks = [partial(look, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
+    keep = partial(keep_model_tables, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
+    tasks = [partial(keep, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
-    before = [complete(read_run(path, settings)) for path in run_paths(directory) if path not in paths]
+    before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
     page = write_report(directory, [*made, *before], draws=draws, seed=seed)
     _say(page, as_json)
 
@@ -145,7 +147,7 @@ def hypotheses(as_json: bool) -> None:
 def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
     """The fields of a hypothesis that are data; None for a number that does not exist."""
     said = {field.name: getattr(hypothesis, field.name) for field in fields(hypothesis)}
-    row = {name: value for name, value in said.items() if name != "evidence"}
+    row = {name: value for name, value in said.items() if name not in NO_DATA}
     row["smallest_effect"] = None if np.isnan(hypothesis.smallest_effect) else hypothesis.smallest_effect
     return row | {"thresholds": [asdict(threshold) for threshold in hypothesis.thresholds]}
 

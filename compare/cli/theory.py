@@ -1,20 +1,19 @@
-"""Commands that run the theory and the experiments: a simulation, a run to a single cluster, a grid, an experiment."""
+"""Commands that run the theory and the experiments: a simulation, a run to a single cluster, an experiment."""
 
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import click
 
-import sim
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
-from compare.files import output_directory, write_netcdf
+from compare.files import output_directory
+from compare.plotting import save_figure
 from compare.reporting import mergers
-from compare.reporting.figures import save_figure
 from compare.study import plan
-from compare.study.jobs import STARTS, Job, check_simulation
-from compare.study.times import close_log_times, save_times
+from compare.study.coalescences import coalescence, recorded
+from compare.study.jobs import Job
+from compare.study.simulations import STARTS, check_simulation, save_times
 
 KIND = click.option(
     "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."
@@ -77,50 +76,19 @@ def coalesce(
     Writes OUT/runs/NAME.nc, the trajectory over log t, and OUT/mergers/NAME.png, its staircase and tree.
     """
     label = f"coalesce {kind}, beta {beta:g}, {tokens} uniform points, d {dimension}, seed {seed}"
-    settings = {"kind": kind, "beta": beta, "start": "uniform", "tokens": tokens, "dimension": dimension}
-    job = Job(label, label, "coalesce", settings | {"depths": "close", "seed": seed})
-    whole = sim.coalesce(sim.Attention(beta, kind=kind), sim.uniform(tokens, dimension, seed))
-    found = cast(sim.Coalescence, whole)
+    start = "uniform"
+    found = coalescence(kind=kind, beta=beta, start=start, tokens=tokens, dimension=dimension, seed=seed)
+    settings = {"kind": kind, "beta": beta, "start": start, "tokens": tokens, "dimension": dimension}
+    job = Job(label, label, "coalesce", settings | {"depths": None, "seed": seed})
     directory = output_directory(out)
     picture = directory / "mergers" / f"{job.stem}.png"
     save_figure(picture, lambda: mergers.mergers(found))
     for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
         click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
     path = directory / "runs" / f"{job.stem}.nc"
-    job.result(found.trajectory(close_log_times(found))).save(path)
+    job.result(recorded(found, None, start, seed)).save(path)
     click.echo(f"wrote {picture}")
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
-
-
-@main.command()
-@click.argument("grid", type=click.Path(path_type=Path))
-@OUT
-def sweep(grid: Path, out: Path) -> None:
-    """Simulate every point of GRID, a TOML file, and write OUT/sweeps/GRID.nc.
-
-    GRID holds lists beta, d, n and may hold kind, seed; and numbers until, depths; and causal. Each run is reduced to
-    its mean cosine and its energy over time.
-    """
-    axes = _read_grid(grid)
-    times = save_times(float(axes.pop("until", plan.UNTIL)), int(axes.pop("depths", plan.DEPTHS)))
-    causal = bool(axes.pop("causal", False))
-    directory = output_directory(out)
-    table = sim.sweep(axes, times, causal=causal)
-    path = directory / "sweeps" / f"{grid.stem}.nc"
-    write_netcdf(path, table)
-    click.echo(
-        f"{table['reached'].size} runs: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}"
-    )
-    click.echo(f"wrote {path}")
-
-
-def _read_grid(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(
-            f"cannot read {path} as TOML ({error}): give lines such as beta = [1, 9], d = [3], n = [64]"
-        ) from error
 
 
 @main.command()

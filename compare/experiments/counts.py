@@ -1,4 +1,4 @@
-"""How many clusters? From the first instability of the uniform law to the last slow mergers, and with a causal mask."""
+"""The number of clusters: from the first instability of the uniform law to the last slow mergers, and under a mask."""
 
 from functools import cache
 from itertools import product
@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 
 from compare import theory
 from compare.experiments.experiment import Experiment
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from sim import Attention, simulate, uniform
 from sim.mergers.solver import coalesce
 from sim.sphere import normalise
@@ -66,7 +66,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     ):
         x = uniform(n, d, seed * starts + s)
         points = _settled(x, beta, mask)
-        groups = [_groups(each, 1 / np.sqrt(beta)) for each in points[1:]]
+        groups = [linked_groups(each, 1 / np.sqrt(beta)) for each in points[1:]]
         counts[i, m, b, s] = [group.max() + 1 for group in groups]
         if mask:
             leaders = np.unique(groups[-1], return_index=True)[1]
@@ -74,7 +74,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
             far = np.linalg.norm(points[-1] - x, axis=1)[leaders]
             causal["moved"][i, b, s] = np.quantile(far, 0.9) * np.sqrt(beta)
             for k, c in enumerate(C):
-                centres = _renyi_centres(x, c / np.sqrt(beta))
+                centres = renyi_centres(x, c / np.sqrt(beta))
                 scanned["centres"][i, b, s, k] = len(centres)
                 scanned["match"][i, b, s, k] = _overlap(leaders, centres)
     first = ("d", "beta", "start")
@@ -213,14 +213,14 @@ def _settled(x: Float[np.ndarray, "n d"], beta: float, causal: bool) -> Float[np
     return simulate(Attention(beta, "SA", causal), padded, TIMES, rtol=1e-6, atol=1e-9).points[..., :d]
 
 
-def _groups(points: Float[np.ndarray, "n d"], reach: float) -> Int[np.ndarray, " n"]:
+def linked_groups(points: Float[np.ndarray, "n d"], reach: float) -> Int[np.ndarray, " n"]:
     """The number of each token's group: tokens linked by chords below `reach`."""
     links = KDTree(points).sparse_distance_matrix(KDTree(points), reach, output_type="coo_matrix")
     links.data[:] = 1
     return connected_components(links, directed=False)[1].astype(int)
 
 
-def _renyi_centres(x: Float[np.ndarray, "n d"], separation: float) -> Int[np.ndarray, " centre"]:
+def renyi_centres(x: Float[np.ndarray, "n d"], separation: float) -> Int[np.ndarray, " centre"]:
     """Tokens farther than the separation from every centre before them (2411.04990)."""
     centres = [0]
     for k in range(1, len(x)):
@@ -254,7 +254,7 @@ def _harmonics(
     return x, np.repeat(weight, 40) / 80, [slope[:, None] * up for slope in slopes]
 
 
-def _rate(beta: float, d: int, degree: int) -> float:
+def measured_rate(beta: float, d: int, degree: int) -> float:
     """Growth rate of a small displacement along a harmonic's gradient, by a central difference of the vector field."""
     x, masses, fields = _harmonics(d)
     along, field = fields[degree - 1], Attention(beta, "SA")
@@ -267,7 +267,7 @@ def _jump(d: int, degree: int) -> float:
     """The beta at which the next degree grows as fast as this one."""
     near = theory.cluster_threshold(degree, d)
     found = root_scalar(
-        lambda beta: _rate(beta, d, degree + 1) - _rate(beta, d, degree),
+        lambda beta: measured_rate(beta, d, degree + 1) - measured_rate(beta, d, degree),
         bracket=(0.8 * near, 1.25 * near),
         xtol=1e-7,
     )
@@ -277,7 +277,7 @@ def _jump(d: int, degree: int) -> float:
 def _linear(quick: bool) -> xr.Dataset:
     """Growth rates and jumps, of the vector field and in closed form."""
     betas = np.linspace(1.0, 16.0, 4 if quick else 16)
-    rates = [[[_rate(beta, d, degree) for degree in DEGREES] for beta in betas] for d in DIMS]
+    rates = [[[measured_rate(beta, d, degree) for degree in DEGREES] for beta in betas] for d in DIMS]
     laws = np.stack([theory.growth_rate(DEGREES, betas[:, None], d) for d in DIMS])
     thresholds = [[theory.cluster_threshold(degree, d) for degree in JUMPS] for d in DIMS]
     return xr.Dataset(
@@ -298,7 +298,7 @@ def _late(seed: int, quick: bool) -> xr.Dataset:
     remaining = np.empty((len(betas), starts, len(log_time)))
     for (b, beta), s in product(enumerate(betas), range(starts)):
         points = _settled(uniform(n, 2, seed * starts + s), beta, False)[-1]
-        group = _groups(points, 0.05 / np.sqrt(beta))
+        group = linked_groups(points, 0.05 / np.sqrt(beta))
         masses = np.bincount(group) / n
         centres = normalise(np.stack([np.bincount(group, each) for each in points.T], axis=-1))
         mergers = coalesce(Attention(beta, "SA"), centres, masses)
@@ -319,6 +319,7 @@ def _late(seed: int, quick: bool) -> xr.Dataset:
 
 EXPERIMENT = Experiment(
     name="counts",
+    place=7,
     question="How many clusters form, how many are left later, and which tokens lead them under a causal mask?",
     source="2410.23228 (first clusters); 2411.04990 (Renyi centres); our law for the slow mergers",
     run=run,

@@ -1,7 +1,7 @@
-"""After the first merger: do later escapes follow its law, in the order of the closest pairs, and what do ties do?"""
+"""Escapes after the first merger: their law, the order of the closest pairs, and ties."""
 
 from itertools import product
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.records import tabulate
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import closest_pair_log_time, log_merge_time, merge_displacement
 from sim.attention import Attention
 from sim.mergers.record import Coalescence, State
@@ -52,8 +52,10 @@ def run(seed: int, quick: bool) -> xr.Dataset:
         )
         found = _followed(Attention(beta, kind), points, masses)
         run_of = dict(zip(keys, (kind, d, beta, repeat)))
-        seen = _members(found.pairs)
-        foretold = [seen == _members(_greedy(points, masses, beta, kind, each)) for each in PREDICTORS]
+        seen = members_of_pairs(found.pairs)
+        foretold = [
+            seen == members_of_pairs(greedy_mergers(points, masses, beta, kind, each)) for each in PREDICTORS
+        ]
         records.append(run_of | _stages(found, beta, kind))
         orders.append(run_of | {"same_order": foretold})
     stages = tabulate(records, keys, {k: v for k, v in LABELS.items() if k != "same_order"}, ("merger",))
@@ -61,14 +63,14 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     rows = _rows(kinds, np.arange(60.0, 141.0, 40.0 if quick else 20.0), 2.0 if quick else 1.0)
     names = {"merger": np.arange(1, CLUSTERS), "predictor": list(PREDICTORS)}
     table = xr.merge([stages, order, rows]).assign_coords(names)
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
 def _followed(
     field: Attention, points: Float[np.ndarray, "n d"], masses: Float[np.ndarray, " n"] | None = None
 ) -> Coalescence:
-    return cast(Coalescence, coalesce(field, points, masses, throw=False))
+    return coalesce(field, points, masses, throw=False)
 
 
 class _Pair(NamedTuple):
@@ -124,7 +126,7 @@ def _after(found: Coalescence, merger: int, before: State) -> State:
     )
 
 
-def _greedy(
+def greedy_mergers(
     points: Float[np.ndarray, "n d"], masses: Float[np.ndarray, " n"], beta: float, kind: str, predictor: str
 ) -> Int[np.ndarray, "mergers 2"]:
     """Mergers in linkage numbering when only one pair moves at a time.
@@ -173,7 +175,7 @@ def _between(
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
 
 
-def _members(pairs: Int[np.ndarray, "mergers 2"]) -> list[set[frozenset[int]]]:
+def members_of_pairs(pairs: Int[np.ndarray, "mergers 2"]) -> list[set[frozenset[int]]]:
     """Mergers in order, each as the two sets of first points that it joins."""
     sets = [frozenset({row}) for row in range(len(pairs) + 1)]
     tree = []
@@ -255,7 +257,7 @@ def _fall_to(values: Float[np.ndarray, " k"], at: Float[np.ndarray, " k"], level
     return float(at[k] - (level - values[k]) / (values[k - 1] - values[k]) * (at[k] - at[k - 1]))
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     first, last = table["beta"].values[[0, -1]]
     later = table.isel(merger=slice(1, None))
     off = abs(later["log_time"] - later["log_time_theory"])
@@ -361,6 +363,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="escapes",
+    place=4,
     question="Do later mergers follow the law of the first, in the order of closest pairs, and what do ties do?",
     source="2410.06833, open question 2 (several escapes)",
     run=run,

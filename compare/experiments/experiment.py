@@ -1,4 +1,4 @@
-"""What an experiment is: a question to the theory, a table of numbers that answers it, and the figure of the table."""
+"""What an experiment is: a question, a table of numbers that answers it, and the figure of the table."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.reporting.figures import save_figure
+from compare.plotting import save_figure
 from sim.files import write_netcdf
 
 
@@ -17,13 +17,14 @@ from sim.files import write_netcdf
 class Experiment:
     """One experiment that `metasphere experiment NAME` runs.
 
-    name: on the command line, and of its files. question: what it asks, in one sentence. source: paper and theorem, or
-    open question. run: (seed, quick) -> a labelled table whose attribute ``finding`` says in one sentence, made from
-    the numbers, what was found; quick ones take under 20 s and stay meaningful. draw: table -> figure, from the table
-    alone.
+    name: of its module, on the command line, and of its files. place: in lists, the theory before trained models.
+    question: what it asks, in one sentence. source: paper and theorem, or open question. run: (seed, quick) -> a
+    labelled table whose attribute ``finding`` says in one sentence, made from the numbers, what was found; quick ones
+    take under 20 s and stay meaningful. draw: table -> figure, from the table alone.
     """
 
     name: str
+    place: int
     question: str
     source: str
     run: Callable[[int, bool], xr.Dataset]

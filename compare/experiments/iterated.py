@@ -1,4 +1,4 @@
-"""Does ALBERT collapse, come back or stay where it is, beyond the depth at which it was trained?"""
+"""ALBERT iterated beyond the depth at which it was trained: collapse, return or rest."""
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ from compare.metrics.calibrated.preset import own_beta
 from compare.metrics.exclusions import exclude
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine, pair_energy
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.study.plan import MAX_TOKENS
 from compare.study.subjects import Text, default_texts
 from probe.loading import LoadedModel, load
@@ -106,12 +106,12 @@ def _measured(
             "cluster_life_excess"
         ].values,
         "energy": pair_energy(points, beta),
-        "moved": np.append(np.nan, _angle(points, 1)),
-        "returned": np.array([_angle(points, lag)[-LATE:].mean() for lag in range(1, LATE + 1)]),
+        "moved": np.append(np.nan, turned_angle(points, 1)),
+        "returned": np.array([turned_angle(points, lag)[-LATE:].mean() for lag in range(1, LATE + 1)]),
     }
 
 
-def _angle(points: Float[np.ndarray, "depth token d"], lag: int) -> Float[np.ndarray, " later"]:
+def turned_angle(points: Float[np.ndarray, "depth token d"], lag: int) -> Float[np.ndarray, " later"]:
     """Mean over tokens of the angle to where it was `lag` depths before, from the chord, which keeps its digits."""
     chords = np.linalg.norm(points[lag:] - points[:-lag], axis=-1)
     return (2 * np.arcsin(np.minimum(chords / 2, 1))).mean(axis=1)
@@ -227,6 +227,7 @@ def _lines(panel: Axes, values: xr.DataArray, along: str) -> None:
 
 EXPERIMENT = Experiment(
     name="iterated",
+    place=9,
     question="Beyond its native depth, does ALBERT collapse, come back or stay where it is?",
     source="the post, which iterates ALBERT up to 60 times; 2312.10794, where the flow ends in one cluster",
     run=run,

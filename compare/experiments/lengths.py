@@ -1,4 +1,4 @@
-"""How do collapse, clusters and the temperature of the heads of trained models depend on the number of tokens?"""
+"""The number of tokens of a text against the collapse, the clusters and the head temperatures of trained models."""
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,7 @@ from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from probe.controls import length_sweep
 from probe.loading import LoadedModel, load
 from probe.texts import Prompt
@@ -107,12 +107,12 @@ def finding(table: xr.Dataset) -> str:
     """The sentences, from the table alone."""
     first, last = (int(table["length"][place]) for place in (0, -1))
     trained = table.sel(weights="trained")
-    told = [f"From {first} to {last} tokens:"]
+    sentences = [f"From {first} to {last} tokens:"]
     for model in table["model"].values:
         one = trained.sel(model=model)
         short, long = one.isel(length=0), one.isel(length=-1)
         slopes = [growth(table, name).sel(model=model) for name in ("mean_cosine", "beta", "strength")]
-        told.append(
+        sentences.append(
             f"{model}: mean cosine {stated(short['mean_cosine'])} to {stated(long['mean_cosine'])}, "
             f"{stated(slopes[0].sel(weights='trained'), 3)} a unit of log n (random weights "
             f"{stated(slopes[0].sel(weights='random'), 3)}); late excess at most "
@@ -123,7 +123,7 @@ def finding(table: xr.Dataset) -> str:
             f"{stated(slopes[2].sel(weights='trained'), 3)} a unit, and "
             f"{100 * float(long['merging_heads'].mean()):.0f} % of the heads below 1 at {last}."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def draw(table: xr.Dataset) -> Figure:
@@ -174,6 +174,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="lengths",
+    place=10,
     question="How do mean cosine, clusters and beta_eff of trained models depend on the number of tokens?",
     source="2510.05554 (P11: attention merges its context where beta (1 - rho) < log n); the post's length sweep",
     run=run,

@@ -1,4 +1,4 @@
-"""Does the energy alone decide about metastability? Starts on one level of E1, and how long each of them lives."""
+"""Starts on one level of E1, and how long each of them lives: whether the energy alone decides metastability."""
 
 import numpy as np
 import xarray as xr
@@ -8,11 +8,11 @@ from scipy.optimize import root_scalar
 from scipy.special import ive
 
 from compare.experiments.experiment import Experiment
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import log_merge_time
 from sim import Attention
 from sim.mergers.record import Coalescence
-from sim.mergers.solver import coalesce
+from sim.mergers.solver import Stack, coalesce
 
 FAMILIES = {"clusters": "separated clusters", "arc": "tokens on an arc", "walk": "random walk on the level"}
 RISE, CONSENSUS = 1e-3, 0.999
@@ -47,10 +47,10 @@ def run(seed: int, quick: bool) -> xr.Dataset:
             arcs = np.stack([_arc(place, level, beta) for place in places])
             batch = np.stack([clusters, arcs, _walk(arcs, level, beta, sweeps, random)])
             angles[i, :, :, b] = batch
-            told = _coalesced(batch, beta)
-            lives[i, :, :, b] = np.reshape([_log_lives(each) for each in told], (*batch.shape[:2], 2))
+            records = _coalesced(batch, beta)
+            lives[i, :, :, b] = np.reshape([_log_lives(each) for each in records], (*batch.shape[:2], 2))
             if i == len(levels) // 2:
-                shown = told
+                shown = records
     looks = 32 if quick else 96
     latest = max(each.log_times[-1] for each in shown)
     log_time = np.concatenate(
@@ -177,14 +177,14 @@ def _clusters(level: float, n: int, random: np.random.Generator) -> Float[np.nda
     """Clusters of whole numbers of tokens with squares that sum to E n^2, at random angles with no gap below 0.35."""
     squares = round(level * n**2)
     least = int(np.ceil(1 / level))
-    found = [sizes for count in range(least, least + 4) for sizes in _partitions(n, squares, count, n)]
+    found = [sizes for count in range(least, least + 4) for sizes in partitions(n, squares, count, n)]
     sizes = random.permutation(found[random.integers(len(found))])
     free = 2 * np.pi - LEAST_GAP * len(sizes)
     gaps = LEAST_GAP + free * random.dirichlet(np.ones(len(sizes)))
     return np.repeat(np.cumsum(gaps), sizes)
 
 
-def _partitions(total: int, squares: int, count: int, largest: int) -> list[tuple[int, ...]]:
+def partitions(total: int, squares: int, count: int, largest: int) -> list[tuple[int, ...]]:
     """All falling lists of `count` whole numbers up to `largest` with this sum and this sum of squares."""
     if count == 0:
         return [()] if total == squares == 0 else []
@@ -194,7 +194,7 @@ def _partitions(total: int, squares: int, count: int, largest: int) -> list[tupl
         (size, *rest)
         for size in range(min(largest, total), 0, -1)
         if size**2 <= squares
-        for rest in _partitions(total - size, squares - size**2, count - 1, size)
+        for rest in partitions(total - size, squares - size**2, count - 1, size)
     ]
 
 
@@ -273,49 +273,50 @@ def _onto_level(angles: Float[np.ndarray, " n"], level: float, beta: float) -> F
 def _coalesced(angles: Float[np.ndarray, "family start n"], beta: float) -> tuple[Coalescence, ...]:
     """Every start through all mergers: the clusters, of which there are few, by their masses, the others as tokens."""
     field, (clusters, *others) = Attention(beta, "SA"), angles
-    told = []
+    records = []
     for start in clusters:
         centres, sizes = np.unique(start, return_counts=True)
-        told.append(coalesce(field, _points(centres), sizes / len(start)))
-    return (*told, *coalesce(field, _points(np.concatenate(others))))
+        records.append(coalesce(field, _points(centres), sizes / len(start)))
+    alike: Float[Stack, "batch n 2"] = _points(np.concatenate(others))
+    return (*records, *coalesce(field, alike))
 
 
 def _points(angles: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n 2"]:
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def _path(told: Coalescence, log_times: Float[np.ndarray, " moment"]) -> Float[np.ndarray, " moment"]:
+def _path(record: Coalescence, log_times: Float[np.ndarray, " moment"]) -> Float[np.ndarray, " moment"]:
     """E1 at these log times, looked at a few at once: more would compile another size of the solver."""
     parts = np.array_split(log_times, -(-len(log_times) // _LOOKS))
-    points = np.concatenate([told.trajectory(part).points for part in parts])
+    points = np.concatenate([record.trajectory(part).points for part in parts])
     squares = np.sum((points[:, :, None] - points[:, None]) ** 2, axis=-1)
-    return np.exp(-told.beta * squares / 2) @ told.weights @ told.weights
+    return np.exp(-record.beta * squares / 2) @ record.weights @ record.weights
 
 
-def _log_lives(told: Coalescence) -> tuple[float, float]:
+def _log_lives(record: Coalescence) -> tuple[float, float]:
     """Log of the times at which E1 has grown by a thousandth of itself, and at which it is 0.999."""
-    begin = float(_path(told, np.array([EARLIEST]))[0])
-    return _log_passage(told, (1 + RISE) * begin), _log_passage(told, CONSENSUS)
+    begin = float(_path(record, np.array([EARLIEST]))[0])
+    return _log_passage(record, (1 + RISE) * begin), _log_passage(record, CONSENSUS)
 
 
-def _log_passage(told: Coalescence, target: float) -> float:
+def _log_passage(record: Coalescence, target: float) -> float:
     """Log time at which E1, which never falls, reaches a value: between two mergers, where a closer and closer look
     at the end of the stage finds it. EARLIEST where it is there by then."""
-    merger = int(np.searchsorted(told.energies, target))
-    end = told.log_times[merger]
-    begin = max(EARLIEST, told.log_times[merger - 1]) if merger else EARLIEST
+    merger = int(np.searchsorted(record.energies, target))
+    end = record.log_times[merger]
+    begin = max(EARLIEST, record.log_times[merger - 1]) if merger else EARLIEST
     moments = (
         end - np.geomspace(end - begin, 1e-4, _LOOKS)
         if end > begin + 1e-3
         else np.array([begin, begin + 1e-3])
     )
     for _ in range(2):
-        values = _path(told, moments)
+        values = _path(record, moments)
         after = int(np.searchsorted(values, target))
         if after in (0, len(values)):
             return float(moments[max(after - 1, 0)])
         moments = np.linspace(moments[after - 1], moments[after], _LOOKS)
-    return float(np.interp(target, _path(told, moments), moments))
+    return float(np.interp(target, _path(record, moments), moments))
 
 
 def _pairs(angles: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, "2 pair"]]:
@@ -342,6 +343,7 @@ def _law(angles: Float[np.ndarray, " n"], beta: float) -> float:
 
 EXPERIMENT = Experiment(
     name="levels",
+    place=5,
     question="Does the energy E1 of a start decide whether it is metastable?",
     source="2410.06833, Section 4 and its Problem 1 (energy levels)",
     run=run,

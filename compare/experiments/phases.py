@@ -1,4 +1,4 @@
-"""When do uniform tokens become one? The switch in the (t, beta) plane, and how it sharpens with the dimension."""
+"""The phase diagram of SA from uniform starts: the switch in the (t, beta) plane, and how it sharpens with d."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from compare.experiments.experiment import Experiment
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import phase_curve
-from sim.grid import sweep
+from sim.sweeps.sweep import sweep
 
 N, DELTA = 32, 1e-3
 PANELS = (8, 128, 1024)
@@ -177,6 +177,7 @@ def _slopes(table: xr.Dataset) -> Float[np.ndarray, " beta"]:
 
 EXPERIMENT = Experiment(
     name="phases",
+    place=6,
     question="Does the share of merged pairs switch across the closed-form curve in the (t, beta) plane?",
     source="2312.10794, phase diagram of SA from uniform starts (n = 32, delta = 1e-3)",
     run=run,

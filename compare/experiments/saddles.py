@@ -1,7 +1,6 @@
-"""Is the energy a staircase beyond the circle, for clusters placed at random on a sphere of any dimension?"""
+"""The staircase of the energy beyond the circle: random clusters on spheres of any dimension."""
 
 from itertools import product
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.records import tabulate
 from compare.experiments.shared.rescaled import Climb, climb, plateau_length
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import collision_radius, plateau_limit
 from sim.attention import Attention
 from sim.mergers.record import Coalescence
@@ -61,7 +60,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     keys = ("kind", "d", "clusters", "seed", "beta")
     table = tabulate(records, keys, LABELS, ("merger", "sample"))
     table = table.assign_coords(merger=np.arange(1, width + 1))
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
@@ -111,7 +110,7 @@ def _same_tree(
 ) -> bool:
     """Whether `coalesce` with the same radius merges the same clusters in the same order."""
     chord = 2 * np.sin(float(collision_radius(beta)) / 2)
-    found = cast(Coalescence, coalesce(Attention(beta, kind), points, masses, merge_chord=chord))
+    found = coalesce(Attention(beta, kind), points, masses, merge_chord=chord)
     return _tree_of_slots(climbed, len(masses)) == _tree_of_linkage(found, len(masses))
 
 
@@ -139,7 +138,7 @@ def plateaus(table: xr.Dataset) -> xr.DataArray:
     return (table["flat_length"] >= table["length_limit"] / 2).sum("merger")
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     first, last = table["beta"].values[[0, -1]]
     few, many = table["clusters"].values[[0, -1]]
     runs = ("kind", "d", "clusters", "seed", "merger")
@@ -253,6 +252,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="saddles",
+    place=3,
     question="Is the energy a staircase for random clusters on spheres of any dimension, with plateaus 1/(2c)?",
     source="2410.06833, open question 3 (the staircase beyond the circle)",
     run=run,

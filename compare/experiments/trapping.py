@@ -1,7 +1,6 @@
-"""How long do separated caps of tokens stay apart, against the bounds of 2410.06833 and the sharp laws?"""
+"""The life of separated caps of tokens, against the bounds of 2410.06833 and the sharp laws."""
 
 from itertools import product
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from compare.experiments.experiment import Experiment
 from compare.experiments.shared.lifetimes import Centres, Tokens, log_collapse_time, log_escape_time, widths
 from compare.experiments.shared.records import tabulate
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.theory import (
     closest_pair_log_time,
     separation,
@@ -66,7 +65,7 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     onset = _onset(kinds, np.linspace(2, 10, 5 if quick else 17), repeats, seed)
     failing = _failing(kinds, np.linspace(0.26, 1.5, 5 if quick else 20), repeats, seed)
     table = xr.merge([lives, onset, failing], join="outer", compat="no_conflicts")
-    table.attrs["finding"] = _finding(table)
+    table.attrs["finding"] = finding(table)
     return table
 
 
@@ -98,7 +97,7 @@ def _life(tokens: Tokens, centres: Centres, eps: float, beta: float, kind: str) 
 
 
 def _followed(field: Attention, tokens: Tokens) -> Coalescence:
-    return cast(Coalescence, coalesce(field, tokens, throw=False))
+    return coalesce(field, tokens, throw=False)
 
 
 def _centres(count: int, d: int, seed: list[int]) -> Centres:
@@ -231,7 +230,7 @@ def violations(table: xr.Dataset) -> int:
     return int((broken & applies).sum())
 
 
-def _finding(table: xr.Dataset) -> str:
+def finding(table: xr.Dataset) -> str:
     applies = int(table["log_collapse_bound"].notnull().sum())
     slope, rate = slopes(table), 1 - table["alpha"].isel(beta=0)
     excess = slope - rate
@@ -340,6 +339,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="trapping",
+    place=1,
     question="How long do separated caps stay apart, against the proved bounds and the sharp laws?",
     source="2410.06833, Theorem 1.2",
     run=run,

@@ -1,4 +1,4 @@
-"""Does the value matrix set the speed of collapse? The attention of trained models with other value matrices."""
+"""The attention of trained models with other value matrices, and the speed at which it collapses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from compare.experiments.experiment import Experiment
 from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.pairwise import kept, mean_cosine
-from compare.reporting.figures import COLOURS
+from compare.plotting import COLOURS
 from compare.statistics import association
 from compare.study.plan import MAX_TOKENS
 from compare.study.subjects import Text, default_texts
@@ -192,7 +192,7 @@ def wider(table: xr.Dataset) -> xr.DataArray:
 
 def finding(table: xr.Dataset) -> str:
     """The sentences, from the table alone."""
-    told = []
+    sentences = []
     for model in table["model"].values:
         own, radius = table["speed"].sel(model=model), table["spectral_radius"].sel(model=model)
         mean, more = own.mean("text"), own - own.sel(matrix=TRAINED)
@@ -202,7 +202,7 @@ def finding(table: xr.Dataset) -> str:
         worst, best = (
             str(found.values) for found in (explained.idxmin("matrix"), explained.idxmax("matrix"))
         )
-        told.append(
+        sentences.append(
             f"{model}: the attention alone collapses at {stated(own.sel(matrix=TRAINED))} a layer with its own V; "
             f"all {len(mean)} matrices: {float(mean.sel(matrix=lowest)):.3f} ({lowest}) to "
             f"{float(mean.sel(matrix=highest)):.3f} ({highest}). R^2 of these fits, median over texts: "
@@ -219,11 +219,11 @@ def finding(table: xr.Dataset) -> str:
         )
     ends = with_interval(wider(table))
     slower, faster = (int(count) for count in ((ends["high"] < 0).sum(), (ends["low"] > 0).sum()))
-    told.append(
+    sentences.append(
         f"The wide ALBERT is slower than the narrow one with {slower} of the {ends.sizes['matrix']} kinds of V and "
         f"faster with {faster}" + (", so that width alone says neither." if slower and faster else ".")
     )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def draw(table: xr.Dataset) -> Figure:
@@ -282,6 +282,7 @@ def _speeds(axes: Axes, one: xr.Dataset) -> None:
 
 EXPERIMENT = Experiment(
     name="value_matrices",
+    place=8,
     question="Does the value matrix set the speed of collapse, and by its spectral radius, its sign or its directions?",
     source="the post, Group E and H5: the spectral radius of V governs collapse, and not the dimension",
     run=run,

@@ -1,4 +1,4 @@
-"""From one effect a run to a verdict: what is claimed of the runs, and how sure they make us."""
+"""Claims about one number a run, the tests that weigh them, and the verdict that they add up to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is, in one sentence with its numbers."""
+"""The sentence that gives the reason of a verdict, with its numbers."""
 
 import numpy as np
 

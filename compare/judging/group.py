@@ -1,6 +1,5 @@
-"""The runs that a verdict is about, and what must be given before a hypothesis can be asked of them."""
+"""Groups of measured runs, and what a hypothesis requires of them."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,8 +10,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from compare.judging.evidence import NotApplicable
+from compare.metrics.exclusions import Exclusions, apply, recorded
 from compare.statistics import stouffer
-from sim.sphere import normalise
 from sim.trajectory import Trajectory
 
 Thresholds = Mapping[str, Any]
@@ -40,20 +39,19 @@ class MeasuredRun:
         return float(self.measured.attrs.get("beta", np.nan) if given is None else given)
 
     @cached_property
+    def exclusions(self) -> Exclusions:
+        """What was left out before it was measured."""
+        return recorded(self.measured)
+
+    @property
     def kept(self) -> Bool[np.ndarray, " token"]:
         """Tokens that the statistics use."""
-        return np.asarray(self["kept"], bool)
+        return self.exclusions.kept
 
     @cached_property
     def points(self) -> Float[np.ndarray, "depth kept dim"]:
         """The points of those tokens, as they were measured: without rogue coordinates."""
-        points, rogue = self.trajectory.points[:, self.kept], self.treatment["rogue"]
-        return normalise(np.delete(points, rogue, axis=2)) if rogue else points
-
-    @property
-    def treatment(self) -> dict[str, list[Any]]:
-        """What was left out, by kind."""
-        return json.loads(self.measured.attrs["treatment"])
+        return apply(self.trajectory, self.exclusions)
 
     @cached_property
     def times(self) -> Float[np.ndarray, " depth"]:
@@ -80,8 +78,7 @@ class MeasuredRun:
 
     @property
     def is_control(self) -> bool:
-        """A model run with random weights or changed tokens."""
-        return self.facts.get("init", "trained") != "trained" or self.facts.get("control") is not None
+        return is_control(self.facts)
 
     def number(self, name: str, at: Thresholds | None = None) -> float:
         """A variable without dimensions, or with that of the variants alone: the base one unless another is named."""
@@ -125,6 +122,11 @@ class Group:
         """The different beta that simulations were run at."""
         given = [run.facts["beta"] for run in self.runs if run.facts.get("beta") is not None]
         return np.unique(np.asarray(given, np.float64))
+
+
+def is_control(facts: Mapping[str, Any]) -> bool:
+    """Whether a provenance is that of a model with random weights or changed tokens."""
+    return facts.get("init", "trained") != "trained" or facts.get("control") is not None
 
 
 def require_runs(runs: tuple[MeasuredRun, ...], at: Thresholds, what: str = "") -> tuple[MeasuredRun, ...]:
@@ -184,22 +186,3 @@ def finite(
 
 def labels(runs: tuple[MeasuredRun, ...]) -> tuple[str, ...]:
     return tuple(run.label for run in runs)
-
-
-def treatment(runs: tuple[MeasuredRun, ...], whole: bool = False) -> str:
-    """What was left out of the runs before anything was measured, in a sentence; if `whole`, no coordinate was."""
-    said = [run.treatment for run in runs]
-    kept, tokens = sum(int(run.kept.sum()) for run in runs), sum(len(run.kept) for run in runs)
-    counts = {words: sum(len(one[name]) for one in said) for name, words in _LEFT_OUT.items()}
-    if whole:
-        counts.pop(_LEFT_OUT["rogue"])
-    left_out = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-    return f"{kept} of {tokens} tokens kept over {len(runs)} runs; left out: {left_out or 'nothing'}"
-
-
-_LEFT_OUT = {
-    "special": "special tokens",
-    "sinks": "sinks",
-    "duplicates": "duplicates",
-    "rogue": "rogue coordinates",
-}

@@ -1,9 +1,8 @@
-"""From trajectories to groups that can be judged: measured, controls paired, controls and main runs told apart."""
+"""Trajectories made into groups: each run measured and paired with its controls."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import xarray as xr
 
@@ -11,7 +10,8 @@ from compare.judging.group import Group, MeasuredRun
 from compare.metrics.measurement import measure
 from sim.trajectory import Trajectory
 
-Progress = Callable[[Sequence[Any]], Iterable[Any]]
+Place = tuple[str, int]
+Progress = Callable[[Sequence[Place]], Iterable[Place]]
 SAME_RUN = (
     "instrument",
     "model",

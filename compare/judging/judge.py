@@ -20,11 +20,12 @@ from compare.judging.evidence import (
     decide,
 )
 from compare.judging.explain import explain
-from compare.judging.group import Group, treatment
+from compare.judging.group import Group
 from compare.judging.groups import Progress, groups_of, together
 from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
 from compare.judging.robustness import robustness
 from compare.judging.verdicts import Verdict, Verdicts
+from compare.metrics.exclusions import sentence_of_runs
 from compare.statistics import benjamini_hochberg
 from sim.trajectory import Trajectory
 
@@ -160,7 +161,7 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
         "statement": hypothesis.statement,
         "group": group.name,
         "null": hypothesis.null,
-        "treatment": treatment(group.runs, hypothesis.whole),
+        "treatment": sentence_of_runs([run.exclusions for run in group.runs], hypothesis.whole),
         "beta": _median_beta(group),
         "source": hypothesis.source,
     }

@@ -1,16 +1,29 @@
-"""What is claimed of the tokens, hypothesis by hypothesis, and what would refute it."""
+"""All hypotheses: each module of `compare.judging.hypotheses` holds one, and is found where it stands."""
 
+import pkgutil
 import textwrap
 from collections.abc import Mapping
+from importlib import import_module
 from math import isnan
 from types import MappingProxyType
 
+from compare.judging import hypotheses
 from compare.judging.hypothesis import Hypothesis as Hypothesis
 from compare.judging.hypothesis import Threshold as Threshold
-from compare.judging.of_post import OF_POST
-from compare.judging.of_theory import OF_THEORY
 
-HYPOTHESES: Mapping[str, Hypothesis] = MappingProxyType({each.id: each for each in (*OF_POST, *OF_THEORY)})
+
+def _order(hypothesis: Hypothesis) -> tuple[str, int]:
+    """By letter, which puts those of the post first, then by number."""
+    return hypothesis.id[0], int(hypothesis.id[1:])
+
+
+def _found() -> dict[str, Hypothesis]:
+    names = [module.name for module in pkgutil.iter_modules(hypotheses.__path__)]
+    each = [import_module(f"{hypotheses.__name__}.{name}").HYPOTHESIS for name in names]
+    return {one.id: one for one in sorted(each, key=_order)}
+
+
+HYPOTHESES: Mapping[str, Hypothesis] = MappingProxyType(_found())
 """Every hypothesis by its id, those of the post first."""
 
 

@@ -1,4 +1,4 @@
-"""Would the verdict have been the same with other thresholds?"""
+"""Robustness of a verdict: the share of other thresholds and intervals that give the same one."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

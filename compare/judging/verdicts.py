@@ -1,6 +1,7 @@
 """The judge's table: one row for each hypothesis and group, as a record, as JSON and as LaTeX."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -78,9 +79,15 @@ class Verdicts:
     """
 
     rows: tuple[Verdict, ...]
-    thresholds: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    thresholds: Mapping[str, Mapping[str, Mapping[str, float | str]]]
     seed: int
     draws: int
+
+    def __repr__(self) -> str:
+        counts = Counter(row.verdict for row in self.rows)
+        told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
+        groups = len({row.group for row in self.rows})
+        return f"<Verdicts: {len(self.rows)} rows on {groups} groups{f': {told}' if told else ''}>"
 
     def row(self, hypothesis: str, group: str) -> Verdict:
         """The verdict on one hypothesis and group; ValueError where there is none."""

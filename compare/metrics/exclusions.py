@@ -1,8 +1,11 @@
-"""Which tokens and coordinates the calibrated statistics leave out, and the sentence that says so."""
+"""Tokens and coordinates that the calibrated statistics leave out, and the sentences that say so."""
 
+import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from sim.sphere import normalise
@@ -10,6 +13,14 @@ from sim.trajectory import Trajectory
 
 ROGUE_RATIO = 20
 ROGUE_LEAST_DIM = 32
+
+
+LEFT_OUT = {
+    "special": "special tokens",
+    "sinks": "sinks",
+    "duplicates": "duplicates",
+    "rogue": "rogue coordinates",
+}
 
 
 class Exclusions(NamedTuple):
@@ -68,29 +79,39 @@ def apply(trajectory: Trajectory, made: Exclusions) -> Float[np.ndarray, "depth 
 
 def record(made: Exclusions) -> dict[str, Any]:
     """The treatment as JSON values: `kept`, the number of tokens, the places left out, and the sentence."""
-    return {
-        "kept": int(made.kept.sum()),
-        "special": made.special.tolist(),
-        "sinks": made.sinks.tolist(),
-        "duplicates": made.duplicates.tolist(),
-        "rogue": made.rogue.tolist(),
-        "sentence": sentence(made),
-    }
+    places = {name: getattr(made, name).tolist() for name in LEFT_OUT}
+    return {"kept": int(made.kept.sum()), **places, "sentence": sentence(made)}
+
+
+def recorded(measured: xr.Dataset) -> Exclusions:
+    """What was left out of a run before it was measured."""
+    said = json.loads(measured.attrs["treatment"])
+    return Exclusions(
+        np.asarray(measured["kept"], bool), **{name: np.asarray(said[name], int) for name in LEFT_OUT}
+    )
 
 
 def sentence(made: Exclusions) -> str:
-    """What was left out, for a report."""
-    parts = [
-        f"{len(places)} {name if len(places) != 1 else name.removesuffix('s')}"
-        for places, name in (
-            (made.special, "special tokens"),
-            (made.sinks, "sinks"),
-            (made.duplicates, "duplicates"),
-            (made.rogue, "rogue coordinates"),
-        )
-        if len(places)
+    """What was left out of a run, for a report."""
+    counts = {name: len(getattr(made, name)) for name in LEFT_OUT}
+    words = [
+        f"{counts[name]} {kind if counts[name] != 1 else kind.removesuffix('s')}"
+        for name, kind in LEFT_OUT.items()
+        if counts[name]
     ]
-    return f"{made.kept.sum()} of {len(made.kept)} tokens kept; left out: {', '.join(parts) or 'nothing'}"
+    return f"{made.kept.sum()} of {len(made.kept)} tokens kept; left out: {', '.join(words) or 'nothing'}"
+
+
+def sentence_of_runs(made: Sequence[Exclusions], whole: bool = False) -> str:
+    """What was left out of several runs together; if `whole`, no coordinate was."""
+    kept, tokens = sum(int(one.kept.sum()) for one in made), sum(len(one.kept) for one in made)
+    counts = {name: sum(len(getattr(one, name)) for one in made) for name in LEFT_OUT}
+    words = [
+        f"{counts[name]} {kind}"
+        for name, kind in LEFT_OUT.items()
+        if counts[name] and not (whole and name == "rogue")
+    ]
+    return f"{kept} of {tokens} tokens kept over {len(made)} runs; left out: {', '.join(words) or 'nothing'}"
 
 
 def _rogue(points: Float[np.ndarray, "depth token dim"]) -> Int[np.ndarray, " rogue"]:

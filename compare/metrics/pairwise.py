@@ -1,4 +1,4 @@
-"""Numbers of a cloud that depend on its pairs of tokens only: mean cosine, interaction energy, clusters."""
+"""Numbers of a cloud that depend on its pairs of tokens only: mean cosine, pair energy E, clusters."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -34,14 +34,21 @@ def mean_cosine(points: Float[np.ndarray, "depth token d"]) -> Float[np.ndarray,
     return 1 - mean_gap(points)
 
 
-def pair_energy(points: Float[np.ndarray, "depth token d"], beta: float) -> Float[np.ndarray, " depth"]:
-    """E = mean over pairs i < j of e^(beta (<x_i, x_j> - 1)), at each depth, in (0, 1]; 1 where all points coincide.
+def pair_energy(
+    points: Float[np.ndarray, "depth token d"],
+    beta: float,
+    masses: Float[np.ndarray, " token"] | None = None,
+) -> Float[np.ndarray, " depth"]:
+    """E = sum_{i != j} m_i m_j e^(beta (<x_i, x_j> - 1)) / sum_{i != j} m_i m_j at each depth, in (0, 1].
 
-    It is E1 of `sim.energy` at equal masses without its diagonal: E1 = 1/n + (1 - 1/n) E. The diagonal never changes,
-    and no token is its own cluster. Cost: O(n^2 d) a depth.
+    It is E1 of `sim.energy` without its diagonal, which never changes: no token is its own cluster. masses: equal where
+    None, when E1 = 1/n + (1 - 1/n) E. 1 where all points coincide, NaN for a single token. Cost: O(n^2 d) a depth.
     """
-    pairs = np.triu_indices(points.shape[1], 1)
-    return np.array([np.exp(beta * ((cloud @ cloud.T)[pairs] - 1)).mean() for cloud in points])
+    weights = np.ones((points.shape[1],) * 2) if masses is None else np.outer(masses, masses)
+    np.fill_diagonal(weights, 0)
+    if not weights.any():
+        return np.full(len(points), np.nan)
+    return np.array([np.sum(weights * np.exp(beta * (here @ here.T - 1))) for here in points]) / weights.sum()
 
 
 def components(points: Float[np.ndarray, "depth token d"], radius: float) -> Float[np.ndarray, " depth"]:

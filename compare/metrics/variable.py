@@ -1,4 +1,4 @@
-"""What a measured quantity is: its dimensions, unit, source and exact definition, as it is written into a data set."""
+"""A measured quantity: its dimensions, unit, source and exact definition, as written into a data set."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

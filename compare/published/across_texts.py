@@ -1,4 +1,4 @@
-"""What the post says of a model over its texts: onset of plateaus, and whether heads keep their class."""
+"""Statistics of the post over the texts of a model: onset of plateaus, and classes of heads."""
 
 import json
 from collections import defaultdict

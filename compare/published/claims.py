@@ -1,19 +1,20 @@
-"""The table of the post, tried again: its verdict, ours under its own definitions, ours calibrated, model by model."""
+"""The table of the post beside ours: its verdict, that of its own definitions on our runs, and the calibrated one."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
+from compare.judging.group import is_control
 from compare.judging.verdicts import Verdict, Verdicts
 from compare.published.criteria import Criterion, published_criteria
 from compare.published.timescales import KEYS, two_timescales
 from compare.statistics import clopper_pearson
-from compare.study.subjects import is_stage
+from probe.registry import is_stage
 
 STANDS, FALLS, OPEN, SETTLED = "stands", "falls", "stays open", "is settled"
 DEEP_GPT2 = 36
@@ -137,7 +138,7 @@ def _counted(hypothesis: str, chosen: Callable[[Criterion], bool], one_fails: bo
     """Runs that meet any of the chosen criteria of a hypothesis, of those for which one has a meaning."""
 
     def count(groups: Groups, group: str) -> tuple[str, str]:
-        main = [run for run in groups[group] if not _is_control(run)] or groups[group]
+        main = [run for run in groups[group] if not is_control(_facts(run))] or groups[group]
         met = [_meets(run, hypothesis, chosen) for run in main]
         known = [one for one in met if one is not None]
         if not known:
@@ -172,7 +173,7 @@ def _learned(groups: Groups, group: str) -> tuple[str, str]:
     model = _facts(groups[group][0]).get("model")
     same = [run for runs in groups.values() for run in runs if _facts(run).get("model") == model]
     random = [run for run in same if _facts(run).get("init") == "random"]
-    trained = [run for run in same if not _is_control(run)]
+    trained = [run for run in same if not is_control(_facts(run))]
     if not random or not trained:
         return UNDEFINED, "no runs with trained and with random weights"
     forms = [sum(_meets(run, "H1", _any) is True for run in runs) for runs in (trained, random)]
@@ -197,17 +198,12 @@ _PUBLISHED: Mapping[str, Published] = {
 }
 
 
-def _facts(run: xr.Dataset) -> Mapping[str, object]:
+def _facts(run: xr.Dataset) -> Mapping[str, Any]:
     return json.loads(run.attrs["provenance"])
-
-
-def _is_control(run: xr.Dataset) -> bool:
-    facts = _facts(run)
-    return facts.get("init", "trained") != "trained" or facts.get("control") is not None
 
 
 def _is_unclaimed(hypothesis: str, run: xr.Dataset) -> bool:
     """A control, a stage of a training, or for H3 a GPT-2 of fewer blocks than the post finds two time scales in."""
     facts = _facts(run)
     shallow = facts.get("family") == "gpt2" and int(str(facts.get("blocks", DEEP_GPT2))) < DEEP_GPT2
-    return _is_control(run) or is_stage(str(facts.get("model"))) or (hypothesis == "H3" and shallow)
+    return is_control(facts) or is_stage(str(facts.get("model"))) or (hypothesis == "H3" and shallow)

@@ -1,4 +1,4 @@
-"""What the post takes as evidence in Groups A to D, as rules on one run, each with what is known against it."""
+"""The criteria of the post for Groups A to D, as rules on one run, each with what is known against it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

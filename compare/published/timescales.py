@@ -1,4 +1,4 @@
-"""Group E1 of the post: how long plateaus last, over how soon a repeated token collapses."""
+"""Group E1 of the post: the mean width of plateaus over the layer at which a repeated token collapses."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What only several models together can say: speed of collapse against what might govern it, and the post's Group E."""
+"""The section on all models together: speed of collapse against its predictors, and the post's Group E."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from compare.analyses.collapse_speed import PREDICTORS, SPEEDS, Association, Collapse, collapse
+from compare.judging.chart import Axis, Chart, Series
 from compare.published.timescales import TwoTimescales, two_timescales
-from compare.reporting.charts import Axis, Chart, Picture, Series
+from compare.reporting.charts import Picture
 from compare.reporting.model_page import drawn
 
 WORDS = {
@@ -63,7 +64,7 @@ def across_page(
 
 def _speed(name: str, attributes: Mapping[str, Any]) -> Collapse:
     known = [field.name for field in fields(Collapse) if field.name != "model"]
-    return Collapse(model=name, **{key: attributes[key] for key in known})
+    return Collapse(model=name, **{key: np.asarray(attributes[key]).item() for key in known})
 
 
 def _associations(found: xr.Dataset) -> Iterable[tuple[str, str, Association]]:

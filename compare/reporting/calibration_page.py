@@ -1,4 +1,4 @@
-"""The judge judged: power and false alarms, where a calibration lies beside the runs."""
+"""The section on the judge: its power and false alarms, where a calibration lies beside the runs."""
 
 import json
 from collections.abc import Mapping

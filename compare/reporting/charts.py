@@ -4,8 +4,7 @@ Series are told apart by colour (Okabe and Ito's palette), by dash and by marker
 is HTML under the picture, where it wraps and covers nothing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,9 @@ from jaxtyping import Float
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike
 
-from compare.reporting.figures import COLOURS
+from compare.judging.chart import Axis, Chart, Series
+from compare.plotting import COLOURS
+from compare.reporting.definitions import definition_anchor
 
 WIDTH, HEIGHT = 360.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 10.0, 12.0, 40.0
@@ -21,65 +22,6 @@ LONGEST_LINE = 30
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "4 2", "1 2")
 MARKERS = ("circle", "square", "triangle", "diamond")
 GREY = "#767676"
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line of a chart; NaN leaves a gap.
-
-    style: its number, which sets colour, dash and marker. low, high: ends of a band around it. thin: one of many of a
-    kind, without markers. points: markers only. names: of the points, shown where the pointer rests.
-    """
-
-    label: str
-    x: ArrayLike
-    y: ArrayLike
-    style: int = 0
-    low: ArrayLike | None = None
-    high: ArrayLike | None = None
-    thin: bool = False
-    points: bool = False
-    names: Sequence[str] = ()
-    colour: str | None = None
-
-    @property
-    def paint(self) -> str:
-        return self.colour or COLOURS[self.style % len(COLOURS)]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Label with unit, and scale: "linear", "log", or "time", which is logarithmic behind a place for t = 0.
-
-    low, high: limits that the axis reaches at least. ticks: names of places 0, 1, ... instead of numbers.
-    """
-
-    label: str
-    scale: str = "linear"
-    low: float | None = None
-    high: float | None = None
-    ticks: Sequence[str] = ()
-    whole: bool = False
-
-
-class Level(NamedTuple):
-    """A dotted line across the chart at a value of y, and what it is."""
-
-    value: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """What a chart shows: title, series, axes, levels; caption for the reader; where the page defines the quantity."""
-
-    title: str
-    x: Axis
-    y: Axis
-    series: Sequence[Series]
-    levels: Sequence[Level] = ()
-    caption: str = ""
-    definition: str = ""
 
 
 class Picture(NamedTuple):
@@ -113,9 +55,9 @@ def draw(chart: Chart) -> Markup:
 
 def picture(chart: Chart) -> Picture:
     """The chart with its words, and a link to the definition of what it shows."""
-    link = (
-        Markup(' <a href="#{}">Definition</a>').format(chart.definition) if chart.definition else Markup("")
-    )
+    link = Markup("")
+    if chart.defined:
+        link = Markup(' <a href="#{}">Definition</a>').format(definition_anchor(*chart.defined))
     return Picture(draw(chart), chart.title, escape(chart.caption) + link)
 
 
@@ -255,7 +197,7 @@ def _series(series: Series, across: Scale, up: Scale) -> list[str]:
         fine = np.isfinite(low) & np.isfinite(high)
         outline = [*zip(x[fine], low[fine]), *zip(x[fine][::-1], high[fine][::-1])]
         corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in outline)
-        parts.append(f'<polygon points="{corners}" fill="{series.paint}" fill-opacity=".16"/>')
+        parts.append(f'<polygon points="{corners}" fill="{_paint(series)}" fill-opacity=".16"/>')
     if not series.points:
         dash = "" if series.thin else DASHES[series.style % len(DASHES)]
         look = (
@@ -263,13 +205,17 @@ def _series(series: Series, across: Scale, up: Scale) -> list[str]:
             if series.thin
             else f'stroke-width="1.7" stroke-dasharray="{dash}"'
         )
-        parts.append(f'<path d="{_path(x, y)}" fill="none" stroke="{series.paint}" {look}/>')
+        parts.append(f'<path d="{_path(x, y)}" fill="none" stroke="{_paint(series)}" {look}/>')
     if series.points or (not series.thin and len(x) <= 30):
         names = series.names or [""] * len(x)
         for a, b, name in zip(x, y, names):
             if np.isfinite(a) and np.isfinite(b):
-                parts.append(marker(series.style, a, b, series.paint, name))
+                parts.append(marker(series.style, a, b, _paint(series), name))
     return parts
+
+
+def _paint(series: Series) -> str:
+    return GREY if series.grey else COLOURS[series.style % len(COLOURS)]
 
 
 def _path(x: Float[np.ndarray, " value"], y: Float[np.ndarray, " value"]) -> str:
@@ -306,9 +252,9 @@ def _legend(chart: Chart) -> str:
             continue
         seen.add(series.label)
         line = "" if series.points else _swatch_line(series)
-        dot = "" if series.thin else marker(series.style, 12.0, 6.0, series.paint)
+        dot = "" if series.thin else marker(series.style, 12.0, 6.0, _paint(series))
         band = (
-            f'<rect x="0" y="1" width="24" height="10" fill="{series.paint}" fill-opacity=".16"/>'
+            f'<rect x="0" y="1" width="24" height="10" fill="{_paint(series)}" fill-opacity=".16"/>'
             if series.low is not None
             else ""
         )
@@ -325,11 +271,4 @@ def _legend(chart: Chart) -> str:
 def _swatch_line(series: Series) -> str:
     dash = "" if series.thin else DASHES[series.style % len(DASHES)]
     width = ".8" if series.thin else "1.7"
-    return f'<path d="M0 6H24" stroke="{series.paint}" stroke-width="{width}" stroke-dasharray="{dash}"/>'
-
-
-def faded(series: Sequence[Series]) -> list[Series]:
-    """The same series as thin lines, of which the first alone has a label."""
-    return [
-        replace(one, thin=True, label=one.label if number == 0 else "") for number, one in enumerate(series)
-    ]
+    return f'<path d="M0 6H24" stroke="{_paint(series)}" stroke-width="{width}" stroke-dasharray="{dash}"/>'

@@ -1,4 +1,4 @@
-"""Every measured quantity of the report with its definition, once."""
+"""The definitions of all measured quantities of a report, each once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

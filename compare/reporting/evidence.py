@@ -1,25 +1,20 @@
-"""What stands behind a verdict: its numbers, its figures, and the command that repeats it."""
+"""The evidence behind a verdict: its numbers, its charts, and the command that repeats it."""
 
 import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from markupsafe import Markup
 
-from compare.reporting import curves
-from compare.reporting.charts import Axis, Chart, Level, Picture, Series, picture
+from compare.judging.chart import Axis, Behind, Chart, Level, Series
+from compare.judging.hypothesis import Hypothesis
+from compare.reporting.charts import Picture, picture
 from compare.reporting.verdict_table import EVERYTHING, Row, anchor
 
 REACH = 1.25
-FITTED = {
-    "growth of log plateau length in beta": "ln of the first plateau's length",
-    "exponent of the number of clusters in beta, over (d - 1)/2": "ln of the number of clusters, over (d - 1)/2",
-}
-"""Of the statistics that are a slope over all runs: what each run gives to the fit."""
 
 
 @dataclass(frozen=True)
@@ -41,37 +36,38 @@ class Panel:
 class Section:
     """All verdicts on one hypothesis, with what the registry says of it."""
 
-    hypothesis: Any
+    hypothesis: Hypothesis
     anchor: str
     panels: tuple[Panel, ...]
 
 
 def sections(
     rows: Sequence[Row],
-    hypotheses: Mapping[str, Any],
-    measured: Mapping[str, Mapping[str, xr.Dataset]],
+    hypotheses: Mapping[str, Hypothesis],
+    measured: Mapping[str, Behind],
     command: str,
 ) -> tuple[Section, ...]:
     """One section a hypothesis, in the order of the rows.
 
-    measured: the calibrated measurements of each group, by label. command: what repeats the whole study, without group.
+    measured: the calibrated measurements of each group. command: what repeats the whole study, without group.
     """
     made = []
     for name in dict.fromkeys(row["hypothesis"] for row in rows):
         chosen = [row for row in rows if row["hypothesis"] == name]
-        reach = _reach(chosen)
+        reach, hypothesis = _reach(chosen), hypotheses[name]
         panels = tuple(
             Panel(
                 row,
                 anchor(name, row["group"]),
                 interval(row, reach),
-                tuple(pictures(row, measured)) if row["verdict"] != "NOT APPLICABLE" else (),
-                _command(row, measured.get(row["group"], {}), command),
-                beta_range(row, measured.get(row["group"], {})),
+                tuple(pictures(row, hypothesis, behind)) if row["verdict"] != "NOT APPLICABLE" else (),
+                _command(row, behind.runs, command),
+                beta_range(row, behind.runs),
             )
             for row in chosen
+            for behind in (measured.get(row["group"], Behind(row["group"], {}, {})),)
         )
-        made.append(Section(hypotheses[name], anchor(name), panels))
+        made.append(Section(hypothesis, anchor(name), panels))
     return tuple(made)
 
 
@@ -125,18 +121,17 @@ def interval(row: Row, reach: tuple[float, float]) -> Markup:
     return Markup(f'<svg class="interval" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>')
 
 
-def pictures(row: Row, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> list[Picture]:
+def pictures(row: Row, hypothesis: Hypothesis, behind: Behind) -> list[Picture]:
     """Charts of a verdict with titles and captions: the effect of every run, where it has one, and what is behind."""
-    runs = measured.get(row["group"], {})
-    charts = [effects(row)] if row["values"] and row["statistic"] not in FITTED else []
-    if runs and row["hypothesis"] in _BEHIND:
-        charts += [chart for chart in (_BEHIND[row["hypothesis"]](row["group"], measured),) if chart]
+    charts = [effects(row)] if row["values"] and row["statistic"] not in hypothesis.fitted else []
+    if behind.runs and hypothesis.chart and (chart := hypothesis.chart(behind)):
+        charts.append(chart)
     return [picture(chart) for chart in charts]
 
 
-def per_run(row: Row) -> str:
+def per_run(row: Row, hypothesis: Hypothesis) -> str:
     """What the values of the runs are."""
-    return FITTED.get(row["statistic"], "Effect of every run")
+    return hypothesis.fitted.get(row["statistic"], "Effect of every run")
 
 
 def effects(row: Row) -> Chart:
@@ -162,66 +157,3 @@ def effects(row: Row) -> Chart:
         levels,
         row["statistic"],
     )
-
-
-def _life(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    return curves.cluster_life({group: list(measured[group].values())}, f"{group}: cluster life over depth")
-
-
-def _life_and_controls(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    names = [group, f"{group}, random weights", f"{group}, shuffled tokens"]
-    chosen = {name: list(measured[name].values()) for name in names if measured.get(name)}
-    return curves.cluster_life(chosen, f"{group}: cluster life beside its controls")
-
-
-def _plateaus(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    return curves.plateaus(measured[group], f"{group}: longest plateau of every run")
-
-
-def _lengths(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
-    runs = list(measured[group].values())
-    return (
-        curves.plateau_lengths(runs, f"{group}: length of the first plateau")
-        if len({run.attrs["beta"] for run in runs}) > 1
-        else None
-    )
-
-
-def _energy(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    runs = list(measured[group].values())
-    return curves.over_depth(
-        {group: runs}, "energy", f"{group}: energy at the run's own beta", "energy E (off the diagonal)"
-    )
-
-
-def _cosine(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    runs = list(measured[group].values())
-    return curves.over_depth(
-        {group: runs}, "mean_cosine", f"{group}: mean cosine", "mean cosine of a pair", high=1.0
-    )
-
-
-def _number(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart:
-    runs = list(measured[group].values())
-    return curves.over_depth(
-        {group: runs}, "cluster_number", f"{group}: number of clusters", "clusters", low=0.0
-    )
-
-
-def _follow(group: str, measured: Mapping[str, Mapping[str, xr.Dataset]]) -> Chart | None:
-    return curves.follow(list(measured[group].values()), f"{group}: attention within clusters")
-
-
-_BEHIND = {
-    "H1": _life,
-    "H2": _plateaus,
-    "H3": _lengths,
-    "H4": _energy,
-    "H6": _follow,
-    "H7": _life_and_controls,
-    "P2": _cosine,
-    "P5": _number,
-    "P7": _number,
-    "P9": _number,
-    "P10": _number,
-}

@@ -3,49 +3,20 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
-from matplotlib.typing import RcKeyType
 
-from compare.files import write_aside
 from compare.metrics.published.attention import CLUSTER_BELOW, MIXING_ABOVE
 from compare.metrics.published.clusters import MIDDLE_HEIGHT
 from compare.metrics.published.cosines import NEAR_ONE
 from compare.metrics.published.energy import FALL
+from compare.plotting import COLOURS
 
-# Okabe and Ito's palette: told apart by every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLE: dict[RcKeyType, Any] = {
-    "figure.figsize": (4.4, 3.1),
-    "figure.constrained_layout.use": True,
-    "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "font.size": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "metasphere",
-}
 COLLAPSED = 1e-13
-
-
-def save_figure(path: Path, draw: Callable[[], Canvas]) -> None:
-    """Draw in the house style and write a PNG, aside first."""
-    with mpl.rc_context(STYLE):
-        figure = draw()
-        write_aside(path, lambda aside: figure.savefig(aside, format="png", dpi=150))
 
 
 def depth_axis(axes: Axes, measured: xr.Dataset) -> Axes:
@@ -200,26 +171,6 @@ def sinkhorn_fiedler(axes: Axes, measured: xr.Dataset) -> Axes:
     for cut in (CLUSTER_BELOW, MIXING_ABOVE):
         axes.axhline(cut, color=COLOURS[6], linestyle=":", linewidth=1)
     axes.set_ylabel("Sinkhorn-Fiedler value")
-    return axes
-
-
-def theory_overlay(axes: Axes, overlaid: xr.Dataset, beta: float) -> Axes:
-    """A model's mean cosine over the idealised blocks' time, that of idealised blocks, and the closed-form curve."""
-    chosen = overlaid.sel(beta=beta)
-    axes.plot(
-        chosen["effective_time"], chosen["mean_cosine"], "o", color=COLOURS[0], markersize=5, label="model"
-    )
-    axes.plot(chosen["block_time"], chosen["block_cosine"], ".-", color=COLOURS[1], label="idealised blocks")
-    lowest = float(min(chosen["mean_cosine"].min(), chosen["block_cosine"].min()))
-    if chosen["theory_cosine"].notnull().any():
-        axes.plot(chosen["theory_time"], chosen["theory_cosine"], "--", color=COLOURS[6], label="gamma(t)")
-    axes.set(
-        xlabel="effective time (units of t of SA)",
-        ylabel="mean cosine",
-        ylim=(min(-0.05, lowest - 0.05), 1.05),
-        title=f"beta {beta:g}",
-    )
-    legend_below(axes, 3)
     return axes
 
 

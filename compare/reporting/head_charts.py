@@ -1,4 +1,4 @@
-"""Charts and rows of a model's heads: how sharply they look, at what, and what their value path does."""
+"""Charts and rows of a model's heads: temperature, preference for near tokens, context merging, value paths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from compare.reporting.charts import Axis, Chart, Level, Series
+from compare.judging.chart import Axis, Chart, Level, Series
 
 VALUE_PATHS = {
     "spectral_radius": "largest |eigenvalue| of O V",

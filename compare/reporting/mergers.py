@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
-from compare.reporting.figures import COLOURS
-from compare.study.times import close_log_times
+from compare.plotting import COLOURS
+from compare.study.coalescences import close_log_times
 from sim import Coalescence, energy
 
 

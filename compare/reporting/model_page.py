@@ -1,4 +1,4 @@
-"""The section of one model: its texts side by side, its controls, its heads, its value path, and where it parts."""
+"""The section of one model: texts side by side, controls, heads, value paths, and its divergence from the theory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,17 @@ from typing import Any
 
 import xarray as xr
 
-from compare.reporting import curves
-from compare.reporting.charts import Chart, Picture, picture
+from compare.judging import curves
+from compare.judging.chart import Chart
+from compare.reporting.charts import Picture, picture
 from compare.reporting.head_charts import HeadRow, head_charts, head_rows, value_path_charts
-from compare.reporting.part_charts import norm_charts, part_charts, parting_charts
+from compare.reporting.part_charts import divergence_charts, norm_charts, part_charts
 from compare.reporting.spheres import Player, player
 from compare.reporting.verdict_table import anchor
 from compare.study.results import SavedRun
 
 COMPARED = ("", "random weights", "shuffled tokens")
+ALL = (*COMPARED, "other mask", "attention alone")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class ModelPage:
     texts: tuple[str, ...]
     by_text: tuple[Picture, ...]
     trained_against_random: tuple[Picture, ...]
-    parting: tuple[Picture, ...]
+    divergence: tuple[Picture, ...]
     parts: tuple[Picture, ...]
     norms: tuple[Picture, ...]
     heads: tuple[Picture, ...]
@@ -35,12 +37,18 @@ class ModelPage:
     value_paths: tuple[Picture, ...]
     sphere: Player | None
     sphere_of: str
+    missing: tuple[str, ...]
 
 
-def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Dataset]) -> ModelPage:
-    """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any."""
-    groups = by_group(runs, "calibrated")
-    trained = groups.get(name, {})
+def model_page(
+    name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Dataset], missing: Sequence[str] = ()
+) -> ModelPage:
+    """The page of the runs of one model; `tables` are those of `compare.analyses.tables`, as far as there are any.
+
+    missing: the files of tables that should be there.
+    """
+    changes = _by_change(runs)
+    trained = changes.get("", {})
     shown = next(iter(trained), None)
     heads = tables.get("heads")
     return ModelPage(
@@ -50,9 +58,9 @@ def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Data
         texts=tuple(
             f"{run.facts.get('prompt')} ({run.facts.get('prompt_class')})" for run in trained.values()
         ),
-        by_text=tuple(_by_text(name, groups)),
-        trained_against_random=tuple(_trained_against_random(name, groups)) if trained else (),
-        parting=tuple(drawn(parting_charts(name, tables["parting"]))) if "parting" in tables else (),
+        by_text=tuple(_by_text(name, changes)),
+        trained_against_random=tuple(_trained_against_random(name, changes)) if trained else (),
+        divergence=tuple(drawn(divergence_charts(name, tables["parting"]))) if "parting" in tables else (),
         parts=tuple(drawn(part_charts(name, tables["parts"]))) if "parts" in tables else (),
         norms=tuple(drawn(norm_charts(name, tables["norms"]))) if "norms" in tables else (),
         heads=tuple(drawn(head_charts(name, heads))) if heads is not None else (),
@@ -66,6 +74,7 @@ def model_page(name: str, runs: Sequence[SavedRun], tables: Mapping[str, xr.Data
         if shown
         else None,
         sphere_of=shown or "",
+        missing=tuple(missing),
     )
 
 
@@ -82,36 +91,40 @@ def drawn(charts: Sequence[Chart | None]) -> list[Picture]:
     return [picture(chart) for chart in charts if chart is not None]
 
 
-def _by_text(name: str, groups: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
+def _by_change(runs: Sequence[SavedRun]) -> dict[str, dict[str, SavedRun]]:
+    """The runs in which attention reads, by what is changed in them, "" for nothing, then by label."""
+    found: dict[str, dict[str, SavedRun]] = {}
+    for run in runs:
+        if "calibrated" in run.presets:
+            found.setdefault(run.change, {})[run.label] = run
+    return found
+
+
+def _by_text(name: str, changes: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
     """Cluster life of each text, as trained and under both controls."""
     charts = []
-    for run in groups.get(name, {}).values():
+    for run in changes.get("", {}).values():
         prompt = run.facts.get("prompt")
         chosen = {"trained": [run.measured("calibrated")]}
         for change in COMPARED[1:]:
-            same = [
-                one
-                for one in groups.get(f"{name}, {change}", {}).values()
-                if one.facts.get("prompt") == prompt
-            ]
+            same = [one for one in changes.get(change, {}).values() if one.facts.get("prompt") == prompt]
             if same:
                 chosen[change] = [one.measured("calibrated") for one in same]
         charts.append(curves.cluster_life(chosen, f"{name}, {run.facts.get('prompt_class')}: {prompt}"))
     return drawn(charts)
 
 
-def _trained_against_random(name: str, groups: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
-    changes = (*COMPARED, "other mask", "attention alone")
+def _trained_against_random(name: str, changes: Mapping[str, Mapping[str, SavedRun]]) -> list[Picture]:
     chosen = {
-        change or "trained": [run.measured("calibrated") for run in groups[group].values()]
-        for change in changes
-        if (group := f"{name}, {change}" if change else name) in groups
+        change or "trained": [run.measured("calibrated") for run in changes[change].values()]
+        for change in ALL
+        if change in changes
     }
     charts = [
-        curves.over_depth(chosen, "mean_cosine", f"{name}: mean cosine", "mean cosine of a pair", high=1.0),
+        curves.mean_cosine(chosen, name),
         curves.over_depth(
             chosen, "mean_length", f"{name}: length of the mean", "length of the mean", low=0.0, high=1.0
         ),
-        curves.over_depth(chosen, "cluster_number", f"{name}: number of clusters", "clusters", low=0.0),
+        curves.cluster_number(chosen, name),
     ]
     return drawn([*charts, curves.follow(chosen["trained"], f"{name}: attention within clusters")])

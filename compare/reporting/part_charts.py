@@ -1,12 +1,12 @@
-"""Charts of where a model parts from the theory, which part of its blocks does it, and what its norms conserve."""
+"""Charts of a model's divergence from the theory, of the parts of its blocks, and of what its norms conserve."""
 
 import numpy as np
 import xarray as xr
 
 from compare.analyses.divergence import MODEL
-from compare.reporting.charts import Axis, Chart, Level, Series
+from compare.judging.chart import Axis, Chart, Level, Series
 
-PARTING = {
+FOLLOWED = {
     "mean_cosine": "mean cosine of a pair",
     "energy": "energy E (off the diagonal)",
     "cluster_share": "clusters / tokens",
@@ -14,10 +14,10 @@ PARTING = {
 NORMS = {"gap": "1 - mean cosine", "radius": "length r of the residual", "product": "(1 - rho) r^2"}
 
 
-def parting_charts(name: str, table: xr.Dataset) -> list[Chart]:
+def divergence_charts(name: str, table: xr.Dataset) -> list[Chart]:
     """Three quantities on the axis of effective time, mean over the texts."""
     charts = []
-    for quantity, label in PARTING.items():
+    for quantity, label in FOLLOWED.items():
         series = []
         for style, run in enumerate(table["run"].values):
             one = table.sel(run=run)
@@ -30,35 +30,35 @@ def parting_charts(name: str, table: xr.Dataset) -> list[Chart]:
                 Axis("effective time (units of t of SA)"),
                 Axis(label),
                 series,
-                caption=_said_of_parting(table, quantity),
+                caption=divergence_caption(table, quantity),
             )
         )
     return charts
 
 
-def _said_of_parting(table: xr.Dataset, quantity: str) -> str:
-    """In how many texts the model parts from each run, from which depth on, and by which part of the block."""
+def divergence_caption(table: xr.Dataset, quantity: str) -> str:
+    """In how many texts the model diverges from each run, from which depth on, and by which part of the block."""
     tolerance = table.attrs.get("tolerance", 0.1)
-    said = []
+    sentences = []
     for against in table["against"].values:
         apart = abs(table[quantity].sel(run=MODEL) - table[quantity].sel(run=against)).max("depth")
         texts = int(apart.notnull().sum())
         depths = table["parting_depth"].sel(against=against, quantity=quantity)
-        parted = depths.dropna("text").values
+        diverged = depths.dropna("text").values
         if not texts:
             continue
-        if parted.size:
-            words = f"parts from the {against} in {parted.size} of {texts} texts"
-            words += f", at layer {np.median(parted):g} (their median)"
+        if diverged.size:
+            words = f"parts from the {against} in {diverged.size} of {texts} texts"
+            words += f", at layer {np.median(diverged):g} (their median)"
             leading = table["leading_part"].sel(against=against, quantity=quantity).values.astype(str)
             led = [part for part in leading.ravel() if part]
             most = max(set(led), key=led.count).replace("_", "-") if led else ""
-            said.append(words + (f", mostly by its {most} part" if most else ""))
+            sentences.append(words + (f", mostly by its {most} part" if most else ""))
         elif apart.max() <= tolerance:
-            said.append(f"never parts from the {against} by more than {tolerance:g}")
+            sentences.append(f"never parts from the {against} by more than {tolerance:g}")
         else:
-            said.append(f"is within {tolerance:g} of the {against} again at the last layer")
-    return f"The model {'; '.join(said)}." if said else ""
+            sentences.append(f"is within {tolerance:g} of the {against} again at the last layer")
+    return f"The model {'; '.join(sentences)}." if sentences else ""
 
 
 def part_charts(name: str, table: xr.Dataset) -> list[Chart]:

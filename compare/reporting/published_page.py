@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure as Canvas
 
+from compare.plotting import STYLE
 from compare.published.across_texts import AcrossTexts, across_texts
 from compare.published.criteria import Criterion, published_criteria
 from compare.reporting import figures
 from compare.reporting.definitions import definition_anchor
-from compare.reporting.verdict_table import TABLES, anchor, changed, columns
+from compare.reporting.verdict_table import TABLES, anchor, columns
 from compare.study.results import SavedRun
 
 MOST_DRAWN = 7
@@ -85,7 +86,7 @@ def published_page(runs: Mapping[str, SavedRun]) -> PublishedPage:
     runs: by label, those to which the published definitions apply.
     """
     measured = {label: run.measured("published") for label, run in runs.items()}
-    main = [label for label, run in runs.items() if not changed(run.facts)]
+    main = [label for label, run in runs.items() if not run.change]
     first = {runs[label].group: label for label in reversed(main)}
     shown = sorted(first.values(), key=lambda label: not runs[label].is_model)[:MOST_DRAWN]
     return PublishedPage(
@@ -124,7 +125,7 @@ def _images(measured: xr.Dataset) -> list[Image]:
     made = []
     for figure in figures.OF_A_RUN:
         if figure.needs in measured:
-            with mpl.rc_context(figures.STYLE):
+            with mpl.rc_context(STYLE):
                 canvas = Canvas()
                 figure.draw(canvas.add_subplot(), measured)
                 buffer = io.BytesIO()

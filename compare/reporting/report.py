@@ -1,12 +1,12 @@
 """The report: every run of a folder measured, judged and drawn into one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from compare.analyses.tables import Anatomies, anatomies
 from compare.files import write_text
 from compare.judging.judge import judge
 from compare.judging.verdicts import Verdicts
@@ -14,7 +14,8 @@ from compare.reporting.model_page import by_group
 from compare.reporting.page import page
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
-from compare.study.results import Progress, SavedRun, Settings, complete, saved_runs
+from compare.study.analyses import KeptTables, kept_model_tables
+from compare.study.results import LeftOut, SavedRun, Settings, complete_run, readable, run_paths
 from compare.workers import Spread
 
 PUBLISHED_SCHEMA = "metasphere/published/1"
@@ -25,7 +26,7 @@ def report(
     *,
     draws: int = 99,
     seed: int = 0,
-    progress: Progress = list,
+    progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]] = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
 
@@ -43,20 +44,30 @@ def report(
     does. Pages on models show what `directory`/models holds beside the runs, and the calibration is shown where
     `directory`/calibration holds one.
 
-    Returns the path of the page. Raises ValueError where there are no runs, or one cannot be read.
+    Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
+    ValueError where there are no runs, or none that can be read.
     """
     directory = Path(directory)
-    runs = saved_runs(directory, Settings(draws, seed))
-    return write_report(directory, list(progress(Spread(complete, runs))), draws=draws, seed=seed)
+    paths = run_paths(directory)
+    if not paths:
+        raise ValueError(
+            f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
+        )
+    found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths))
+    return write_report(directory, list(found), draws=draws, seed=seed)
 
 
-def write_report(directory: Path, runs: Iterable[SavedRun], *, draws: int, seed: int) -> Path:
-    """Judge runs that are complete, and write the files of `report`; returns the path of the page."""
+def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], *, draws: int, seed: int) -> Path:
+    """Judge runs that are complete, and write the files of `report`; returns the path of the page.
+
+    Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
+    """
+    runs, left_out = readable(found)
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
-    bodies = anatomies(directory)
+    kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
-        judged = judge_runs(ordered, bodies, draws, seed)
-        text = page(directory, ordered, judged, bodies)
+        judged = judge_runs(ordered, kept, draws, seed)
+        text = page(directory, ordered, judged, kept, left_out)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
     judged.to_json(directory / "verdicts.json")
@@ -64,7 +75,7 @@ def write_report(directory: Path, runs: Iterable[SavedRun], *, draws: int, seed:
     return directory / "report.html"
 
 
-def judge_runs(runs: Sequence[SavedRun], bodies: Anatomies, draws: int, seed: int) -> Verdicts:
+def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, draws: int, seed: int) -> Verdicts:
     """The judge's table of the runs in which attention reads, group by group; without a row where there is none."""
     members = by_group(runs, "calibrated")
     groups = {one.group: list(members[one.group].values()) for one in columns(runs) if one.group in members}
@@ -73,7 +84,7 @@ def judge_runs(runs: Sequence[SavedRun], bodies: Anatomies, draws: int, seed: in
     return judge(
         {name: [run.without_attention for run in each] for name, each in groups.items()},
         measured={name: [run.measured("calibrated") for run in each] for name, each in groups.items()},
-        models=bodies,
+        models=kept.tables,
         seed=seed,
         draws=draws,
     )

@@ -8,8 +8,8 @@ import xarray as xr
 from jaxtyping import Float, Int
 from markupsafe import Markup
 
+from compare.plotting import COLOURS
 from compare.reporting.charts import GREY, marker
-from compare.reporting.figures import COLOURS
 from sim import Trajectory
 from sim.sphere import normalise
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compare.reporting import curves
+from compare.judging import curves
 from compare.reporting.charts import Picture
 from compare.reporting.model_page import drawn
 from compare.reporting.spheres import Player, player
@@ -32,9 +32,9 @@ def theory_page(name: str, runs: Sequence[SavedRun]) -> TheoryPage:
     own = {name: list(measured.values())}
     charts = [
         curves.cluster_life(own, f"{name}: cluster life over its null"),
-        curves.over_depth(own, "cluster_number", f"{name}: number of clusters", "clusters", low=0.0),
-        curves.over_depth(own, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)"),
-        curves.over_depth(own, "mean_cosine", f"{name}: mean cosine", "mean cosine of a pair", high=1.0),
+        curves.cluster_number(own, name),
+        curves.energy(own, name),
+        curves.mean_cosine(own, name),
         curves.plateaus(measured, f"{name}: longest plateau of every run"),
     ]
     sphere = player(first, next(iter(measured.values())))

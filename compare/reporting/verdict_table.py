@@ -14,7 +14,6 @@ TABLES = {
     "trained": "Trained models",
     "changed": "The same models with one thing changed",
 }
-CHANGES = ("random weights", "shuffled tokens", "other mask", "attention alone", "repeated token")
 Row = Mapping[str, Any]
 EVERYTHING = "all models"
 ROUNDING = 1e-12
@@ -22,7 +21,10 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Column:
-    """A group of runs: its name, the table it stands in, and the model that it is of, "" for the theory."""
+    """A group of runs: its name, the table it stands in, the model that it is of, and what is changed in that.
+
+    model, change: "" for the theory, and for a model as trained on the text as written.
+    """
 
     group: str
     table: str
@@ -58,22 +60,10 @@ def columns(runs: Iterable[SavedRun]) -> tuple[Column, ...]:
     found: dict[str, Column] = {}
     for run in runs:
         if run.group not in found:
-            model, change = str(run.facts.get("model", "")), changed(run.facts)
-            table = "theory" if not run.is_model else "changed" if change else "trained"
-            found[run.group] = Column(run.group, table, model, change)
+            table = "theory" if not run.is_model else "changed" if run.change else "trained"
+            found[run.group] = Column(run.group, table, run.model, run.change)
     order = list(TABLES)
     return tuple(sorted(found.values(), key=lambda one: (order.index(one.table), one.model, one.change)))
-
-
-def changed(facts: Mapping[str, Any]) -> str:
-    """What a run of a model differs in from the model as trained on the text as written; "" for nothing."""
-    if str(facts.get("instrument", "")).startswith("probe.dynamics"):
-        return "attention alone"
-    if facts.get("init", "trained") != "trained":
-        return "random weights"
-    if facts.get("control"):
-        return f"{facts['control']} token" + ("s" if facts["control"] == "shuffled" else "")
-    return "other mask" if "other mask" in str(facts.get("group", "")) else ""
 
 
 def tables(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[Table, ...]:

@@ -5,8 +5,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.study.jobs import Job, check_simulation
+from compare.study.jobs import Job
 from compare.study.results import SavedRun, Settings, complete, run_of, save_run
+from compare.study.simulations import check_simulation
 from compare.study.subjects import Subject, Text
 
 TOKENS = 64
@@ -19,7 +20,6 @@ SWEEP = (20.0, 40.0, 80.0, 160.0)
 SWEEP_TOKENS = 36
 SWEEP_DEPTHS = 49
 COUNTED = (4.0, 9.0, 25.0)
-FOLLOWED = ("gpt2", "bert", "albert")
 MAX_TOKENS = 96
 
 
@@ -100,66 +100,72 @@ def model_jobs(
     """
     seen = {"frame": "layernorm", "attention": True}
     raw = {"frame": "raw", "attention": True}
-    name, random = subject.name, f"{subject.name}, random weights"
-    plan: list[tuple[str, str, dict[str, Any], bool]] = [
-        (name, "extract", seen, False),
-        (name, "extract", raw, False),
+    random = "random weights"
+    plan: list[tuple[str | None, str, dict[str, Any], bool]] = [
+        (None, "extract", seen, False),
+        (None, "extract", raw, False),
     ]
     if not subject.stage:
         plan += [
             (random, "extract", seen | {"init": "random"}, True),
             (random, "extract", {"frame": "raw", "init": "random"}, True),
-            (f"{name}, shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
-            (f"{name}, other mask", "extract", seen | {"other_mask": True}, False),
+            ("shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
+            ("other mask", "extract", seen | {"other_mask": True}, False),
         ]
-        if subject.family in FOLLOWED:
-            plan.append((f"{name}, attention alone", "layer_by_layer", {"attention": True}, False))
+        if subject.has_operators:
+            plan.append(("attention alone", "layer_by_layer", {"attention": True}, False))
     jobs = [
         _model_job(
             subject,
             text,
-            group,
+            change,
             instrument,
             options | ({"seed": seed + number} if seeded else {}),
             max_tokens,
         )
-        for group, instrument, options, seeded in plan
+        for change, instrument, options, seeded in plan
         for number, text in enumerate(texts)
     ]
     if subject.stage:
         return jobs
     repeated = {"frame": "raw", "control": "repeated"}
-    return [*jobs, _model_job(subject, texts[0], f"{name}, repeated token", "extract", repeated, max_tokens)]
+    return [*jobs, _model_job(subject, texts[0], "repeated token", "extract", repeated, max_tokens)]
 
 
 def _model_job(
-    subject: Subject, text: Text, group: str, instrument: str, options: dict[str, Any], max_tokens: int | None
+    subject: Subject,
+    text: Text,
+    change: str | None,
+    instrument: str,
+    options: dict[str, Any],
+    max_tokens: int | None,
 ) -> Job:
+    """A run of a model with one thing changed in it, or nothing where None; its provenance says so."""
+    group = f"{subject.name}, {change}" if change else subject.name
     frame = ", raw" if options.get("frame") == "raw" else ""
-    settings = {"model": subject.given, "text": text.text, "max_tokens": max_tokens, **options}
-    facts = {"prompt": text.name, "prompt_class": text.kind, "weights": subject.weights}
-    return Job(f"{group}, {text.name}{frame}", group, instrument, settings, facts)
+    settings = {"model": subject.given, "files": subject.files, "text": text.text, "max_tokens": max_tokens}
+    facts = {"prompt": text.name, "prompt_class": text.kind, "change": change, **subject.facts}
+    return Job(f"{group}, {text.name}{frame}", group, instrument, settings | options, facts)
 
 
 def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
-    """The jobs of some groups by name, each with the controls that its name begins; all where no group is named.
+    """The jobs of some groups by name, that of a model with its controls; all where no group is named.
 
     Raises ValueError for a group that is not there, and where two jobs would be one file.
     """
     jobs = list(jobs)
+    there = dict.fromkeys(job.group for job in jobs)
     for group in groups:
-        if not any(_belongs(job.group, group) for job in jobs):
-            known = ", ".join(repr(name) for name in dict.fromkeys(job.group for job in jobs))
+        if group not in there:
+            known = ", ".join(map(repr, there))
             raise ValueError(f"no group {group!r} in this study: choose from {known}")
-    kept = [job for job in jobs if not groups or any(_belongs(job.group, group) for group in groups)]
+    whole = [job for job in jobs if job.group in groups and not job.facts.get("change")]
+    models = {job.settings["model"] for job in whole if "model" in job.settings}
+    kept = [job for job in jobs if not groups or job.group in groups or job.settings.get("model") in models]
     for stem, count in Counter(job.stem for job in kept).items():
         if count > 1:
             raise ValueError(f"{count} runs would be one file, {stem}.nc: give models and texts other names")
     return kept
-
-
-def _belongs(group: str, asked: str) -> bool:
-    return group == asked or group.startswith(f"{asked}, ")
 
 
 def run(job: Job, directory: Path) -> Path:

@@ -1,22 +1,21 @@
 """A folder of results: runs, and what was measured on them, kept so that a study that was killed goes on."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from compare.files import code_digest, file_digest, write_aside
-from compare.metrics.measurement import measure
-from sim import Trajectory, energy
+from compare.files import file_digest, intact, sealed, write_aside
+from compare.study.closure import code_digest
+from compare.study.measuring import measure_run
+from sim import Trajectory
+from sim.files import CHECKSUM
 from sim.trajectory import SCHEMA
-
-MEASURING = ("sim", "compare.metrics", "compare.metrics.nulls")
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,16 @@ class SavedRun:
         return "model" in self.facts
 
     @property
+    def model(self) -> str:
+        """The name of the model, "" of a simulation."""
+        return str(self.facts.get("model", ""))
+
+    @property
+    def change(self) -> str:
+        """What differs from the model as trained on the text as written; "" for nothing, and of a simulation."""
+        return str(self.facts.get("change") or "")
+
+    @property
     def presets(self) -> tuple[str, ...]:
         """Which definitions apply: of models, the published ones in the raw frame, the calibrated ones in the other."""
         if not self.is_model:
@@ -88,28 +97,13 @@ class SavedRun:
     def _measured(self, preset: str) -> xr.Dataset:
         path = self.path.parent.parent / "measured" / f"{self.path.stem}.{preset}.nc"
         random = {"draws": self.settings.draws, "seed": self.settings.seed} if preset == "calibrated" else {}
-        key = json.dumps([self.digest, code_digest(*MEASURING), random], sort_keys=True)
+        key = json.dumps([self.digest, code_digest(measure_run), random], sort_keys=True)
         if (kept := kept_table(path, key)) is not None:
             return kept
         trajectory = Trajectory.load(self.path) if self.made is None else self.made
-        measured = measure(trajectory, preset=preset, **random).assign_attrs(key=key)
-        if preset == "published" and trajectory.provenance.get("beta") is not None:
-            measured = measured.assign(own_energy=_own_energy(trajectory))
+        measured = measure_run(trajectory, preset, **random).assign_attrs(key=key)
         keep_table(path, measured)
         return measured
-
-
-def _own_energy(trajectory: Trajectory) -> tuple[str, np.ndarray, dict[str, Any]]:
-    """E1 at the beta of the dynamics, the one energy of which a theorem says that it never falls."""
-    beta = float(trajectory.provenance["beta"])
-    attributes = {
-        "long_name": "energy at the run's own beta",
-        "units": "1",
-        "source": "2410.06833",
-        "definition": "E1 = sum_ij m_i m_j exp(beta (<x_i, x_j> - 1)) at the beta of the simulation; 1 at consensus",
-        "beta": beta,
-    }
-    return "depth", np.asarray(energy(trajectory.points, beta, trajectory.masses)), attributes
 
 
 def complete(run: SavedRun) -> SavedRun:
@@ -127,22 +121,27 @@ def save_run(trajectory: Trajectory, path: Path, settings: Settings = Settings()
 
 
 def keep_table(path: Path, table: xr.Dataset) -> None:
-    """Write a data set of many small variables, aside first, as classic NetCDF.
+    """Write a data set of many small variables and its checksum, aside first, as classic NetCDF.
 
     A variable takes HDF5 some milliseconds, and a table has dozens of them: this is 10 to 20 times as fast. Its
     whole numbers have 32 bits.
     """
-    content = table.to_netcdf(engine="scipy", format="NETCDF3_64BIT")
+    content = sealed(table).to_netcdf(engine="scipy", format="NETCDF3_64BIT")
     write_aside(path, lambda aside: aside.write_bytes(content))
 
 
 def kept_table(path: Path, key: str | None = None) -> xr.Dataset | None:
-    """The data set of a file, if it is whole and, where a key is given, has this key."""
+    """The data set of a file, if it is whole, what its checksum says and, where a key is given, has this key."""
     try:
         with xr.open_dataset(path) as opened:
-            return opened.load() if key in (None, opened.attrs.get("key")) else None
+            if key not in (None, opened.attrs.get("key")):
+                return None
+            table = opened.load()
     except (OSError, ValueError, LookupError, RuntimeError, TypeError):
         return None
+    whole = intact(table)
+    table.attrs.pop(CHECKSUM, None)
+    return table if whole else None
 
 
 def read_run(path: Path, settings: Settings = Settings()) -> SavedRun:
@@ -163,12 +162,14 @@ def read_run(path: Path, settings: Settings = Settings()) -> SavedRun:
 
 
 def run_of(key: str, path: Path, settings: Settings = Settings()) -> SavedRun | None:
-    """The run of a file, if it is whole and the result of the job with this key."""
+    """The run of a file, if it is whole and the result of the job with this key; all of it is read."""
     try:
-        run = read_run(path, settings)
+        if read_run(path, settings).facts.get("job") != key:
+            return None
+        made = Trajectory.load(path)
     except ValueError:
         return None
-    return run if run.facts.get("job") == key else None
+    return SavedRun(path, made.provenance, made.axis, settings, made)
 
 
 def run_paths(directory: Path) -> tuple[Path, ...]:
@@ -176,12 +177,36 @@ def run_paths(directory: Path) -> tuple[Path, ...]:
     return tuple(sorted((directory / "runs").glob("*.nc")))
 
 
-def saved_runs(directory: Path, settings: Settings = Settings()) -> tuple[SavedRun, ...]:
-    """The runs of a folder, simulations first. Raises ValueError where there is none, or one cannot be read."""
-    paths = run_paths(directory)
-    if not paths:
-        raise ValueError(
-            f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
-        )
-    runs = [read_run(path, settings) for path in paths]
-    return tuple(sorted(runs, key=lambda run: (run.is_model, run.label)))
+class LeftOutWarning(UserWarning):
+    """A file among the runs is left out, as it cannot be one of them."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file among the runs that cannot be one of them, and why: its name is in the reason."""
+
+    path: Path
+    reason: str
+
+
+def complete_run(path: Path, settings: Settings) -> SavedRun | LeftOut:
+    """The run of a file with what was measured on it, or why it cannot be read."""
+    try:
+        return complete(read_run(path, settings))
+    except ValueError as error:
+        return LeftOut(path, str(error))
+
+
+def readable(found: Iterable[SavedRun | LeftOut]) -> tuple[list[SavedRun], list[LeftOut]]:
+    """What could be read, and what is left out; the user is warned of each that is.
+
+    Raises ValueError, the reason of the first that is left out, where nothing could be read.
+    """
+    every = list(found)
+    runs = [one for one in every if isinstance(one, SavedRun)]
+    left_out = [one for one in every if isinstance(one, LeftOut)]
+    if not runs:
+        raise ValueError(left_out[0].reason)
+    for one in left_out:
+        warnings.warn(f"left out: {one.reason}", LeftOutWarning, stacklevel=3)
+    return runs, left_out

@@ -1,15 +1,16 @@
 """What is studied: texts by name and class, and models with what is known of them before they are loaded."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import probe
 from compare.files import file_digest
-from probe.loading import check
-from probe.registry import local_folder
+from probe.families import FAMILIES
+from probe.loading import model_digest
+from probe.registry import is_stage, local_folder
 
-STAGES = ("initial", "early")
 ONE_MORE = "winter_letter"
 
 
@@ -26,15 +27,31 @@ class Text:
 class Subject:
     """A model that is studied: what was asked for, its name on labels, and the digest of its weights where local.
 
-    family: None where it is not known before the model is loaded. stage: whether it is a stage of the training of
-    another subject, which is what the final model is held against, and needs no controls of its own.
+    files: digest of every file of it that is read, and of its commit. family: None where it is not known before the
+    model is loaded. stage: whether it is a stage of the training of another subject, which is what the final model is
+    held against, and needs no controls of its own. place: of a folder, the digest of its path, else "". names: what it
+    can be called, the shortest first.
     """
 
     given: str
     name: str
     family: str | None
     weights: str | None
+    files: str
     stage: bool = False
+    place: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """What the provenance of its runs says of it, beside what `probe.extract` does."""
+        own = {"weights": self.weights, "model_files": self.files}
+        return own | ({"model_place": self.place, "model": self.name} if self.place else {})
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether the attention of its layers is known as a field; not where its family is not known."""
+        return self.family in FAMILIES and FAMILIES[self.family].has_operators
 
 
 def subject(model: str, revision: str | None = None) -> Subject:
@@ -42,24 +59,22 @@ def subject(model: str, revision: str | None = None) -> Subject:
 
     Raises ValueError where it cannot be had.
     """
-    check(model, revision)
+    files = model_digest(model, revision)
     known = probe.models().get(model)
     folder = local_folder(model)
-    if folder is None and known is None and Path(model).is_dir():
-        folder = Path(model)
-    name = model if folder is None or known else folder.resolve().name
-    stage = is_stage(name)
+    if folder is None and known is None and Path(model).expanduser().is_dir():
+        folder = Path(model).expanduser().resolve()
     if folder is None:
-        return Subject(model, name, known.family if known else None, revision, stage)
+        return Subject(model, model, known.family if known else None, revision, files, is_stage(model))
     family = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
-    weights = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
-    return Subject(model, name, family, " ".join(weights), stage)
-
-
-def is_stage(name: str) -> bool:
-    """Whether a model is a stage of the training of one that is known: its name, "-" and one of `STAGES`."""
-    base, _, last = name.rpartition("-")
-    return last in STAGES and base in probe.models()
+    weights = " ".join(file_digest(file) for file in sorted(folder.glob("*.safetensors")))
+    if known:
+        return Subject(model, model, family, weights, files, is_stage(model))
+    place = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    parts = folder.parts[1:]
+    names = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]
+    free = tuple(name for name in names if name not in probe.models())
+    return Subject(model, free[0], family, weights, files, False, place, free)
 
 
 def default_texts() -> list[Text]:

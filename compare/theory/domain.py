@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-Numbers = float | int | np.number | np.ndarray | Sequence[Any]
+Numbers = float | int | np.number | np.ndarray | Sequence[float | int] | Sequence[Sequence[float | int]]
 """What goes in: one number, an array, or nested lists of numbers."""
 
 Array = Float[np.ndarray, "..."]

@@ -54,6 +54,7 @@ class Family:
     sublayers: model -> for each block, the site of the state between its attention and its feed-forward part.
     attentions: model -> for each block, the module whose second output is its attention rows.
     projections: model -> for each block, the weights of its attention.
+    has_operators: whether `projections` says what attention computes, so that it is a field.
     values: model -> for each block, W_V, the heads one below the other; that of `projections` where None.
     readable: (tokenizer, token) -> the characters that the token stands for.
     reads: ``"text"``, or ``"image"`` for pixel values.
@@ -72,6 +73,7 @@ class Family:
     sublayers: Callable[[Any], list[Site]]
     attentions: Callable[[Any], list[nn.Module]]
     projections: Callable[[Any], list[Projections]]
+    has_operators: bool = True
     values: Callable[[Any], list[torch.Tensor]] | None = None
     readable: Callable[[Any, str], str] = lambda tokenizer, token: token
     reads: Literal["text", "image"] = "text"

@@ -48,6 +48,7 @@ FAMILY = Family(
     sublayers=_sublayers,
     attentions=_attentions,
     projections=_projections,
+    has_operators=False,
     values=_values,
     readable=byte_level,
 )

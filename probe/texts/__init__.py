@@ -49,12 +49,12 @@ def _read() -> dict[str, Prompt]:
     folder = files(__name__)
     manifest = tomllib.loads((folder / "manifest.toml").read_text("utf-8"))
     return {
-        name: _checked(Prompt(name, (folder / f"{name}.txt").read_text("utf-8").rstrip("\n"), **entry))
+        name: checked(Prompt(name, (folder / f"{name}.txt").read_text("utf-8").rstrip("\n"), **entry))
         for name, entry in manifest.items()
     }
 
 
-def _checked(prompt: Prompt) -> Prompt:
+def checked(prompt: Prompt) -> Prompt:
     for field, known in (("kind", KINDS), ("length", LENGTHS)):
         if getattr(prompt, field) not in known:
             raise ValueError(

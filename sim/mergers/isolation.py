@@ -1,4 +1,4 @@
-"""Who can be followed apart from whom: groups whose pull on the rest is too weak to count in their lifetime.
+"""Isolated groups of clusters: those whose pull on the rest is too weak to count in their lifetime.
 
 The pull of k on i for a time T moves i by e^Q T at most, with the log coupling Q_ik = -beta |x_i - x_k|^2 / 2 plus the
 log of the larger mass (USA) or of the mass ratio (SA), an upper bound on log w. A pair needs a time of about e^-Q, so

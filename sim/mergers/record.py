@@ -1,7 +1,7 @@
 """The record of clusters that merge: a tree over log time, and the state at any log time in between."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import version
@@ -107,7 +107,14 @@ class Coalescence:
     steps: int
     initial: Float[np.ndarray, "n d"]
     weights: Float[np.ndarray, " n"]
-    episodes: tuple[Episode, ...] = field(repr=False)
+    episodes: tuple[Episode, ...]
+
+    def __repr__(self) -> str:
+        n, d = self.initial.shape
+        return (
+            f"<Coalescence: {len(self.pairs)} mergers of {n} points in {d} dimensions, {self.ending}, {self.kind}, "
+            f"beta {self.beta:.6g}>"
+        )
 
     @property
     def merge_error(self) -> float:

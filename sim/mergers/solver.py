@@ -1,7 +1,7 @@
 """The long-time solver: clusters that merge at any beta, at a cost that does not grow with the time it takes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import overload
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,19 +12,62 @@ from sim.mergers import batch, stepper
 from sim.mergers.cascade import Cascade, Script
 from sim.mergers.record import Coalescence, Ending
 from sim.precision import require_64_bit
+from sim.sphere import Matrix
 from sim.trajectory import UNIT_TOLERANCE
 
+Stack = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
+Masses = Float[ArrayLike, "*batch n"] | Sequence[float]
 
+
+@overload
 def coalesce(
     field: Attention,
-    x0: Float[ArrayLike, "*batch n d"],
-    masses: Float[ArrayLike, "*batch n"] | Sequence[float] | None = None,
+    x0: Float[Matrix, "n d"],
+    masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
     tolerance: float = 1e-8,
     max_steps: int = 10_000_000,
     throw: bool = True,
-) -> Any:
+) -> Coalescence: ...
+
+
+@overload
+def coalesce(
+    field: Attention,
+    x0: Float[Stack, "batch n d"] | Sequence[Float[np.ndarray, "n d"]],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> tuple[Coalescence, ...]: ...
+
+
+@overload
+def coalesce(
+    field: Attention,
+    x0: Float[ArrayLike, "*batch n d"],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> Coalescence | tuple[Coalescence, ...]: ...
+
+
+def coalesce(
+    field: Attention,
+    x0: Float[ArrayLike, "*batch n d"] | Sequence[Float[np.ndarray, "n d"]],
+    masses: Masses | None = None,
+    *,
+    merge_chord: float | None = None,
+    tolerance: float = 1e-8,
+    max_steps: int = 10_000_000,
+    throw: bool = True,
+) -> Coalescence | tuple[Coalescence, ...]:
     """Follow points under SA or USA with Q = K = V = I through every merger, to one cluster, at any beta.
 
     Between mergers clusters stand still for a time of order e^(beta (1 - cos)) (2410.06833, Theorem 1.2), which no
@@ -42,7 +85,7 @@ def coalesce(
     Arguments
     ---------
     field: `Attention` of either kind, not causal, without operators; any beta >= 0.
-    x0: (n, d) unit rows, or (batch, n, d): many starts at once, followed side by side.
+    x0: (n, d) unit rows, or a list of such starts or (batch, n, d): many at once, followed side by side.
     masses: (n,) or (batch, n) positive, summing to 1; uniform where None.
     merge_chord: distance at which two clusters become one; 1e-5 / max(beta, 1) where None.
     tolerance: of a step, relative to the log time and to the sphere's radius.
@@ -60,7 +103,7 @@ def coalesce(
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
     cluster that changed. A group size is compiled once, and groups are padded to a power of two.
     """
-    require_64_bit()
+    require_64_bit(field)
     beta = _checked_beta(field)
     starts, weights = _checked_points(x0, masses)
     chord = 1e-5 / max(beta, 1.0) if merge_chord is None else float(merge_chord)
@@ -94,7 +137,7 @@ def _checked_beta(field: Attention) -> float:
 
 
 def _checked_points(
-    x0: ArrayLike, masses: ArrayLike | Sequence[float] | None
+    x0: ArrayLike | Sequence[np.ndarray], masses: Masses | None
 ) -> tuple[np.ndarray, np.ndarray]:
     x = np.array(x0, np.float64)
     if x.ndim not in (2, 3) or x.shape[-2] < 1 or x.shape[-1] < 2:

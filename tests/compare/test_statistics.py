@@ -34,7 +34,6 @@ def test_t_interval_and_its_test_are_those_of_scipy():
 @settings(max_examples=40, deadline=None)
 def test_an_interval_is_clear_of_a_bound_where_the_test_says_so(seed, bound):
     """One-sided at 2.5 % and the end of the 95 % interval are one decision."""
-
     values = np.random.default_rng(seed).normal(0.2, 0.3, 8)
     assert (t_interval(values).low > bound) == (mean_above(values, bound) < 0.025)
 
@@ -56,7 +55,6 @@ def test_small_and_missing_runs():
 
 def test_bootstrap_t_repeats_and_is_wider_on_the_long_side():
     """Of a law with a long right tail the mean may be far above, and hardly below, what few runs show."""
-
     skewed = np.exp(np.random.default_rng(3).normal(0, 1, 12))
     low, high = bootstrap_t_interval(skewed, seed=1)
     assert (low, high) == bootstrap_t_interval(skewed, seed=1)
@@ -65,9 +63,18 @@ def test_bootstrap_t_repeats_and_is_wider_on_the_long_side():
     assert bootstrap_t_interval([1.0] * 7) == t_interval([1.0] * 7) == (1, 1)
 
 
+def test_two_runs_leave_the_bootstrap_nothing_to_draw():
+    """Of two runs all resamples with spread are the runs again: an interval of no width would claim certainty."""
+    both = stats.ttest_1samp([1.0, 2.0], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(bootstrap_t_interval([1.0, 2.0]), [both.low, both.high], rtol=1e-12)
+    low, high = bootstrap_t_interval([1.0, 2.0, 4.0])
+    assert low < 7 / 3 < high
+    assert (low, high) != t_interval([1.0, 2.0, 4.0])
+    assert bootstrap_t_interval([1.0]) == (-np.inf, np.inf)
+
+
 def test_coverage_of_the_two_intervals_for_a_mean():
     """400 groups of 9 normal runs: 95 % within 3 standard errors, 1.1 % each."""
-
     groups = np.random.default_rng(5).normal(1, 1, (400, 9))
     student = [interval.low < 1 < interval.high for interval in map(t_interval, groups)]
     resampled = [
@@ -86,7 +93,6 @@ def test_clopper_pearson_is_that_of_scipy(successes, runs):
 
 def test_how_many_of_nine_and_twelve_confirm_and_refute():
     """8 of 9 lie above one half, at most 1 below; 10 and 2 of 12."""
-
     for runs, most, least in ((9, 8, 1), (12, 10, 2)):
         assert clopper_pearson(most, runs).low > 0.5 >= clopper_pearson(most - 1, runs).low
         assert clopper_pearson(least, runs).high < 0.5 <= clopper_pearson(least + 1, runs).high
@@ -105,9 +111,18 @@ def test_ranks_of_the_median(runs, rank, covered):
     assert round(1 - 2 * float(stats.binom.cdf(rank - 1, runs, 0.5)), 3) == covered
 
 
+def test_the_rank_of_the_median_is_the_largest_that_covers():
+    """By trying every rank, for each number of runs up to 80 and two levels."""
+    for level in (0.9, 0.95):
+        for runs in range(1, 81):
+            tails = 2 * stats.binom.cdf(np.arange(runs), runs, 0.5)
+            rank = int(np.sum(tails <= 1 - level))
+            expected = (rank, runs + 1 - rank) if rank else (-np.inf, np.inf)
+            assert median_interval(np.arange(1.0, runs + 1), level=level) == expected
+
+
 def test_a_censored_median():
     """Runs that ended too soon are known below only; five runs can say nothing at 95 %."""
-
     least, most = [0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, np.inf, np.inf, np.inf]
     assert median_interval(least, most) == (1, np.inf)
     assert median_interval(least, [*most[:7], 9, 9]) == (1, 9)

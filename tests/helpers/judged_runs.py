@@ -52,7 +52,6 @@ def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, 
 
 def judged(groups, **options):
     """`compare.judge` on groups given as lists of (trajectory, data set)."""
-
     return compare.judge(
         {name: [run for run, _ in runs] for name, runs in groups.items()},
         measured={name: [data for _, data in runs] for name, runs in groups.items()},

@@ -5,29 +5,21 @@ import shutil
 
 import pytest
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 import probe
 from probe.loading import load
+from tests.helpers.saved_models import refused, rewrite
+from tests.helpers.small_models import WIDTH, saved, small_model, word_tokenizer
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bad") / "small"
-    config = transformers.GPT2Config(
-        vocab_size=5, n_embd=8, n_layer=2, n_head=2, n_positions=6, bos_token_id=0, eos_token_id=0
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
-    words = {"[UNK]": 0, "cat": 1, "sat": 2, "mat": 3, "rat": 9}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
+    model = small_model("gpt2", head=True, vocab_size=5, num_hidden_layers=2, max_position_embeddings=6)
+    folder = saved(tmp_path_factory.mktemp("bad") / "small", model, word_tokenizer(["cat", "sat", "mat"]))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["rat"] = 9  # which the model has no row for
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     return folder
 
 
@@ -37,18 +29,8 @@ def folder(good, tmp_path):
     return shutil.copytree(good, tmp_path / "small")
 
 
-def refused(model, text="cat sat", **options):
-    """The message of the ValueError, which is one line."""
-
-    with pytest.raises(ValueError) as caught:
-        probe.extract(model, text, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
 def test_the_good_folder_is_good(good):
-    assert probe.extract(good, "cat sat mat").points.shape == (3, 3, 8)
+    assert probe.extract(good, "cat sat mat").points.shape == (3, 3, WIDTH)
 
 
 def test_no_weights(folder):
@@ -88,15 +70,11 @@ def test_unknown_family_names_the_known(folder, family):
     assert "albert, bert, gpt2" in message
 
 
-def rewrite(file, **changes):
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-
-
 def test_code_that_comes_with_a_model_is_not_run(folder):
     (folder / "custom.py").write_text("raise SystemExit('this code must not run')\n")
     rewrite(folder / "config.json", auto_map={"AutoModel": "custom.Model", "AutoConfig": "custom.Config"})
 
-    assert probe.extract(folder, "cat").points.shape == (3, 1, 8)
+    assert probe.extract(folder, "cat").points.shape == (3, 1, WIDTH)
 
 
 def test_no_tokenizer(folder):

@@ -2,77 +2,33 @@
 
 import copy
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
 
 import probe
 from probe.controls import controls, length_sweep
 from probe.learned_operators import shortening
 from probe.loading import load
-
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits under the bridge"
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 24,
-    "num_attention_heads": 3,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3}
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
 
-def make_tokenizer(family):
-    pieces = ["[UNK]", "[CLS]", "[SEP]", *WORDS]
-    tokenizer = Tokenizer(
-        models.WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    if family != "gpt2":
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-        )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
-
-
-def make_model(family, **changes):
-    """As trained: every tensor, gains and biases too, is away from its start."""
-
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(
-            **{**SHAPE, "n_layer": 3, "bos_token_id": 0, "eos_token_id": 0, **changes}
-        ),
-        "bert": lambda: transformers.BertConfig(**{**POST, **changes}),
-        "albert": lambda: transformers.AlbertConfig(**{**POST, "embedding_size": 16, **changes}),
-    }
-    made = {
-        "gpt2": transformers.GPT2Model,
-        "bert": transformers.BertModel,
-        "albert": transformers.AlbertModel,
-    }
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        model = made[family]._from_config(configs[family](), attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model.eval()
+def pair_of(family, **changes):
+    """A model as trained, and a tokenizer that adds tokens of its own where the family has them."""
+    return small_model(family, **changes), word_tokenizer(special=family != "gpt2")
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
 def pair(request):
-    return make_model(request.param), make_tokenizer(request.param)
+    return pair_of(request.param)
 
 
 def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
     """Every matrix and embedding differs from the trained one and between seeds. Gains and biases differ from the
     trained ones too, but start at 1 and 0 whatever the seed: no initialisation of these families could differ there.
     """
-
     trained = load(pair)
     drawn = [load(pair, init="random", seed=seed) for seed in (0, 1, 0)]
     first, second, again = ({**loaded.model.state_dict()} for loaded in drawn)
@@ -98,7 +54,6 @@ def test_random_weights_share_no_tensor_with_the_trained_ones(pair):
 
 def test_random_weights_of_a_truly_trained_model(minilm):
     """Of MiniLM every tensor differs, gains and biases included, since training has moved each of them."""
-
     random = load(minilm, init="random", seed=2).model.state_dict()
     same = [name for name, weight in minilm.model.state_dict().items() if torch.equal(weight, random[name])]
     assert [name for name in same if "position_ids" not in name and "token_type_ids" not in name] == []
@@ -119,7 +74,7 @@ def test_random_weights_leave_the_model_and_torch_alone(pair):
 
 
 def test_random_weights_need_no_trained_ones(tmp_path):
-    model, tokenizer = make_model("bert"), make_tokenizer("bert")
+    model, tokenizer = pair_of("bert")
     model.config.save_pretrained(tmp_path / "bare")
     tokenizer.save_pretrained(tmp_path / "bare")
     first = probe.extract(tmp_path / "bare", TEXT, init="random", seed=4)
@@ -168,8 +123,7 @@ def test_unknown_control(pair):
 
 def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
     """transformers' own decoder, with the same weights, is the oracle."""
-
-    model, tokenizer = make_model("bert"), make_tokenizer("bert")
+    model, tokenizer = pair_of("bert")
     config = copy.deepcopy(model.config)
     config.is_decoder = True
     decoder = transformers.BertModel._from_config(config, attn_implementation="eager").eval()
@@ -186,8 +140,7 @@ def test_bert_with_a_causal_mask_is_bert_as_a_decoder():
 
 def test_gpt2_without_its_mask():
     """Every token sees all others; the layer's own field without a mask is the oracle."""
-
-    pair = make_model("gpt2"), make_tokenizer("gpt2")
+    pair = pair_of("gpt2")
     run = probe.extract(pair, TEXT, frame="layernorm", attention=True, causal=False)
     assert not run.provenance["causal"]
     assert run.attention is not None
@@ -205,8 +158,7 @@ def test_the_models_own_mask_by_name_changes_nothing(pair):
 
 def test_albert_beyond_its_native_depth():
     """60 uses of the layer are those of a config that asks for 60, and start with the native ones."""
-
-    pair = make_model("albert"), make_tokenizer("albert")
+    pair = pair_of("albert")
     config = copy.deepcopy(pair[0].config)
     config.num_hidden_layers = 60
     deep = transformers.AlbertModel._from_config(config, attn_implementation="eager").eval()
@@ -233,12 +185,12 @@ def test_albert_beyond_its_native_depth():
 )
 def test_iterations_need_one_shared_block(family, changes):
     with pytest.raises(ValueError, match="again and again"):
-        probe.extract((make_model(family, **changes), make_tokenizer(family)), TEXT, iterations=5)
+        probe.extract(pair_of(family, **changes), TEXT, iterations=5)
 
 
 def test_iterations_are_positive():
     with pytest.raises(ValueError, match="at least 1"):
-        probe.extract((make_model("albert"), make_tokenizer("albert")), TEXT, iterations=0)
+        probe.extract(pair_of("albert"), TEXT, iterations=0)
 
 
 def test_all_controls_of_one_text(pair):

@@ -20,7 +20,6 @@ def normed(x):
 
 def make_field(mean_free=True, biases=True, **options) -> Any:
     """Two random heads; like those of a model, they do not write along the all-ones vector where mean_free."""
-
     random = np.random.default_rng(7)
     query, key, value = random.standard_normal((3, HEADS, RANK, D))
     output = random.standard_normal((HEADS, D, RANK))
@@ -81,7 +80,6 @@ def test_matrices_are_those_of_the_table(x, kind, mean_free):
 
 def test_unnormalised_attention_keeps_its_push(x):
     """Rows of USA do not sum to 1, so the push of the value bias is weighed by their sums."""
-
     field = make_field(kind="USA")
     rows = np.asarray(field.weights(x))
     push = np.einsum("hij,hdk,hk->id", rows, field.output, field.value_bias)
@@ -108,7 +106,6 @@ def test_shuffling_keeps_singular_values_alone():
 
 def test_identity_is_the_idealised_field(x):
     """A value matrix that turns, with Q = K = I, has the strength of the identity: SA itself comes out."""
-
     turn = np.linalg.qr(np.random.default_rng(2).standard_normal((D, D)))[0]
     other = counterfactual(sim.Attention(BETA, value=turn), "identity")
     np.testing.assert_allclose(other.velocity(x), sim.Attention(BETA).velocity(x), rtol=1e-12, atol=1e-14)
@@ -144,7 +141,6 @@ def test_gradient_climbs_its_energy_and_its_flip_descends(x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_basis_inside_a_head_means_nothing(x, kind):
     """W_V -> G W_V with W_O -> W_O G^-1, and queries against keys, move no counterfactual."""
-
     field = make_field()
     turn, other = np.random.default_rng(4).standard_normal((2, HEADS, RANK, RANK))
     back = np.linalg.inv(other).transpose(0, 2, 1)

@@ -2,76 +2,37 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import jax
 import numpy as np
 import pytest
 import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 import probe
 import probe.dynamics
 import sim
+from tests.helpers.small_models import IMAGE, TEXT, WIDTH, small_model, word_tokenizer
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits under the bridge"
-LAYERS = 3
+EPSILON = 0.05  # far above any trained one, so that a forgotten one shows
 FAMILIES = ("gpt2", "bert", "albert", "vit")
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 24,
-    "num_attention_heads": 3,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": LAYERS}
 
 
-def make_model(family, epsilon=0.05):
-    """Weights, gains and biases all random and far from their start, one gain 0, in double precision."""
-
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(
-            **SHAPE, n_layer=LAYERS, layer_norm_epsilon=epsilon, bos_token_id=0, eos_token_id=0
-        ),
-        "bert": lambda: transformers.BertConfig(**POST, layer_norm_eps=epsilon),
-        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16, layer_norm_eps=epsilon),
-        "vit": lambda: transformers.ViTConfig(
-            **{**POST, "image_size": 12, "patch_size": 4, "num_channels": 1, "layer_norm_eps": epsilon}
-        ),
-    }
-    made = {"gpt2": "GPT2Model", "bert": "BertModel", "albert": "AlbertModel", "vit": "ViTModel"}[family]
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        model = getattr(transformers, made)._from_config(configs[family](), attn_implementation="eager")
-        for name, parameter in model.named_parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))
-            if "norm" in name.lower() and name.endswith("weight"):
-                parameter[4] = 0
-    return model.eval().double()
-
-
-def make_tokenizer():
-    tokenizer = Tokenizer(
-        models.WordLevel({w: i for i, w in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+def make_model(family, epsilon=EPSILON):
+    """In double precision, with a gain of 0 in each norm."""
+    return small_model(family, shake=0.3, closed_gain=True, epsilon=epsilon).double()
 
 
 def make_pair(family):
     """A model with its tokenizer, and what it reads."""
-    if family == "vit":
-        return (make_model(family), None), np.random.default_rng(2).standard_normal((1, 12, 12))
-    return (make_model(family), make_tokenizer()), TEXT
+    return (
+        make_model(family),
+        None if family == "vit" else word_tokenizer(),
+    ), IMAGE if family == "vit" else TEXT
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def small(request):
     """name, pair, text, and the model's attention network."""
-
     pair, text = make_pair(request.param)
     return request.param, pair, text, probe.dynamics.layer_by_layer(pair, text, attention=True)
 
@@ -113,7 +74,6 @@ def attention_alone(model, family, first):
 
 def test_it_is_the_model_without_feed_forward_parts(small):
     """Double precision on both sides, but for the softmax of ViT; what is left is the folding of norms."""
-
     name, (model, tokenizer), text, run = small
     raw = probe.extract((model, tokenizer), text)
     states = attention_alone(model, name, raw.points[0] * raw.norms[0][:, None])
@@ -123,12 +83,11 @@ def test_it_is_the_model_without_feed_forward_parts(small):
         np.testing.assert_allclose(run.norms[1:], np.linalg.norm(centred, axis=-1), rtol=tolerance(name))
     else:
         variance = states.var(axis=-1)
-        np.testing.assert_allclose(run.norms[1:], np.sqrt(24 * variance / (variance + 0.05)), rtol=1e-9)
+        np.testing.assert_allclose(run.norms[1:], np.sqrt(WIDTH * variance / (variance + EPSILON)), rtol=1e-9)
 
 
 def test_it_lies_over_the_model(small):
     """The same first state and marks; silent feed-forward parts, and the model is the attention network."""
-
     name, (model, tokenizer), text, run = small
     own = probe.extract((model, tokenizer), text, frame="layernorm", attention=True)
     np.testing.assert_allclose(run.points[0], own.points[0], atol=1e-15)
@@ -169,7 +128,6 @@ def test_iterations_and_other_masks():
 
 def test_minilm(minilm):
     """Single precision in the model against double in ours: asked for 1e-4."""
-
     text = "The tide rises twice a day, and the river turns back on itself."
     run = probe.dynamics.layer_by_layer(minilm, text)
     raw = probe.extract(minilm, text)
@@ -203,8 +161,7 @@ def test_repeat_is_the_frozen_field(small):
 @pytest.mark.parametrize("family", ["gpt2", "bert"])
 def test_a_unit_of_time_is_a_small_layer(family):
     """Attention scaled down by 1e-5: a layer turns tokens as the flow does in a unit of time."""
-
-    pair = (make_model(family, epsilon=1e-12), make_tokenizer())
+    pair = (make_model(family, epsilon=1e-12), word_tokenizer())
     with torch.no_grad():
         for path, parameter in pair[0].named_parameters():
             if "attn.c_proj" in path or "attention.output.dense" in path:
@@ -222,14 +179,13 @@ def test_a_unit_of_time_is_a_small_layer(family):
 
 def test_value_matrices_are_those_of_the_counterfactual():
     """Blocks by hand from the changed fields; a shared layer has one draw, another layer another."""
-
     pair, text = make_pair("gpt2")
     run = probe.dynamics.layer_by_layer(pair, text, value="spectrum shuffled", seed=4)
     assert (run.provenance["counterfactual"], run.provenance["seed"]) == ("spectrum shuffled", 4)
     y = run.points[0] * run.norms[0][:, None]
     for layer, field in enumerate(probe.operators(pair)):
         changed = probe.dynamics.counterfactual(field, "spectrum shuffled", (4, layer))
-        y = y + np.asarray(changed.attend(y / np.sqrt(np.sum(y**2, axis=1, keepdims=True) + 24 * 0.05)))
+        y = y + np.asarray(changed.attend(y / np.sqrt(np.sum(y**2, axis=1, keepdims=True) + WIDTH * EPSILON)))
     np.testing.assert_allclose(run.points[-1] * run.norms[-1][:, None], y, rtol=1e-9, atol=1e-9)
     other = probe.dynamics.layer_by_layer(pair, text, value="spectrum shuffled", seed=5)
     assert np.abs(other.points[1] - run.points[1]).max() > 0.01
@@ -263,7 +219,7 @@ def test_states_that_are_not_finite():
         model.h[1].attn.c_proj.bias.fill_(1e300)
         model.h[1].attn.c_proj.bias[0] = -1e300
     with pytest.raises(ValueError, match="has a state of length 0, infinity or NaN at depth"):
-        probe.dynamics.layer_by_layer((model, make_tokenizer()), TEXT)
+        probe.dynamics.layer_by_layer((model, word_tokenizer()), TEXT)
 
 
 def test_32_bits_are_refused():

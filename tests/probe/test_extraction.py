@@ -10,16 +10,23 @@ import torch
 import probe
 from probe.loading import load
 from sim.trajectory import Trajectory
-from tests.helpers.small_models import OTHER, TEXT, make_model, make_tokenizer, states_of
+from tests.helpers.small_models import (
+    HEADS,
+    OTHER,
+    TEXT,
+    WIDTH,
+    family_tokenizer,
+    saved,
+    small_model,
+    states_of,
+)
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
 def small(request, tmp_path_factory):
     """The model in memory, whose own outputs are the oracle, and the folder that `extract` reads back."""
-    model, tokenizer = make_model(request.param), make_tokenizer(request.param)
-    folder = tmp_path_factory.mktemp(request.param) / "small"
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    model, tokenizer = small_model(request.param, head=True), family_tokenizer(request.param)
+    folder = saved(tmp_path_factory.mktemp(request.param) / "small", model, tokenizer)
     return SimpleNamespace(family=request.param, model=model, tokenizer=tokenizer, folder=folder)
 
 
@@ -106,7 +113,6 @@ def test_batch_and_padding_change_nothing(small):
 
 def test_layernorm_frame_is_what_the_norms_say(small, oracle):
     """Through a norm's gain and bias, theta gives what attention reads (pre-LN) or the state again (post-LN)."""
-
     trajectory = probe.extract(small.folder, TEXT, frame="layernorm")
     if small.family == "gpt2":
         width, lengths = trajectory.points.shape[-1], trajectory.norms[..., None]
@@ -137,8 +143,7 @@ def test_layernorm_frame_is_orthogonal_to_ones(small):
 
 def test_layernorm_frame_stands_gains_of_zero():
     """MiniLM's last norm has a gain of 5e-33: dividing by it would blow rounding up to 1e25."""
-
-    model, tokenizer = make_model("bert"), make_tokenizer("bert")
+    model, tokenizer = small_model("bert", head=True), family_tokenizer("bert")
     plain = probe.extract((model, tokenizer), TEXT, frame="layernorm")
     with torch.no_grad():
         model.bert.encoder.layer[-1].output.LayerNorm.weight[5] = 0
@@ -152,7 +157,7 @@ def test_folder_pair_and_loaded_model_agree(small):
         again = probe.extract(model, TEXT, attention=True)
         np.testing.assert_array_equal(again.points, first.points)
         np.testing.assert_array_equal(again.attention, first.attention)
-    fused = make_model(small.family)
+    fused = small_model(small.family, head=True)
     fused.set_attn_implementation("sdpa")
     again = probe.extract((fused, small.tokenizer), TEXT)
     np.testing.assert_allclose(again.points, first.points, atol=1e-5)  # another order of float32 sums
@@ -207,8 +212,8 @@ def test_provenance_is_json_and_names_no_path(small, tmp_path):
     assert provenance["causal"] == (small.family == "gpt2")
     assert (provenance["blocks"], provenance["heads"], provenance["width"]) == (
         len(trajectory.depth) - 1,
-        4,
-        32,
+        HEADS,
+        WIDTH,
     )
     assert provenance["revision"].startswith("sha256:")
     assert provenance["prompt"] is None

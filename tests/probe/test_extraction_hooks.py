@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import probe
-from tests.helpers.small_models import TEXT, WORDS, make_model, make_tokenizer, states_of
+from tests.helpers.small_models import TEXT, WORDS, family_tokenizer, small_model, states_of
 
 
 def test_albert_hook_fires_once_for_each_step_of_depth():
-    model, tokenizer = make_model("albert"), make_tokenizer("albert")
+    model, tokenizer = small_model("albert", head=True), family_tokenizer("albert")
     fired = []
     model.albert.encoder.albert_layer_groups[0].albert_layers[0].register_forward_hook(
         lambda *call: fired.append(call)
@@ -22,8 +22,8 @@ def test_albert_hook_fires_once_for_each_step_of_depth():
 
 
 def test_albert_with_groups_and_inner_layers():
-    model = make_model("albert", num_hidden_groups=2, inner_group_num=2, num_hidden_layers=3)
-    tokenizer = make_tokenizer("albert")
+    model = small_model("albert", head=True, num_hidden_groups=2, inner_group_num=2, num_hidden_layers=3)
+    tokenizer = family_tokenizer("albert")
     with torch.no_grad():
         ids = torch.tensor([tokenizer(TEXT)["input_ids"]])
         states = model.albert(input_ids=ids, output_hidden_states=True).hidden_states
@@ -37,7 +37,7 @@ def hooks_on(model):
 
 
 def test_hooks_are_gone_after_success_and_failure(monkeypatch):
-    model, tokenizer = make_model("gpt2"), make_tokenizer("gpt2")
+    model, tokenizer = small_model("gpt2", head=True), family_tokenizer("gpt2")
     probe.extract((model, tokenizer), TEXT, attention=True)
     assert hooks_on(model) == 0
 
@@ -52,7 +52,7 @@ def test_hooks_are_gone_after_success_and_failure(monkeypatch):
 
 def test_a_block_that_does_not_fire_is_an_error(monkeypatch):
     for skipped in (1, 2):  # in the middle, and the last
-        model, tokenizer = make_model("bert"), make_tokenizer("bert")
+        model, tokenizer = small_model("bert", head=True), family_tokenizer("bert")
         monkeypatch.setattr(
             model.bert.encoder.layer[skipped], "forward", lambda state, *rest, **options: state
         )
@@ -63,7 +63,7 @@ def test_a_block_that_does_not_fire_is_an_error(monkeypatch):
 
 @pytest.fixture(scope="module")
 def causal():
-    return make_model("gpt2"), make_tokenizer("gpt2")
+    return small_model("gpt2", head=True), family_tokenizer("gpt2")
 
 
 @settings(max_examples=15, deadline=None)

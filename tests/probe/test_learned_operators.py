@@ -1,76 +1,32 @@
 """`probe.operators` is the model's own attention: its rows, and what it adds to the residual, on the model's tokens."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 import pytest
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 import probe
 from probe.learned_operators import shortening
 from probe.loading import load
 from sim.sphere import normalise
+from tests.helpers.small_models import IMAGE, TEXT, small_model, word_tokenizer
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits under the bridge"
 EPSILON = 0.05  # far above any trained one, so that a forgotten shortening shows
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": 24,
-    "num_attention_heads": 3,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 3, "layer_norm_eps": EPSILON}
 
 
-def make_tokenizer():
-    tokenizer = Tokenizer(
-        models.WordLevel({w: i for i, w in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
-
-
-def make_model(family):
-    """Weights, gains and biases all random and far from their start, one gain 0."""
-
-    if family == "gpt2":
-        config = transformers.GPT2Config(
-            **SHAPE, n_layer=3, layer_norm_epsilon=EPSILON, bos_token_id=0, eos_token_id=0
-        )
-        made = transformers.GPT2Model
-    elif family == "bert":
-        config, made = transformers.BertConfig(**POST), transformers.BertModel
-    elif family == "albert":
-        config, made = transformers.AlbertConfig(**POST, embedding_size=16), transformers.AlbertModel
-    else:
-        config = transformers.ViTConfig(
-            **{**POST, "image_size": 12, "patch_size": 4, "num_channels": 1, "qkv_bias": family == "vit"}
-        )
-        made = transformers.ViTModel
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        model = made._from_config(config, attn_implementation="eager")
-        for name, parameter in model.named_parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))
-            if "norm" in name.lower() and name.endswith("weight"):
-                parameter[4] = 0
-    return model.eval()
+def make_model(family, **changes):
+    """With a gain of 0 in each norm."""
+    return small_model(family, shake=0.3, closed_gain=True, epsilon=EPSILON, **changes)
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit", "vit without biases"])
 def small(request):
     """Fields, what they read (z of the docstring), and the model's own rows and states of one pass."""
-
-    model = make_model(request.param)
     image = request.param.startswith("vit")
-    pair = (model, None if image else make_tokenizer())
-    read = np.random.default_rng(2).standard_normal((1, 12, 12)) if image else TEXT
+    model = make_model("vit", qkv_bias=request.param == "vit") if image else make_model(request.param)
+    pair = (model, None if image else word_tokenizer())
+    read = IMAGE if image else TEXT
     trajectory = probe.extract(pair, read, frame="layernorm", attention=True, sublayers=True)
     raw = probe.extract(pair, read, sublayers=True)
     assert trajectory.attention is not None
@@ -130,7 +86,6 @@ def test_velocity_is_the_tangent_part_of_the_step(small):
 
 def test_shortening_is_needed(small):
     """With unit points in place of z the rows are off by far more than the bound above."""
-
     rows = small.fields[1].weights(normalise(small.reads[1]))
     assert np.abs(np.asarray(rows) - small.attention[1]).max() > 1e-3
 
@@ -140,7 +95,7 @@ def test_mask_is_the_models(small):
 
 
 def test_a_shared_layer_is_one_field():
-    pair = (make_model("albert"), make_tokenizer())
+    pair = (make_model("albert"), word_tokenizer())
     fields = probe.operators(pair, iterations=5)
     assert len(fields) == 5
     assert len({id(field) for field in fields}) == 2  # the first reads the embedding, which no norm made
@@ -150,7 +105,6 @@ def test_a_shared_layer_is_one_field():
 
 def test_basis_inside_a_head_means_nothing(small):
     """Rows and steps stay when queries and keys, or values and outputs, change basis against each other."""
-
     field, reads = small.fields[1], small.reads[1]
     turn = np.random.default_rng(8).standard_normal((3, 8, 8))
     back = np.linalg.inv(turn).transpose(0, 2, 1)
@@ -181,7 +135,7 @@ def test_basis_inside_a_head_means_nothing(small):
 
 
 def test_random_weights_and_other_mask():
-    pair = (make_model("gpt2"), make_tokenizer())
+    pair = (make_model("gpt2"), word_tokenizer())
     trained, random = probe.operators(pair), probe.operators(pair, init="random", seed=1, causal=False)
     assert not random[0].causal
     assert np.abs(np.asarray(trained[0].value) - np.asarray(random[0].value)).max() > 0.01
@@ -189,7 +143,7 @@ def test_random_weights_and_other_mask():
 
 def test_shortening_needs_the_frame():
     with pytest.raises(ValueError, match="layernorm"):
-        shortening(probe.extract((make_model("bert"), make_tokenizer()), TEXT))
+        shortening(probe.extract((make_model("bert"), word_tokenizer()), TEXT))
 
 
 @pytest.mark.parametrize("name", ["minilm", "gpt2-128", "bert-128", "albert-128", "albert-384"])

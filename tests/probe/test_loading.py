@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils import logging
 
 import probe
 import probe.registry
 from probe.families import FAMILIES
 from probe.loading import load
+from tests.helpers.saved_models import save_small_bert
+from tests.helpers.small_models import HEADS, WIDTH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -25,21 +24,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return save_small_bert(tmp_path_factory.mktemp("models") / "small")
-
-
-def save_small_bert(folder, **options):
-    config = transformers.BertConfig(
-        vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.BertForMaskedLM(config).save_pretrained(folder, **options)
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "cat": 1, "sat": 2, "mat": 3}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
-    return folder
 
 
 @pytest.fixture
@@ -86,8 +70,8 @@ def test_an_embedded_model_is_found_by_name(tmp_path, monkeypatch):
         "bert-tiny",
         "bert",
         2,
-        8,
-        2,
+        WIDTH,
+        HEADS,
     )
     assert (first.source, first.available) == ("embedded", True)
     assert probe.extract("bert-tiny", "cat").provenance["model"] == "bert-tiny"
@@ -108,7 +92,7 @@ def test_missing_wheel_says_how_to_get_it(monkeypatch):
 
 
 def test_folder_is_read_without_network_or_noise(folder, calls, capfd, caplog):
-    assert probe.extract(folder, "cat sat").points.shape == (3, 2, 8)
+    assert probe.extract(folder, "cat sat").points.shape == (3, 2, WIDTH)
     assert calls == []
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []

@@ -41,7 +41,6 @@ def named(output, value):
 
 def test_rank_one_in_closed_form():
     """M = a b^T has the eigenvalue <a, b>; its symmetric part (<a, b> +- |a| |b|) / 2."""
-
     a, b = random(1).standard_normal((2, WIDTH))
     inner, size = a @ b, np.linalg.norm(a) * np.linalg.norm(b)
     np.testing.assert_allclose(eigenvalues(factors(a[:, None], b[None])), [inner], rtol=1e-12)
@@ -54,7 +53,6 @@ def test_rank_one_in_closed_form():
 
 def test_against_the_whole_matrix():
     """The d x d product as the post takes it: the same numbers, once its rounded zeros are dropped."""
-
     output, value = head(3)
     whole = output @ value
     values = np.linalg.eigvals(whole)
@@ -110,7 +108,6 @@ def test_rotated_frames_do_not_move_them():
 
 def test_a_deficient_head_has_no_rounded_zeros():
     """A head that only attracts, with half of its inner dimensions dead: of 24 x 24 numbers 21 would be rounded 0."""
-
     frame = centred(random(15).standard_normal((WIDTH, INNER)), 0)
     frame[:, 3:] = frame[:, :3] @ random(16).standard_normal((3, 3))
     found = named(frame, frame.T)
@@ -125,7 +122,6 @@ def test_a_deficient_head_has_no_rounded_zeros():
 
 def test_numerical_range_of_a_two_by_two_is_an_ellipse():
     """The foci are the eigenvalues 0 and 2, the minor axis the off-diagonal entry 1 (elliptical range theorem)."""
-
     matrix = np.array([[0.0, 1], [0, 2]])
     boundary = numerical_range(factors(matrix, np.eye(2)), angles=32)
     half_minor, focal = 0.5, 1.0
@@ -142,7 +138,6 @@ def field(seed, heads=4):
 
 def test_null_of_a_random_product_is_its_own_law():
     """Each statistic of Gaussian heads lies among its null: mean ranks within 4 standard errors of one half."""
-
     found = spectra([field(2 * seed + 100) for seed in range(8)], draws=20, seed=1)
     assert dict(found.sizes) == {"layer": 8, "head": 4, "draw": 20}
     assert (found["rank"] == INNER).all()
@@ -158,7 +153,6 @@ def test_null_of_a_random_product_is_its_own_law():
 
 def test_null_of_a_full_product_as_known():
     """Two square Gaussian matrices: sum abs(lambda)^2 is a third of the squared norm (d = 59 here, so to 0.03)."""
-
     value, output = random(21).standard_normal((4, 15, 60)), random(22).standard_normal((4, 60, 15))
     found = spectra([sim.Attention(1.0, value=value, output=output)], together=True, draws=5)
     assert found["rank"].item() == 59

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 import probe
-
-TEXT = "the old river runs slow and the heron waits under the bridge"
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request, shaken):
-    model, tokenizer = shaken(request.param)
+def small(request):
+    model, tokenizer = small_model(request.param), word_tokenizer()
     return SimpleNamespace(family=request.param, model=model, pair=(model, tokenizer))
 
 
@@ -41,7 +40,6 @@ def attention(small, layer, state):
 
 def test_both_halves_of_every_block(small):
     """From each kept state the model's modules lead to the next one, so these are states and not increments."""
-
     trajectory = probe.extract(small.pair, TEXT, sublayers=True)
     states = torch.from_numpy(trajectory.points * trajectory.norms[..., None]).float()[:, None]
     np.testing.assert_array_equal(trajectory.depth, np.arange(7) / 2)
@@ -78,7 +76,6 @@ def test_duplicates_are_equal_token_ids(small):
 
 def test_a_long_first_token_is_a_sink(small):
     """The place of token 0 is made long in GPT-2's residual; the norms of the others bring it back in BERT."""
-
     assert probe.extract(small.pair, TEXT).provenance["sinks"] == []
     if small.family != "gpt2":
         return

@@ -21,7 +21,6 @@ def softmax(logits, causal):
 
 def trajectory(rows, points, causal=False, special=None, sinks=()):
     """One layer, read by the heads whose attention rows are given."""
-
     attention = np.stack([rows, np.full_like(rows, np.nan)])
     return Trajectory(
         np.stack([points, points]),
@@ -52,7 +51,6 @@ def test_a_planted_temperature_is_found(points, beta, causal, sign):
 
 def test_single_precision_rows(points):
     """Rows as models give them: relative rounding of 6e-8 in each weight."""
-
     rows = softmax(3 * points @ points.T, False)[None].astype(np.float32)
     found = temperature(trajectory(rows, points))
     np.testing.assert_allclose(found.beta_regression, 3, rtol=1e-6)
@@ -61,7 +59,6 @@ def test_single_precision_rows(points):
 
 def test_regression_against_explicit_dummies(points):
     """NumPy's least squares with one column for each row's constant, on noisy causal logits."""
-
     random = np.random.default_rng(1)
     cosines = points @ points.T
     logits = 2 * cosines + random.standard_normal(cosines.shape) + 5 * random.standard_normal((TOKENS, 1))
@@ -89,7 +86,6 @@ def test_rotated_frames_change_nothing(points):
 
 def test_special_tokens_and_sinks_are_left_out(points):
     """Weights to them are planted with another rule; the slope over the rest does not see it."""
-
     logits = 2 * points @ points.T
     logits[:, [0, 5]] += 9
     special = np.arange(TOKENS) == 0
@@ -104,7 +100,6 @@ def test_special_tokens_and_sinks_are_left_out(points):
 
 def test_logits_of_chance_have_no_temperature(points):
     """R^2 of n (n - 1) unrelated pairs is about 1 in that number: 0.002 here."""
-
     rows = softmax(np.random.default_rng(6).standard_normal((TOKENS, TOKENS)), False)[None]
     found = temperature(trajectory(rows, points))
     assert found.r_squared.item() < 0.02

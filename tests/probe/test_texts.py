@@ -9,11 +9,11 @@ import pytest
 
 import probe
 from probe.loading import load
-from probe.texts import KINDS, LENGTHS, _checked
+from probe.texts import KINDS, LENGTHS, checked
 
 
 def test_every_text_is_described_and_every_description_has_a_text():
-    folder = files("probe.prompts")
+    folder = files("probe.texts")
     texts = {entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt")}
     assert set(probe.prompts()) == texts
 
@@ -32,7 +32,6 @@ def test_fields():
 
 def test_two_lengths_of_every_kind_and_no_text_twice():
     """Length and kind are crossed, so that neither stands for the other."""
-
     prompts = list(probe.prompts().values())
     assert len({prompt.sha256 for prompt in prompts}) == len(prompts) >= 12
     for kind in KINDS:
@@ -45,7 +44,6 @@ def test_two_lengths_of_every_kind_and_no_text_twice():
 
 def test_every_text_fits_the_models():
     """512 places, in the vocabulary of BERT and in a byte-level one of 2,048 pieces, learned from other text."""
-
     names = [name for name, model in probe.models().items() if model.available and model.source != "hub"]
     assert {"gpt2-128", "bert-128", "albert-128", "albert-384"} <= set(names)
     for name in names:
@@ -65,7 +63,6 @@ def test_source_code_parses_and_has_docstrings():
 
 def test_source_code_runs():
     """The texts are programs, not scribbles: a timetable of three stops, and an average of pairs."""
-
     names: dict = {"__name__": "text"}
     for name in ("moving_average_code", "timetable_code"):
         exec(probe.prompts()[name].text, names)
@@ -86,7 +83,7 @@ def test_a_caller_cannot_change_the_texts():
 def test_a_changed_text_is_refused():
     prompt = probe.prompts()["tides"]
     with pytest.raises(ValueError, match="manifest says"):
-        _checked(dataclasses.replace(prompt, text=prompt.text + " And so on."))
+        checked(dataclasses.replace(prompt, text=prompt.text + " And so on."))
     for field in ("kind", "length"):
         with pytest.raises(ValueError, match=field):
-            _checked(dataclasses.replace(prompt, **{field: "verse"}))
+            checked(dataclasses.replace(prompt, **{field: "verse"}))

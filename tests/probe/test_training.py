@@ -111,7 +111,6 @@ def test_beats_unigram_and_bigram(name):
 @pytest.mark.parametrize("name", FINAL)
 def test_uses_context_and_order(name):
     """With the context in another order, the same questions get harder by far more than sampling noise."""
-
     inputs, labels = _sample(name)
     model, generator = _model(name), np.random.default_rng(0)
     shuffled = inputs.copy()

@@ -13,7 +13,6 @@ from tests.helpers.four_tokens import START, circle, tight
 @given(seed=st.integers(0, 2**31), beta=st.floats(0, 6), kind=st.sampled_from(["SA", "USA"]))
 def test_symmetries_of_the_flow(seed, beta, kind):
     """Rotations and reorderings commute with the flow, equal tokens stay equal, lengths are 1, E never falls."""
-
     random = np.random.default_rng(seed)
     x = np.asarray(sim.uniform(4, 4, seed))[[0, 1, 2, 0]]
     field, times = sim.Attention(beta, kind), [0, 0.5, 2]

@@ -137,7 +137,6 @@ def test_error_falls_with_the_eighth_power_of_the_work():
     The field turns for ever, so that the 37 to 289 steps of a run are alike, and errors of 3e-4 to 3e-11 are above
     round-off. Measured: -7.9; Dormand-Prince and Tsitouras pairs of order 5 give -5.0 and -5.1.
     """
-
     turn = np.random.default_rng(1).standard_normal((4, 4))
     field = sim.Attention(4.0, value=turn - turn.T)
     exact = tight(field, START, [0, 40]).points[-1]

@@ -239,7 +239,6 @@ def test_growing_lengths_conserve_the_invariant(scheme):
 
 def test_printed_invariant_of_256_tokens():
     """(1 - rho) r^2 tends to 8.3391 for n = 256, beta = 5, r = 1 from orthogonal tokens: printed to 5 digits."""
-
     run = sim.simulate(sim.Attention(5.0, norm="pre"), np.eye(256), [0, 300], rtol=1e-4, atol=1e-7)
     gap = np.sum((run.points[-1, 0] - run.points[-1, 1]) ** 2) / 2
     np.testing.assert_allclose(gap * run.norms[-1, 0] ** 2, 8.3391, rtol=0, atol=1e-4)

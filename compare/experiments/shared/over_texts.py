@@ -1,4 +1,4 @@
-"""What an experiment on trained models says of its texts: a mean, and how sure so few texts make it."""
+"""Means over the texts of an experiment on trained models, with their 95 % intervals."""
 
 import numpy as np
 import xarray as xr

@@ -1,9 +1,10 @@
-"""H6: does attention follow the clusters, beyond what the mask and the positions alone give?"""
+"""H6, attention follows the clusters: that to the own cluster beyond what mask and positions give."""
 
 import warnings
 
 import numpy as np
 
+from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import (
     Group,
@@ -14,6 +15,7 @@ from compare.judging.group import (
     require_runs,
     require_tokens,
 )
+from compare.judging.hypothesis import ABOVE, BELOW, DYNAMICS, LEAST_LIFE, Hypothesis, Threshold
 
 
 def attention_follows(group: Group, at: Thresholds) -> Evidence:
@@ -55,3 +57,35 @@ def _excess(run: MeasuredRun, at: Thresholds) -> float:
         warnings.simplefilter("ignore", RuntimeWarning)  # of means over nothing, which are NaN
         null = np.nanmean(run["attention_follow_null"], axis=0)
         return float(np.nanmean((run["attention_follow"] - null)[clustered]))
+
+
+HYPOTHESIS = Hypothesis(
+    id="H6",
+    statement="Attention follows the clusters",
+    source="post, Group C",
+    applies_to="runs with attention and with dynamics, at depths that have clusters",
+    statistic="log of the attention given to the own cluster over that which mask and positions give, less its null",
+    unit="nat",
+    null="labels moved along the text, against attention that knows the mask and the distance only",
+    smallest=Threshold(
+        "delta",
+        0.02,
+        0.01,
+        0.05,
+        "least log ratio that matters: weights 1.5 times as large inside clusters read 0.03 or more, since "
+        "keys and distances take up the rest",
+    ),
+    rule=ABOVE,
+    refuted_by=BELOW,
+    others=(
+        Threshold(
+            "life", LEAST_LIFE, 0.15, 0.35, "least excess of cluster life of a depth that has clusters"
+        ),
+        Threshold("deviations", 2.5, 2.0, 3.0, "standard deviations of its null that it must exceed"),
+        *DYNAMICS,
+    ),
+    evidence=attention_follows,
+    chart=lambda behind: curves.follow(
+        list(behind.runs.values()), f"{behind.group}: attention within clusters"
+    ),
+)

@@ -1,4 +1,4 @@
-"""P5: do tokens that start in separated caps stay and tighten for as long as the theorem says?"""
+"""P5, metastability of separated caps: what Theorem 1.2 of 2410.06833 allows, and what runs use of it."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_runs, require_theory
+from compare.judging.hypothesis import RUNS, THEORY, Hypothesis, Threshold
 from compare.theory import TrappingBounds, separation, trapping_bounds
 from sim.sphere import normalise
 
@@ -108,3 +110,20 @@ def _widest(cloud: Float[np.ndarray, "token dim"], members: Int[np.ndarray, " to
     """The largest squared distance between two tokens of one cap."""
     squares = np.sum((cloud[:, None] - cloud) ** 2, axis=2)
     return float(np.max(squares[members[:, None] == members]))
+
+
+HYPOTHESIS = Hypothesis(
+    id="P5",
+    statement="Tokens in separated caps stay there until T2 >= (eps/n) e^((1 - alpha) beta) and tighten by T1",
+    source="2410.06833, Theorem 1.2 (with the sign of the second limit corrected)",
+    applies_to=f"{THEORY} that start in separated caps and are recorded from T1 to T2/2 or later",
+    statistic="log of the largest share used of what the theorem allows",
+    unit="nat",
+    null="none: a theorem",
+    smallest=Threshold("used", 0.0, 0.0, 0.0, "log of the largest share allowed"),
+    rule="below 0 in every run, and in the mean",
+    refuted_by="above 0 in one run",
+    others=(RUNS,),
+    evidence=caps_trap,
+    chart=lambda behind: curves.cluster_number(behind.own, behind.group),
+)

@@ -1,11 +1,14 @@
-"""P9: does the number of clusters grow with beta as the theory says?"""
+"""P9, the number of clusters: its exponent in beta, (d - 1)/2 in theory."""
 
 import numpy as np
 
+from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_theory
+from compare.judging.hypothesis import RUNS, Hypothesis, Threshold
 from compare.metrics.pairwise import components
 
+EXPONENT = "exponent of the number of clusters in beta, over (d - 1)/2"
 LATE_OR_EARLY = np.log(2)
 MOST_SHARE = 0.25
 
@@ -35,7 +38,7 @@ def clusters_grow_with_beta(group: Group, at: Thresholds) -> Evidence:
     return Evidence(
         (
             Claim(
-                "exponent of the number of clusters in beta, over (d - 1)/2",
+                EXPONENT,
                 "ratio",
                 counts / exponent,
                 low=1 - at["miss"],
@@ -57,3 +60,26 @@ def log_count(run: MeasuredRun, at: Thresholds) -> float:
     count = components(run.points[depth : depth + 1], at["radius"] / np.sqrt(run.beta))[0]
     near = away[depth] <= LATE_OR_EARLY
     return float(np.log(count)) if near and count <= MOST_SHARE * run.points.shape[1] else np.nan
+
+
+HYPOTHESIS = Hypothesis(
+    id="P9",
+    statement="The number of clusters at a given time grows as beta^((d - 1)/2)",
+    source="2312.10794; 2410.23228",
+    applies_to="simulations of SA or USA with Q = K = V = 1 from uniform points, over 3 or more values of beta",
+    statistic=EXPONENT,
+    unit="ratio",
+    null="none: the theory names the number",
+    smallest=Threshold("miss", 0.5, 0.3, 0.7, "largest miss of the exponent, relative"),
+    rule="95 % interval between 0.5 and 1.5",
+    refuted_by="95 % interval outside of that",
+    others=(
+        Threshold("time", 30.0, 20.0, 40.0, "time at which clusters are counted"),
+        Threshold("radius", 0.7, 0.5, 1.0, "distance that joins tokens, in units of beta^(-1/2)"),
+        Threshold("betas", 3, 3, 3, "values of beta that make a sweep"),
+        RUNS,
+    ),
+    evidence=clusters_grow_with_beta,
+    chart=lambda behind: curves.cluster_number(behind.own, behind.group),
+    fitted={EXPONENT: "ln of the number of clusters, over (d - 1)/2"},
+)

@@ -1,23 +1,32 @@
-"""H1 and H7: do several clusters form over depth, and is it training that makes them?"""
+"""H1, several clusters form over depth: cluster life above that of rotated tokens."""
 
 import numpy as np
 
-from compare.judging.evidence import Claim, Evidence, NotApplicable
+from compare.judging import curves
+from compare.judging.evidence import Claim, Evidence
 from compare.judging.group import (
     Group,
-    MeasuredRun,
     Thresholds,
     finite,
     labels,
     require_dynamics,
-    require_runs,
     require_tokens,
+)
+from compare.judging.hypothesis import (
+    ABOVE,
+    BELOW,
+    CLUSTER_VARIANTS,
+    DYNAMICS,
+    EVERY_RUN,
+    LEAST_LIFE,
+    LIFE_UNIT,
+    ROTATION,
+    Hypothesis,
+    Threshold,
 )
 
 LATE, GAIN = "late excess of cluster life", "gain of late cluster life over depth 0"
-UNIT = "natural log of a radius range"
 GROWN = 0.1
-CONTROLS = ("random", "shuffled")
 
 
 def clusters_form(group: Group, at: Thresholds) -> Evidence:
@@ -30,8 +39,8 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
     lengths = np.mean([run["mean_length"][[0, -1]] for run in runs], axis=0)
     return Evidence(
         (
-            Claim(LATE, UNIT, late, low=at["delta"]),
-            Claim(GAIN, UNIT, gain, low=at["delta"]),
+            Claim(LATE, LIFE_UNIT, late, low=at["delta"]),
+            Claim(GAIN, LIFE_UNIT, gain, low=at["delta"]),
         ),
         labels(runs),
         note=f"beside it, the length of the mean goes from {lengths[0]:.2f} to {lengths[1]:.2f}"
@@ -39,44 +48,21 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
     )
 
 
-def clustering_is_learned(group: Group, at: Thresholds) -> Evidence:
-    """H7: late excess with trained weights and the text itself, and that less each control's, paired by prompt."""
-    if not any(run.facts.get("model") for run in group.runs):
-        raise NotApplicable("only a trained model has learned anything")
-    if any(run.is_control for run in group.runs):
-        raise NotApplicable("these runs are controls themselves")
-    for control in CONTROLS:
-        if not any(group.controls.get(control, ())):
-            raise NotApplicable(f"no {control} control of these runs is among the groups")
-    require_dynamics(group, at)
-    paired = tuple(
-        run
-        for run in require_tokens(group, at)
-        if all(_controls(group, control, run, at) for control in CONTROLS)
-    )
-    runs, late = finite(
-        require_runs(paired, at, f" with both controls and {at['tokens']} different tokens or more"),
-        lambda run: run.number("late_excess", at),
-        at,
-        " with a cluster life",
-    )
-    differences = tuple(
-        Claim(
-            f"late excess of cluster life, less that of {words}",
-            UNIT,
-            late
-            - [
-                np.mean([one.number("late_excess", at) for one in _controls(group, control, run, at)])
-                for run in runs
-            ],
-            low=at["delta"],
-        )
-        for control, words in zip(CONTROLS, ("random weights", "shuffled tokens"))
-    )
-    return Evidence((Claim(LATE, UNIT, late, low=at["delta"]), *differences), labels(runs))
-
-
-def _controls(group: Group, control: str, run: MeasuredRun, at: Thresholds) -> tuple[MeasuredRun, ...]:
-    """The controls of a run, of every seed, that have enough different tokens."""
-    place = next(place for place, one in enumerate(group.runs) if one is run)
-    return tuple(one for one in group.controls[control][place] if one.kept.sum() >= at["tokens"])
+HYPOTHESIS = Hypothesis(
+    id="H1",
+    statement="Several clusters form over depth",
+    source="post, Group A; 2312.10794",
+    applies_to=EVERY_RUN,
+    statistic="excess of cluster life: late, and as a gain over depth 0",
+    unit=LIFE_UNIT,
+    null=ROTATION,
+    smallest=Threshold(
+        "delta", LEAST_LIFE, 0.15, 0.35, "least excess that matters; 0.25 is a factor 1.28 in radius"
+    ),
+    rule=f"both: {ABOVE}",
+    refuted_by=f"either: {BELOW}",
+    others=DYNAMICS,
+    evidence=clusters_form,
+    variants=CLUSTER_VARIANTS,
+    chart=lambda behind: curves.cluster_life(behind.own, f"{behind.group}: cluster life over depth"),
+)

@@ -1,9 +1,10 @@
-"""H5: does the spectrum of O V govern how fast the tokens of a model collapse?"""
+"""H5, the spectrum of O V governs collapse: its rank correlation with the speed over models."""
 
 import numpy as np
 
 from compare.judging.evidence import Claim, Evidence, NotApplicable, Undecided
 from compare.judging.group import Group, Thresholds
+from compare.judging.hypothesis import Hypothesis, Threshold
 from compare.statistics import association
 
 OTHERS = {"width": "the dimension", "blocks": "the number of blocks"}
@@ -45,3 +46,20 @@ def spectrum_governs_speed(group: Group, at: Thresholds) -> Evidence:
         tuple(known),
         note=f"beside it, the correlation is {' and '.join(beside)}",
     )
+
+
+HYPOTHESIS = Hypothesis(
+    id="H5",
+    statement="Collapse speed goes with the spectral radius of O V across models",
+    source="post, Group E",
+    applies_to="all trained models together, 8 or more, whose speed and spectrum are given",
+    statistic="rank correlation over models of collapse speed with the spectral radius of O V, all heads together",
+    unit="correlation",
+    null="models and spectra unrelated, 0; the correlations with width and number of blocks stand beside it",
+    smallest=Threshold("correlation", 0.5, 0.3, 0.7, "least correlation of what is said to govern"),
+    rule="lower end of the 95 % interval over models above the smallest effect",
+    refuted_by="upper end of the 95 % interval over models below the smallest effect",
+    others=(Threshold("models", 8, 8, 8, "models needed"),),
+    evidence=spectrum_governs_speed,
+    across=True,
+)

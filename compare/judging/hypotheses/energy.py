@@ -1,10 +1,12 @@
-"""H4: does the interaction energy at the run's own beta only rise?"""
+"""H4, the interaction energy rises: falls as a share of its changes, at the run's own beta."""
 
 import numpy as np
 from scipy import stats
 
+from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
+from compare.judging.hypothesis import ABOVE, BELOW, DEPTHS, GATE, RUNS, Hypothesis, Threshold
 from compare.metrics.calibrated.energy import descent_share
 
 
@@ -36,3 +38,26 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
         labels(chosen),
         note=f"{any_fall} of {len(chosen)} runs have a fall beyond {z:.2g} standard deviations of rounding",
     )
+
+
+HYPOTHESIS = Hypothesis(
+    id="H4",
+    statement="The interaction energy rises, falls making up at most 5 % of its change, at the beta of the run itself",
+    source="post, Group D; 2312.10794, Section 3.4",
+    applies_to="any runs of 6 depths or more whose beta is known",
+    statistic="falls as a share of all changes of the energy that stand out from rounding",
+    unit="share",
+    null="rounding of the recorded numbers: 6 re-roundings",
+    smallest=Threshold("share", 0.05, 0.02, 0.1, "largest share of falls that is still a rise"),
+    rule=BELOW,
+    refuted_by=ABOVE,
+    others=(
+        Threshold("z", 4.0, 3.0, 6.0, "standard deviations of rounding beyond which a step counts"),
+        Threshold("moving", 0.75, 0.5, 0.9, "share of runs that must have a step that counts"),
+        RUNS,
+        GATE,
+        DEPTHS,
+    ),
+    evidence=energy_rises,
+    chart=lambda behind: curves.energy(behind.own, behind.group),
+)

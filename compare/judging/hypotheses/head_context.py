@@ -1,4 +1,4 @@
-"""P11: do those heads merge their context whose temperature is high on the scale of log n?"""
+"""P11, long context: heads of high temperature, on the scale of log n, merge their context."""
 
 import numpy as np
 import xarray as xr
@@ -6,6 +6,7 @@ from scipy.stats import rankdata
 
 from compare.judging.evidence import Evidence, NotApplicable, Undecided
 from compare.judging.group import Group, Thresholds
+from compare.judging.hypothesis import RUNS, Hypothesis
 
 LEAST_HEADS = 10
 
@@ -19,7 +20,10 @@ def cold_heads_keep_tokens_apart(group: Group, at: Thresholds) -> Evidence:
     if any(run.is_control for run in group.runs):
         raise NotApplicable("these runs are controls, and the heads that were looked at are the trained ones")
     models = {str(run.facts.get("model")) for run in group.runs}
-    table = group.tables.get(models.pop(), {}).get("heads") if len(models) == 1 else None
+    tables = group.tables.get(models.pop()) if len(models) == 1 else None
+    table = None if tables is None else tables.get("heads")
+    if tables is not None and table is None:
+        raise NotApplicable("the table of this model's heads is missing: `metasphere compare` makes it again")
     if table is None:
         raise NotApplicable(
             "the heads of no trained model are at hand: only models with known operators have them"
@@ -45,3 +49,21 @@ def head_correlation(table: xr.Dataset) -> float:
     if known.sum() < LEAST_HEADS or np.ptp(merging[known]) == 0 or len(np.unique(strength[known])) == 1:
         return np.nan
     return float(np.corrcoef(rankdata(strength[known]), rankdata(merging[known]))[0, 1])
+
+
+HYPOTHESIS = Hypothesis(
+    id="P11",
+    statement="Heads merge their context where beta_eff (1 - rho) is small against log n, "
+    "and leave it apart where large",
+    source="2510.05554",
+    applies_to="trained models whose heads are given, with 6 texts or more",
+    statistic="rank correlation over the heads of a model of beta_eff (1 - rho)/log n with the spread they leave",
+    unit="correlation",
+    null="none that keeps the entropy of a head and loses its content; logits that ignore the tokens give 0.96 or more",
+    smallest=None,
+    rule="never: it is described, not judged",
+    refuted_by="never: it is described, not judged",
+    others=(RUNS,),
+    evidence=cold_heads_keep_tokens_apart,
+    whole=True,
+)

@@ -1,10 +1,12 @@
-"""P7: of all clusters, do those two merge first that the theory names?"""
+"""P7, the order of mergers: the closest pair of clusters, by predicted time, merges first."""
 
 import numpy as np
 from jaxtyping import Float
 
+from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_theory
+from compare.judging.hypothesis import RUNS, THEORY, Hypothesis, Threshold
 from compare.theory import log_merge_time
 from sim.sphere import normalise
 
@@ -66,3 +68,26 @@ def as_predicted(run: MeasuredRun, at: Thresholds) -> float:
 def _centre(run: MeasuredRun, members: np.ndarray) -> Float[np.ndarray, "depth dim"]:
     weights = run.trajectory.masses[members]
     return normalise(np.einsum("ldk,d->lk", run.trajectory.points[:, members], weights))
+
+
+HYPOTHESIS = Hypothesis(
+    id="P7",
+    statement="The closest pair of clusters merges first",
+    source="2410.06833; log time beta (1 - cos) - ln(beta sin^2) + a term of the masses",
+    applies_to=f"{THEORY} in which 3 clusters or more form and two merge on record",
+    statistic="share of first mergers that are of the predicted pair",
+    unit="share",
+    null="any pair is as likely: at most 1/3",
+    smallest=Threshold("share", 0.5, 0.4, 0.6, "least share of predicted mergers"),
+    rule="lower end of the 95 % interval above the smallest effect",
+    refuted_by="upper end of the 95 % interval below the smallest effect",
+    others=(
+        Threshold(
+            "meet", 1.0, 0.5, 1.5, "distance at which two clusters have merged, in units of beta^(-1/2)"
+        ),
+        Threshold("clear", 0.7, 0.35, 1.4, "nats by which the next pair's predicted log time must be longer"),
+        RUNS,
+    ),
+    evidence=closest_merge_first,
+    chart=lambda behind: curves.cluster_number(behind.own, behind.group),
+)

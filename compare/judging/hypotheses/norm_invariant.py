@@ -1,10 +1,11 @@
-"""P12: where norms come before attention, do lengths pay for the loss of spread?"""
+"""P12, the Pre-LN invariant: (1 - rho) r^2 is conserved where norms come before attention."""
 
 import numpy as np
 
 from compare.analyses.norm_invariant import SCHEMES, conservation
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_runs
+from compare.judging.hypothesis import ABOVE, BELOW, RUNS, Hypothesis, Threshold
 
 
 def spread_is_conserved(group: Group, at: Thresholds) -> Evidence:
@@ -35,3 +36,20 @@ def relative_drift(run: MeasuredRun, moved: float) -> float:
 
 def _scheme(run: MeasuredRun) -> str | None:
     return run.facts.get("scheme") or run.facts.get("norm")
+
+
+HYPOTHESIS = Hypothesis(
+    id="P12",
+    statement="Pre-LN and Peri-LN conserve (1 - rho) r^2: directions meet only as fast as lengths grow",
+    source="2510.22026",
+    applies_to="runs of Pre-LN or Peri-LN, of a model or a simulation, whose beta is known",
+    statistic="drift of the invariant over a run, as a share of that of 1 - rho",
+    unit="ratio",
+    null="no conservation: 1 where lengths stay as they are",
+    smallest=Threshold("drift", 0.2, 0.1, 0.4, "largest drift that is still conservation"),
+    rule=BELOW,
+    refuted_by=ABOVE,
+    others=(Threshold("moved", 0.2, 0.1, 0.4, "change of ln(1 - rho) that there must be"), RUNS),
+    evidence=spread_is_conserved,
+    whole=True,
+)

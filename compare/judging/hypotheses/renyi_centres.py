@@ -1,10 +1,12 @@
-"""P10: under a causal mask, do the Renyi centres stay where they are while the others move?"""
+"""P10, Renyi centres: tokens that a causal mask holds still, against the reversed order."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_runs
+from compare.judging.hypothesis import ABOVE, BELOW, RUNS, Hypothesis, Threshold
 from compare.metrics.calibrated.energy import relative_noise
 
 NEIGHBOURS = 8
@@ -20,9 +22,9 @@ def centres_stay(group: Group, at: Thresholds) -> Evidence:
     the same is done for tokens that are far from every *later* one, which are as isolated and which the mask does not
     protect.
     """
-    causal = tuple(run for run in group.runs if run.facts.get("causal") and np.isfinite(run.beta))
+    causal = tuple(run for run in group.runs if run.facts.get("causal") and 0 < run.beta < np.inf)
     if not causal:
-        raise NotApplicable("no run has a causal mask and a known beta")
+        raise NotApplicable("no run has a causal mask and a known beta above 0")
     chosen, effect = finite(
         require_runs(causal, at, " with a causal mask"),
         lambda run: centre_stillness(run, at),
@@ -75,3 +77,24 @@ def _against_neighbours(
         if len(beside) >= LEAST_NEIGHBOURS:
             found.append(log_moved[place] - beside.mean())
     return float(np.mean(found)) if found else np.nan
+
+
+HYPOTHESIS = Hypothesis(
+    id="P10",
+    statement="Under a causal mask tokens far from every earlier one stay, and the others move to them",
+    source="2411.04990 (Renyi centres)",
+    applies_to="runs with a causal mask whose beta is known",
+    statistic="log of how much less strong Renyi centres have moved than tokens near them in the text",
+    unit="nat",
+    null="the same for tokens far from every later one: as isolated, and not protected by the mask",
+    smallest=Threshold("delta", 0.25, 0.15, 0.5, "least log ratio that matters"),
+    rule=ABOVE,
+    refuted_by=BELOW,
+    others=(
+        Threshold("c", 2.0, 1.5, 3.0, "distance of a centre from earlier tokens, in units of beta^(-1/2)"),
+        Threshold("moved", 1.0, 0.5, 1.5, "median distance moved at which centres are asked for, same unit"),
+        RUNS,
+    ),
+    evidence=centres_stay,
+    chart=lambda behind: curves.cluster_number(behind.own, behind.group),
+)

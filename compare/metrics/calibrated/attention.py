@@ -1,4 +1,4 @@
-"""Whether attention follows the clusters: the weight to a token's own cluster, over what position alone gives."""
+"""Attention to a token's own cluster, over what position alone gives."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""How long a clustering lives in scale: single linkage over mutual reachability, many clouds at once."""
+"""Cluster life, the range of scales over which a clustering stays: single linkage over mutual reachability."""
 
 from typing import NamedTuple
 

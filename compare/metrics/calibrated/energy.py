@@ -1,4 +1,4 @@
-"""The interaction energy at one beta, and how much of its change is noise."""
+"""The noise of the interaction energy at one beta, and the share of its changes that are falls."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from compare.metrics.pairwise import pair_energy
 from compare.metrics.variable import Variable
 from sim.sphere import normalise
 
@@ -30,22 +31,6 @@ VARIABLES = {
         "where that is larger, not below its median over depths; NaN where beta is unknown",
     ),
 }
-
-
-def pair_energy(
-    points: Float[np.ndarray, "depth token dim"],
-    beta: float,
-    masses: Float[np.ndarray, " token"],
-) -> Float[np.ndarray, " depth"]:
-    """E = sum_{i != j} m_i m_j exp(beta (<x_i, x_j> - 1)) / sum_{i != j} m_i m_j at each depth, in (0, 1].
-
-    The diagonal is constant and is left out. NaN for a single token. Cost: O(depth token^2 dim).
-    """
-    weights = np.outer(masses, masses)
-    np.fill_diagonal(weights, 0)
-    if not weights.any():
-        return np.full(len(points), np.nan)
-    return np.array([np.sum(weights * np.exp(beta * (here @ here.T - 1))) for here in points]) / weights.sum()
 
 
 def relative_noise(provenance: Mapping[str, Any]) -> float:

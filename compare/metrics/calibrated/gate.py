@@ -1,4 +1,4 @@
-"""Gate G: whether the order of the depths matters at all."""
+"""Gate G: the information in the order of the depths."""
 
 from typing import NamedTuple
 

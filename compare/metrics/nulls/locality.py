@@ -1,4 +1,4 @@
-"""The mask-matched null of attention: what the mask, the distance and the popularity of each key give on their own."""
+"""The mask-matched null of attention: what mask, distance and popularity of each key give on their own."""
 
 import numpy as np
 from jaxtyping import Bool, Float

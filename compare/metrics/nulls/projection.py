@@ -1,4 +1,4 @@
-"""Moments of Gaussian clouds that are projected to the sphere: which cloud has the moments of the data afterwards."""
+"""Gaussian clouds projected to the sphere: the one whose moments are then those of the data."""
 
 from typing import NamedTuple
 

@@ -79,7 +79,7 @@ def rotated(shared: Rotations, draws: int, seed: int) -> Iterator[Float[np.ndarr
     random = np.random.default_rng((seed, 0))
     at_once = max(1, MOST_ENTRIES // (depths * shared.tokens * max(shared.tokens, axes)))
     for start in range(0, draws, at_once):
-        frames = _frames(min(at_once, draws - start), shared.tokens, len(shared.mixing), random)
+        frames = haar_frames(min(at_once, draws - start), shared.tokens, len(shared.mixing), random)
         points = np.empty((len(frames), depths, shared.tokens, axes), np.float32)
         for frame, draw in zip(frames, points):
             # one depth at a time stays in the processor's cache
@@ -90,7 +90,7 @@ def rotated(shared: Rotations, draws: int, seed: int) -> Iterator[Float[np.ndarr
         yield points
 
 
-def _frames(
+def haar_frames(
     draws: int, tokens: int, size: int, random: np.random.Generator
 ) -> Float[np.ndarray, "draw token frame"]:
     """Haar frames of `size` orthonormal columns, each orthogonal to the all-ones vector."""

@@ -1,4 +1,4 @@
-"""Group C of the post: does the attention matrix fall apart into clusters?"""
+"""Group C of the post: the attention matrix as a graph, and whether it falls apart into clusters."""
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped

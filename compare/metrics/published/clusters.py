@@ -1,4 +1,4 @@
-"""Group A3 of the post: how many clusters, by partitions of the tokens."""
+"""Group A3 of the post: the number of clusters, by partitions of the tokens."""
 
 import warnings
 

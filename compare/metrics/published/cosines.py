@@ -1,4 +1,4 @@
-"""Group A1 and A2 of the post: how close the tokens are, and how many directions they span."""
+"""Group A1 and A2 of the post: the cosines of pairs of tokens, and the effective rank."""
 
 import numpy as np
 from jaxtyping import Float, Int

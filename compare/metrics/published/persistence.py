@@ -1,4 +1,4 @@
-"""Group B1 to B3 of the post: how alike consecutive depths are, and where a signal stays flat."""
+"""Group B1 to B3 of the post: the similarity of consecutive depths, and plateaus of a signal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Group B4 of the post: which cluster of one depth is which cluster of the next."""
+"""Group B4 of the post: clusters followed from one depth to the next."""
 
 from itertools import pairwise
 from typing import NamedTuple

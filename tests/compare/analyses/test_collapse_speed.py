@@ -45,7 +45,6 @@ def test_speed_of_a_cone_that_closes():
 
 def test_speed_of_idealised_blocks_near_consensus():
     """Post-LN near consensus: 1 - rho falls by 4 a block, ln 4 a layer, 2 ln 4 per unit of time (a block is 1/2)."""
-
     start = contracting(0.0, depths=6) * 1.0
     tight = start.copy()
     tight[..., 1:] *= 0.08
@@ -82,7 +81,6 @@ def test_permutation_p_by_enumeration():
 @pytest.mark.parametrize(("models", "least"), [(4, 2 / 24), (5, 2 / 120), (8, 2 / 40320)])
 def test_a_perfect_order_can_say_no_more_than_this(models, least):
     """Four models never give p < 0.05, however well they line up, and their interval holds 0."""
-
     found = association(np.arange(models), np.arange(models) ** 3)
     assert found.correlation == pytest.approx(1)
     assert found.p == pytest.approx(least)
@@ -93,7 +91,6 @@ def test_a_perfect_order_can_say_no_more_than_this(models, least):
 
 def test_ties_raise_the_least_p():
     """Three of four widths equal: only where the odd one stands can differ."""
-
     found = association([1.0, 2, 3, 4], [128, 128, 128, 256])
     assert found.p == pytest.approx(0.5)
     assert found.least_p == pytest.approx(0.5)
@@ -101,7 +98,6 @@ def test_ties_raise_the_least_p():
 
 def test_false_alarms_and_coverage_at_six_models():
     """On 400 tables of unrelated numbers p < 0.05 in at most 5 %, and the interval holds 0 in at least 92 %."""
-
     random = np.random.default_rng(3)
     found = [association(*random.standard_normal((2, 6))) for _ in range(400)]
     # binomial standard error 1.1 %

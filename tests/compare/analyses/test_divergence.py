@@ -8,12 +8,9 @@ from compare import theory
 from compare.analyses.divergence import divergence
 from compare.analyses.energy_budget import decomposition
 from compare.analyses.idealised import effective_time
+from tests.helpers.vectors import unit
 
 BETA, TOKENS, WIDTH, BLOCKS, PUSHED_FROM = 2.0, 8, 6, 7, 4
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def attend(theta):
@@ -91,7 +88,6 @@ def test_followed_quantities_by_loops(pushed):
 
 def test_the_part_that_was_planted_is_named(pushed):
     """Until block 4 the model is the theory's; then its feed-forward parts gather all tokens at once."""
-
     tolerance = 0.02
     found = divergence(pushed, BETA, parts=decomposition(pushed, BETA), tolerance=tolerance)
     blocks = found.sel(against="idealised blocks")
@@ -132,7 +128,6 @@ def test_closed_form_on_the_models_clock(pushed):
 
 def test_learned_dynamics_beside_the_model(pushed):
     """The model without its feed-forward parts is here the idealised run itself."""
-
     learned = trajectory(states(np.zeros(WIDTH)))
     found = divergence(pushed, BETA, learned=learned)
     assert list(found["against"].values) == ["idealised blocks", "learned dynamics", "closed form"]
@@ -142,7 +137,6 @@ def test_learned_dynamics_beside_the_model(pushed):
 
 def test_a_difference_that_heals_is_no_parting(pushed):
     """The last depth decides: a model that comes back to the theory never parted."""
-
     vectors = pushed.points * pushed.norms[..., None]
     ideal = states(np.zeros(WIDTH))
     healed = np.concatenate([vectors[:-2], ideal[-2:] * np.sqrt(WIDTH)])

@@ -9,8 +9,9 @@ import torch
 import probe
 import sim
 from compare.analyses.energy_budget import decomposition
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
+from tests.helpers.vectors import unit
 
-TEXT = "the old river runs slow and the heron waits under a bridge while fish"
 BETA = 3.0
 
 
@@ -20,8 +21,8 @@ def frames_of(pair):
 
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert"])
-def small(request, shaken):
-    pair = shaken(request.param)
+def small(request):
+    pair = small_model(request.param), word_tokenizer()
     raw, inside = frames_of(pair)
     return SimpleNamespace(family=request.param, model=pair[0], raw=raw, inside=inside)
 
@@ -34,10 +35,6 @@ def energy_by_loop(points):
     n = len(points)
     terms = [np.exp(BETA * (points[i] @ points[j] - 1)) for i in range(n) for j in range(n) if i != j]
     return sum(terms) / len(terms)
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def test_parts_add_up_to_the_change_of_the_energy(small):
@@ -57,7 +54,6 @@ def test_parts_add_up_to_the_change_of_the_energy(small):
 
 def test_parts_are_those_of_the_models_own_modules(small):
     """x, C(x + a), C(h + f) and the norms' outputs from the modules of the model, in plain steps."""
-
     found = decomposition(small.raw, BETA, small.inside, everything(small.raw))
     states = small.raw.points * small.raw.norms[..., None]
     for layer in range(3):
@@ -115,7 +111,6 @@ def path(small, layer, x):
 
 def test_frames_agree_on_what_lies_between_norms(small):
     """Attention and feed-forward steps are the same steps in both frames; only where a block is cut differs."""
-
     raw = decomposition(small.raw, BETA, small.inside)
     inside = decomposition(small.inside, BETA, small.raw)
     parts = ["attention", "feed_forward"]
@@ -134,7 +129,6 @@ def test_frames_agree_on_what_lies_between_norms(small):
 
 def test_order_average_of_increments():
     """Pre-LN on random states, against both orders by hand; where one increment is 0, it gets nothing in any order."""
-
     random = np.random.default_rng(3)
     x, a, f = random.standard_normal((3, 7, 5))
     states = np.stack([x, x + a, x + a + f, x + a + f + a, x + 2 * a + f, x + 2 * a + f, x + 2 * a + 2 * f])
@@ -159,10 +153,9 @@ def test_order_average_of_increments():
         np.testing.assert_allclose(found[name].sel(part="attention")[2], 0, atol=1e-14)
 
 
-def test_parts_that_are_silenced_get_nothing(shaken):
+def test_parts_that_are_silenced_get_nothing():
     """A BERT whose attention writes nothing, and then one whose norms have gain 1 and bias 0 as well."""
-
-    model, tokenizer = shaken("bert")
+    model, tokenizer = small_model("bert"), word_tokenizer()
     with torch.no_grad():
         for block in model.encoder.layer:
             block.attention.output.dense.weight.zero_()
@@ -185,7 +178,6 @@ def test_parts_that_are_silenced_get_nothing(shaken):
 
 def test_kept_tokens_only(small):
     """Tokens outside `keep` do not count, nor, where it is not given, the second "the"."""
-
     words = TEXT.split()
     first = np.array([words.index(word) == place for place, word in enumerate(words)])
     assert not first.all()

@@ -25,7 +25,6 @@ def softmax(logits):
 
 def trajectory(points, rows, **facts):
     """One depth that is read by the heads of `rows`, and the next, which none reads."""
-
     unread = np.full_like(rows, np.nan)
     facts = {"frame": "layernorm", "causal": False, "sinks": [], **facts}
     return sim.Trajectory(
@@ -35,7 +34,6 @@ def trajectory(points, rows, **facts):
 
 def test_heads_of_the_theorem():
     """Equiangular tokens and logits beta times the cosine: everything in closed form, on both sides of the scale."""
-
     points = equiangular()
     critical = np.log(TOKENS) / (1 - RHO)
     betas = np.array([0.3, 1.0, 3.0]) * critical
@@ -59,7 +57,6 @@ def test_heads_of_the_theorem():
 
 def test_output_cosine_by_a_loop():
     """Random heads, special tokens and a sink left out as queries and kept as keys."""
-
     random = np.random.default_rng(1)
     points = random.standard_normal((12, 5)) + 1
     points /= np.linalg.norm(points, axis=1, keepdims=True)
@@ -79,7 +76,6 @@ def test_output_cosine_by_a_loop():
 
 def test_a_head_of_places_is_no_head_of_the_theorem():
     """Each token reads its neighbour only: sharp, so beyond the scale, and not by its tokens' cosines."""
-
     points = equiangular()
     rows = np.roll(np.eye(TOKENS), 1, axis=1)[None]
     rows = 0.999 * rows + 0.001 / TOKENS
@@ -101,7 +97,6 @@ def test_causal_context_grows_with_the_place():
 
 def test_outside_the_theorem_it_is_silent():
     """Tokens of negative mean cosine have no critical scale."""
-
     points = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     rows = np.full((1, 4, 4), 0.25) + 0.1 * (np.eye(4) - 0.25)
     found = long_context(trajectory(points, rows))

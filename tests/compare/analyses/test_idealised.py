@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import sim
-from compare.analyses.idealised import effective_time, idealised_blocks, overlay
+from compare.analyses.idealised import effective_time, idealised_blocks
+from compare.metrics.pairwise import mean_cosine
 from compare.theory import gamma
 
 
@@ -67,18 +68,17 @@ def test_causal_blocks_leave_the_first_token():
     made = idealised_blocks(given, 3.0)
     np.testing.assert_allclose(made.points[:, 0], given.points[:, 0], atol=1e-14)
     assert np.abs(made.points[-1, 1:] - given.points[-1, 1:]).max() > 0.1
-    assert overlay(given, np.array([3.0]))["theory_cosine"].isnull().all()
 
 
 def test_idealised_model_lies_on_the_idealised_run_and_near_the_curve():
     """A model that is its own idealisation shows no distance; orthonormal tokens are near gamma(t) on this clock."""
-
     beta, tokens = 1.0, 8
     states, _ = blocks_by_loop(np.eye(tokens), beta, 12, "post", np.ones(tokens))
-    overlaid = overlay(layers(states, "post"), np.array([beta])).isel(beta=0)
-    np.testing.assert_allclose(overlaid["block_cosine"], overlaid["mean_cosine"], atol=1e-12)
-    np.testing.assert_allclose(overlaid["block_time"], overlaid["effective_time"], rtol=1e-12)
-    measured, time = overlaid["mean_cosine"].values, overlaid["effective_time"].values
+    model = layers(states, "post")
+    blocks = idealised_blocks(model, beta)
+    measured, time = mean_cosine(model.points), effective_time(model, beta)
+    np.testing.assert_allclose(mean_cosine(blocks.points), measured, atol=1e-12)
+    np.testing.assert_allclose(effective_time(blocks, beta), time, rtol=1e-12)
     theory = np.asarray(gamma(time, n=tokens, beta=beta, start=0.0))
     # A unit step is no infinitesimal one: where the curve is steepest it is missed by 0.12 ...
     np.testing.assert_allclose(measured, theory, atol=0.125)
@@ -97,9 +97,3 @@ def test_time_axis_is_its_own_clock():
 def test_unknown_scheme_is_refused():
     with pytest.raises(ValueError, match="scheme"):
         effective_time(layers(np.tile(np.eye(3), (2, 1, 1)), "sideways"), 1.0)
-
-
-def test_curve_is_undefined_at_consensus():
-    overlaid = overlay(layers(np.tile([[1.0, 0.0]], (3, 4, 1)), "post"), np.array([1.0, 4.0]))
-    assert np.isnan(overlaid["theory_cosine"]).all()
-    np.testing.assert_allclose(overlaid["mean_cosine"], 1, rtol=1e-12)

@@ -57,7 +57,6 @@ def layers(points, norms, scheme="pre"):
 
 def test_idealised_blocks_from_close_tokens_keep_the_product():
     """Attention adds nearly one vector to all, so differences stay while lengths grow: drift of second order only."""
-
     start = equiangular(0.99)
     given = layers(np.repeat(start[None], 9, axis=0), np.full((9, TOKENS), np.sqrt(WIDTH)))
     found = conservation(idealised_blocks(given, 0.1), 0.1)
@@ -101,7 +100,6 @@ def test_other_schemes_are_refused():
 
 def test_drifts_since_a_depth():
     """A first block that makes tokens 50 times as long is left out, and nothing else moves."""
-
     points = np.tile(equiangular(0.5), (4, 1, 1))
     norms = np.repeat([[1.0], [50.0], [50.0], [100.0]], TOKENS, axis=1)
     found = conservation(layers(points, norms), 1.0, since=1.0)

@@ -1,29 +1,15 @@
 """W_V of a rotary model, whose three matrices are one: against what a lone token's attention writes."""
 
-from typing import Any
-
 import numpy as np
 import torch
-import transformers
 
 from compare.analyses.value_spectrum import value_spectrum
 from probe.families.gpt_neox import FAMILY
+from tests.helpers.small_models import WIDTH, small_model
 
 
 def test_value_spectrum_of_a_fused_matrix():
-    config = transformers.GPTNeoXConfig(
-        vocab_size=40,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=8,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model: Any = transformers.GPTNeoXModel._from_config(config, attn_implementation="eager").eval()
+    model = small_model("gpt_neox", num_hidden_layers=2, shake=0)
     read, written = [], []
     block = model.layers[1]
     hooks = (
@@ -34,7 +20,7 @@ def test_value_spectrum_of_a_fused_matrix():
         model(input_ids=torch.arange(40)[:, None])  # one token attends to itself alone, so W_V x is passed on
     for hook in hooks:
         hook.remove()
-    inputs, outputs = (states[0].reshape(40, 16).double().numpy() for states in (read, written))
+    inputs, outputs = (states[0].reshape(40, WIDTH).double().numpy() for states in (read, written))
     assert FAMILY.values is not None
     matrix = FAMILY.values(model)[1].detach().double().numpy()
     # biases are 0 in fresh weights; single precision

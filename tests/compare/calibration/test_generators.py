@@ -130,7 +130,6 @@ def test_the_flow_starts_along_the_vector_field(kind, causal):
 
 def test_the_flow_of_a_pair_that_repels_is_the_closed_form():
     """Two tokens under SA with V = -I: the angle grows as theta' = 2 sin(theta) w, w the weight of the other."""
-
     beta, start, end = 3.0, 0.4, 2.0
 
     def speed(angle):
@@ -283,7 +282,6 @@ def test_attention_follows_the_clusters_where_it_says_so(made):
 @pytest.mark.slow
 def test_a_sweep_over_beta_lasts_as_long_as_its_slope_says():
     """The first meeting of two caps comes at a log time that grows by 1 - cos for each unit of beta."""
-
     clouds = caps_sweep(np.random.default_rng(2), Shape(4, 60, 7))
     assert np.all(np.diff(clouds.depth) > 0)
     meets = []
@@ -313,7 +311,6 @@ def test_scale_free_mergers_are_uniform_in_log_time():
 
 def test_a_power_sweep_is_a_power_of_beta():
     """One merger a run; its log time is linear in log beta, within the half nat of its scatter and a grid of 0.6."""
-
     clouds = power_sweep(np.random.default_rng(4), Shape(40, 24, 7))
     merged = []
     for points in clouds.points:

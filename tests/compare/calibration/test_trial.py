@@ -1,19 +1,16 @@
 """The whole pipeline on runs of known truth, and the runner and the summary that count how often it is right."""
 
 import json
-import sys
 from itertools import islice
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from compare.calibration import GENERATORS, calibrate
 from compare.calibration.generator import Shape, group
-from compare.calibration.picture import shares
-from compare.calibration.summary import FALSE_ALARMS, POWER, rows, summary, truth
-from compare.calibration.trial import judged
+from compare.calibration.one_group import judged
+from compare.calibration.summary import rows, summary, truth
 from compare.judging.verdicts import Verdict, Verdicts
 
 DRAWS = 29
@@ -22,7 +19,6 @@ DRAWS = 29
 @pytest.fixture(scope="module")
 def verdict():
     """Verdict of the judge on one group of nine runs of a generator, by hypothesis; each group is judged once."""
-
     kept = {}
 
     def of(name, hypothesis, tokens=40, depths=9, number=0):
@@ -86,10 +82,6 @@ def test_clusters_that_random_weights_have_too_are_not_learned(verdict):
 @pytest.fixture
 def cheap(monkeypatch):
     """A judge that confirms H1 where points move far, in no time, and counts its calls."""
-
-    from compare.calibration.trial import SEED
-
-    del SEED  # the import is for sys.modules: in the package the function hides the module of its name
     words = {
         "statement": "",
         "statistic": "",
@@ -127,7 +119,7 @@ def cheap(monkeypatch):
         )
         return Verdicts((row,), {}, 0, draws)
 
-    monkeypatch.setattr(sys.modules["compare.calibration.calibrate"], "judge", judge)
+    monkeypatch.setattr("compare.calibration.one_group.judge", judge)
     return calls
 
 
@@ -230,12 +222,3 @@ def test_the_oracle_decides_what_is_true_of_a_group():
     assert h4 == [True, None, False, None]
     assert truth("sa", "P9", _record({})) is None
     assert truth("mean", "H1", _record({})) is False
-
-
-def test_the_figure_shows_every_row_and_its_target():
-    records = {"caps": [_record({"H1": "CONFIRMED"})] * 3, "mean": [_record({"H1": "REFUTED"})] * 3}
-    lines = rows(summary(records))
-    for claim, name, target in ((POWER, "caps", 0.95), (FALSE_ALARMS, "mean", 0.02)):
-        axes = shares(Figure().subplots(), lines, claim)
-        assert [label.get_text() for label in axes.get_yticklabels()] == [f"H1  {name} (3)"]
-        assert any(np.allclose(line.get_xdata(), target) for line in axes.lines)

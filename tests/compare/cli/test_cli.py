@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import transformers
-import xarray as xr
 from click.testing import CliRunner
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 import probe
 import sim
 from compare.calibration import calibrate
 from compare.cli import main
 from compare.judging.registry import HYPOTHESES
+from tests.helpers.small_models import saved, small_model, word_tokenizer
 
 
 @pytest.fixture
@@ -192,21 +189,6 @@ def test_hypotheses(run):
     assert all(name in text for name in HYPOTHESES)
 
 
-def test_sweep(run, tmp_path):
-    grid = tmp_path / "grid.toml"
-    grid.write_text("beta = [1, 4]\nd = 3\nn = 5\nuntil = 2.0\ndepths = 4\n")
-    made = run("sweep", grid, "--out", tmp_path / "out")
-    assert made.exit_code == 0, made.output
-    with xr.open_dataset(tmp_path / "out" / "sweeps" / "grid.nc", engine="h5netcdf") as table:
-        assert dict(table.sizes) == {"kind": 1, "n": 1, "d": 1, "beta": 2, "seed": 1, "time": 4}
-        assert np.all(np.diff(table["energy"], axis=-1) > 0)
-    grid.write_text("beta = [1, 4\n")
-    refused(run("sweep", grid, "--out", tmp_path / "out"), "TOML")
-    grid.write_text("beta = [1]\nsize = 3\n")
-    refused(run("sweep", grid, "--out", tmp_path / "out"), "grid must have the axes")
-    refused(run("sweep", tmp_path / "none.toml", "--out", tmp_path / "out"), "cannot read")
-
-
 def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
     calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
     run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
@@ -218,31 +200,31 @@ def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def small_model(tmp_path_factory):
+def small_folder(tmp_path_factory):
     """A folder with an untrained GPT-2 of 40 words."""
-
-    folder = tmp_path_factory.mktemp("cli") / "small"
-    config = transformers.GPT2Config(
-        vocab_size=41, n_embd=16, n_layer=6, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
-    words = {"[UNK]": 0} | {f"w{number}": number for number in range(1, 41)}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(
-        folder
-    )
-    return folder
+    words = [f"w{number}" for number in range(1, 41)]
+    model = small_model("gpt2", head=True, vocab_size=41, num_hidden_layers=6, max_position_embeddings=48)
+    return saved(tmp_path_factory.mktemp("cli") / "small", model, word_tokenizer(words))
 
 
-def test_main_job(run, tmp_path, small_model):
+def test_main_job(run, tmp_path, small_folder):
     """Theory, a transformer, its controls and its anatomy, end to end; the text and the folder hold markup."""
     text = tmp_path / "own.txt"
     text.write_text("<b>bold</b> & " + " ".join(f"w{number}" for number in range(1, 41)), encoding="utf-8")
     out = tmp_path / "out"
-    arguments = ("compare", "--model", small_model, "--file", text, "--seeds", 1, "--draws", 19, "--out", out)
+    arguments = (
+        "compare",
+        "--model",
+        small_folder,
+        "--file",
+        text,
+        "--seeds",
+        1,
+        "--draws",
+        19,
+        "--out",
+        out,
+    )
     made = run(*arguments, "--group", "small", "--group", "SA, beta 9, d 3")
     assert made.exit_code == 0, made.output
     names = sorted(path.name for path in (out / "runs").iterdir())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compare.experiments.counts import _groups, _rate, _renyi_centres, draw, finding, run
+from compare.experiments.counts import draw, finding, linked_groups, measured_rate, renyi_centres, run
 from sim import uniform
 
 
@@ -14,8 +14,8 @@ def table():
 
 def test_printed_growth_rates():
     # Simulated growth of 256 tokens on a grid, printed to 16 digits; a central difference of 1e-6 gives about 9.
-    np.testing.assert_allclose(_rate(5.0, 2, 2), 0.5141173961458926, rtol=1e-7)
-    np.testing.assert_allclose(_rate(9.0, 2, 4), 0.7044970292995967, rtol=1e-7)
+    np.testing.assert_allclose(measured_rate(5.0, 2, 2), 0.5141173961458926, rtol=1e-7)
+    np.testing.assert_allclose(measured_rate(9.0, 2, 4), 0.7044970292995967, rtol=1e-7)
 
 
 def test_rates_and_jumps_equal_the_closed_form(table):
@@ -26,13 +26,13 @@ def test_rates_and_jumps_equal_the_closed_form(table):
 
 def test_groups_are_connected_components():
     angles = np.array([0.0, 0.1, 0.2, 1.0, 3.0, 3.05])
-    group = _groups(np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.15)
+    group = linked_groups(np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.15)
     assert group.tolist() == [0, 0, 0, 1, 2, 2]
 
 
 def test_renyi_centres_cover_and_keep_apart():
     x, separation = uniform(60, 3, 1), 0.5
-    centres = _renyi_centres(x, separation)
+    centres = renyi_centres(x, separation)
     apart = np.linalg.norm(x[:, None] - x[centres], axis=-1)
     assert np.min(apart[centres] + 9 * np.eye(len(centres))) > separation
     before = np.where(centres[None] < np.arange(60)[:, None], apart, np.inf)

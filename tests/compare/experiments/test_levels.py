@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compare.experiments.levels import _partitions, draw, finding, run
+from compare.experiments.levels import draw, finding, partitions, run
 from sim import energy
 
 
@@ -31,7 +31,7 @@ def test_partitions_of_ten_into_squares():
         if a + b + c == 10
     }
     expected = {sizes for sizes in every if sum(size**2 for size in sizes) == 42}
-    assert {tuple(sorted(sizes)) for sizes in _partitions(10, 42, 3, 10)} == expected
+    assert {tuple(sorted(sizes)) for sizes in partitions(10, 42, 3, 10)} == expected
     assert expected
 
 

@@ -1,9 +1,11 @@
 """The table as a record: its JSON schema, its LaTeX, and the registry behind it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from compare.judging import hypotheses
 from compare.judging.registry import HYPOTHESES, Threshold, describe
 from compare.judging.verdicts import Verdict, Verdicts
 from tests.helpers.written_verdicts import table, verdict
@@ -50,22 +52,11 @@ def test_latex_escapes_and_leaves_out_what_does_not_apply():
 
 
 def test_the_registry_says_everything_of_every_hypothesis():
-    assert list(HYPOTHESES) == [
-        "H1",
-        "H2",
-        "H3",
-        "H4",
-        "H5",
-        "H6",
-        "H7",
-        "P2",
-        "P5",
-        "P7",
-        "P9",
-        "P10",
-        "P11",
-        "P12",
-    ]
+    modules = {path.stem for path in Path(str(hypotheses.__file__)).parent.glob("[!_]*.py")}
+    assert {one.evidence.__module__.rpartition(".")[2] for one in HYPOTHESES.values()} == modules
+    assert len(HYPOTHESES) == len(modules)
+    assert list(HYPOTHESES) == sorted(HYPOTHESES, key=lambda name: (name[0], int(name[1:])))
+    assert next(iter(HYPOTHESES)) == "H1"
     text = describe()
     for name, hypothesis in HYPOTHESES.items():
         assert hypothesis.id == name

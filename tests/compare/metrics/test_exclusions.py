@@ -6,10 +6,7 @@ import numpy as np
 
 from compare.metrics.exclusions import apply, exclude, record, sentence
 from sim.trajectory import Trajectory
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+from tests.helpers.vectors import unit
 
 
 def of_a_model(points, **facts):
@@ -83,7 +80,6 @@ def test_a_coordinate_that_is_large_at_most_depths_is_dropped_at_all():
 
 def test_a_simulation_loses_no_coordinate():
     """Points that gathered on one axis of S^2, or of S^63, have one squared mean far above the median."""
-
     for dim in (3, 64):
         gathered = unit(np.eye(dim)[1] + 1e-3 * cloud(dim))
         trajectory = Trajectory(gathered, np.arange(4.0), provenance={"beta": 4.0})
@@ -99,7 +95,6 @@ def test_few_coordinates_of_a_model_have_no_rogues():
 
 def test_ordinary_clouds_of_a_model_keep_nearly_all_coordinates():
     """Of Gaussian coordinates none has 20 times the median variance; a squared mean has it with probability .003."""
-
     raw = cloud(400, depths=1, tokens=40) + cloud(400, depths=1, tokens=1, seed=1)
     assert exclude(of_a_model(unit(raw))).rogue.size <= 8
 

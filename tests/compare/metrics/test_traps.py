@@ -23,6 +23,7 @@ from compare.metrics.published.persistence import TOLERANCES, plateaus
 from compare.theory import hemisphere_probability
 from probe.spectra import spectra
 from sim import Attention, Trajectory
+from tests.helpers.vectors import unit
 
 RUNS, DEPTHS, TOKENS, DIM = 6, 7, 40, 48
 
@@ -31,14 +32,9 @@ def random(*seed):
     return np.random.default_rng(seed)
 
 
-def unit(points):
-    return points / np.linalg.norm(points, axis=-1, keepdims=True)
-
-
 @pytest.fixture(scope="module")
 def noise():
     """Runs of fresh Gaussian points at each depth: no clusters, no dynamics."""
-
     return [
         Trajectory(
             unit(random(1, run).standard_normal((DEPTHS, TOKENS, DIM))),
@@ -53,7 +49,6 @@ def noise():
 @pytest.fixture(scope="module")
 def verdicts(noise):
     """What the judge says of them."""
-
     return compare.judge({"noise": noise}, draws=19)
 
 
@@ -75,14 +70,12 @@ def is_inside(value, null):
 
 def value_field(seed, width=32, inner=32):
     """A random value path."""
-
     output, value = random(2, seed).standard_normal((2, width, inner)) / np.sqrt(width)
     return Attention(1.0, value=value.T, output=output)
 
 
 def test_1_rotations_keep_the_energy_of_anything(noise, verdicts):
     """'Rotation neutral': frames e^(-A), A antisymmetric, are orthogonal and remove nothing."""
-
     for run in noise:
         antisymmetric = random(3).standard_normal((DIM, DIM))
         turns = [expm(-depth * (antisymmetric - antisymmetric.T)) for depth in range(DEPTHS)]
@@ -118,7 +111,6 @@ def _rank(points):
 
 def test_3_displacements_fill_a_subspace_by_its_dimension():
     """'Displacement test': any step lies in the repulsive subspace by dim/d, above 1/2 where that has 57 % of it."""
-
     steps = random(5).standard_normal((DEPTHS, 400, DIM))
     repulsive = round(0.57 * DIM)
     share = np.sum(steps[..., :repulsive] ** 2, axis=-1) / np.sum(steps**2, axis=-1)
@@ -133,7 +125,6 @@ def test_3_displacements_fill_a_subspace_by_its_dimension():
 
 def test_4_random_matrices_have_complex_eigenvalues():
     """'Imaginary': nine in ten eigenvalues of a random product are complex, and that is what its null says."""
-
     assert spectrum(random(6).standard_normal((128, 128)))["complex_share"] > 0.85
     found = spectra([value_field(seed) for seed in range(4)], draws=40)
     inside = [
@@ -145,7 +136,6 @@ def test_4_random_matrices_have_complex_eigenvalues():
 
 def test_5_a_mask_alone_is_no_routing():
     """'CLUSTER heads': the Fiedler value of random causal attention is small; it does not follow planted clusters."""
-
     seen, excess = np.tri(TOKENS), []
     for run in range(RUNS):
         weights = np.exp(random(7, run).standard_normal((4, 2, TOKENS, TOKENS))) * seen
@@ -160,7 +150,6 @@ def test_5_a_mask_alone_is_no_routing():
 
 def test_6_density_clusters_of_size_two_are_in_any_noise(noise, verdicts):
     """'30 to 60 clusters': HDBSCAN with clusters of two finds many in noise; none outlives the null."""
-
     for points, least in ((unit(random(9).standard_normal((120, 768))), 20), (noise[0].points[-1], 2)):
         assert hdbscan_labels(distances(points @ points.T), 2).max() + 1 >= least
     assert verdicts.row("H1", "noise").verdict == "NOT APPLICABLE"
@@ -173,7 +162,6 @@ def late_excess(runs):
 
 def test_7_plateaus_are_in_white_noise_and_in_nothing(verdicts):
     """'Universal plateaus': of whole numbers drawn at random, of a walk and of zeros; H2 finds none in noise."""
-
     counts = random(10).integers(30, 45, (20, 49)).astype(float)
     walks = 10 + np.cumsum(random(11).normal(0, 0.02, (20, 49)), axis=1)
     for signals, tolerance in (
@@ -187,7 +175,6 @@ def test_7_plateaus_are_in_white_noise_and_in_nothing(verdicts):
 
 def test_8_few_points_lie_in_a_cone(noise, verdicts):
     """'Cone collapse': fewer points than dimensions always lie in a hemisphere, and 100 in 64 nearly always."""
-
     for run in noise[:2]:
         points = run.points[0]
         margin = linprog(
@@ -204,7 +191,6 @@ def test_8_few_points_lie_in_a_cone(noise, verdicts):
 
 def test_9_mutual_neighbours_share_their_cluster(noise):
     """'Artifact pairs below 3 %': two mutual neighbours are what a cluster of two is made of, in noise as well."""
-
     artifacts = pairs = 0
     for run in noise:
         cosines = run.points @ np.swapaxes(run.points, 1, 2)
@@ -219,7 +205,6 @@ def test_9_mutual_neighbours_share_their_cluster(noise):
 
 def test_10_a_mean_hardly_exceeds_two_deviations_of_its_parts():
     """'No overshoot': a layer's mean step against mean and deviation over tokens; the energy sees it."""
-
     spread = np.array([1, 0.8, 0.6, 0.4, 0.2, 0.5, 0.2, 0.1])
     own = random(12).standard_normal((60, 8)) * np.exp(random(13).normal(0, 1, (60, 1)))
     points = unit(np.array([3.0, *[0] * 7]) + spread[:, None, None] * own)
@@ -232,7 +217,6 @@ def test_10_a_mean_hardly_exceeds_two_deviations_of_its_parts():
 
 def test_11_zero_eigenvalues_have_signs_by_rounding():
     """'Repulsive heads': a head of rank 4 that only attracts has 44 rounded zeros, many of them negative."""
-
     factor = random(14).standard_normal((DIM, 4))
     factor -= factor.mean(axis=0)
     assert spectrum(factor @ factor.T)["repulsive_share"] > 0.2
@@ -243,7 +227,6 @@ def test_11_zero_eigenvalues_have_signs_by_rounding():
 
 def test_12_an_antisymmetric_part_spans_everything():
     """'The rotation plane': the columns of a random A - A^T of even size span the space; ours stays at its null."""
-
     matrix = random(15).standard_normal((DIM, DIM))
     left, sizes, _ = np.linalg.svd(matrix - matrix.T)
     projector = left[:, sizes > 1e-10] @ left[:, sizes > 1e-10].T
@@ -258,7 +241,6 @@ def test_12_an_antisymmetric_part_spans_everything():
 
 def test_13_random_features_are_active_at_many_layers():
     """'Multilayer features': of features that fire at random most fire at several layers; agreement by chance is 0."""
-
     active = random(16).random((2000, 13)) < 0.2
     assert np.mean(active.sum(axis=1) >= 2) > 0.7
     partitions = random(17).integers(0, 4, (13, 200))

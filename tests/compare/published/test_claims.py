@@ -30,7 +30,6 @@ def test_what_becomes_of_a_conclusion(holds, ours, then):
 
 def published(clustered=True, **facts):
     """What the published preset gives for a run that shows everything, or nothing."""
-
     random = np.random.default_rng(0)
     start = random.standard_normal((6, 14, 12))
     points = start + (np.arange(6)[:, None, None] if clustered else 0) * np.array([9.0, *[0] * 11])
@@ -47,7 +46,6 @@ def published(clustered=True, **facts):
 
 def test_the_post_tried_again():
     """One model whose trained runs meet the post's definitions, its random twin that does not, a repeated token."""
-
     groups = {
         "net": [published()],
         "net, repeated token": [published(control="repeated")],
@@ -77,7 +75,6 @@ def test_the_post_tried_again():
 @pytest.fixture(scope="module")
 def conclusions():
     """What becomes of each hypothesis on runs with other provenance, where ours says CONFIRMED of all of them."""
-
     measured = published()
 
     def made(*runs):

@@ -8,15 +8,11 @@ import pytest
 from compare.metrics.measurement import measure
 from compare.published.criteria import published_criteria
 from sim.trajectory import Trajectory
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+from tests.helpers.vectors import unit
 
 
 def noise(depths=5, tokens=40, dim=64, seed=0, pull=0.0, attention=None):
     """Gaussian points, pulled to one direction by `pull` times the depth."""
-
     rng = np.random.default_rng(seed)
     raw = rng.standard_normal((tokens, dim)) + pull * np.arange(depths)[:, None, None] * rng.standard_normal(
         dim
@@ -36,7 +32,6 @@ def pulled():
 @pytest.fixture(scope="module")
 def pushed():
     """The same layers in the opposite order: every drift and every step is turned round."""
-
     return decided(Trajectory(points=noise(pull=2.0).points[::-1], depth=np.arange(5.0), axis="layer"))
 
 

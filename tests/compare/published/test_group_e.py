@@ -3,35 +3,22 @@
 import json
 from copy import deepcopy
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers
 import xarray as xr
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 import compare
 import probe
 import sim
 from compare.analyses.value_spectrum import spectrum, value_spectrum
 from compare.metrics.published.persistence import plateau_marks
-from compare.published.across_layers import VARIABLES, across_layers, spearman
 from compare.published.timescales import two_timescales
 from probe.spectra import spectra
+from tests.helpers.small_models import IMAGE, TEXT, small_model, word_tokenizer
 
-WORDS = "the river runs past mill and under old bridge while a heron waits for fish in slow water".split()  # noqa: SIM905
-TEXT = "the old river runs slow and the heron waits"
 WIDTH, HEADS, INNER = 24, 3, 8
-SHAPE: dict[str, Any] = {
-    "vocab_size": 40,
-    "hidden_size": WIDTH,
-    "num_attention_heads": HEADS,
-    "max_position_embeddings": 24,
-}
-POST: dict[str, Any] = {**SHAPE, "intermediate_size": 40, "num_hidden_layers": 2, "hidden_act": "gelu"}
 
 
 def run(marks, mass, **facts):
@@ -93,7 +80,6 @@ def test_runs_of_one_model_only_belong_together():
 
 def test_noise_confirms_two_timescales():
     """The trap: masses of independent noise have plateaus, so the verdict rests on one small number of one run."""
-
     noise = 0.0148 + 1e-4 * np.random.default_rng(0).standard_normal(25)
     marks = plateau_marks(noise, np.ones(25, bool), 0.10)
     words = {
@@ -105,29 +91,6 @@ def test_noise_confirms_two_timescales():
 def _late(layer):
     mass = np.where(np.arange(25) < layer, 0.5, 0.95)
     return run([0] * 25, mass, control="repeated")
-
-
-def make(family):
-    configs = {
-        "gpt2": lambda: transformers.GPT2Config(**SHAPE, n_layer=2, bos_token_id=0, eos_token_id=0),
-        "bert": lambda: transformers.BertConfig(**POST),
-        "albert": lambda: transformers.AlbertConfig(**POST, embedding_size=16),
-        "vit": lambda: transformers.ViTConfig(
-            hidden_size=WIDTH,
-            num_attention_heads=HEADS,
-            num_hidden_layers=2,
-            intermediate_size=40,
-            image_size=12,
-            patch_size=4,
-            num_channels=1,
-        ),
-    }
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(8)
-        model = transformers.AutoModel.from_config(configs[family](), attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model.eval()
 
 
 def value_modules(model):
@@ -150,16 +113,12 @@ def value_modules(model):
 
 @pytest.fixture(scope="module", params=["gpt2", "bert", "albert", "vit"])
 def small(request):
-    pieces = {piece: place for place, piece in enumerate(["[UNK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
     image = request.param == "vit"
     return SimpleNamespace(
         family=request.param,
-        model=make(request.param),
-        tokenizer=None if image else wrapped,
-        text=np.random.default_rng(2).standard_normal((1, 12, 12)) if image else TEXT,
+        model=small_model(request.param, num_hidden_layers=2),
+        tokenizer=None if image else word_tokenizer(),
+        text=IMAGE if image else TEXT,
     )
 
 
@@ -189,7 +148,6 @@ def test_spectrum_of_the_models_own_matrix(small):
 
 def test_published_spectrum_moves_where_the_model_does_not(small):
     """V -> G V, O -> O G^-1 in each head: same states, same O V, another spectral radius of W_V."""
-
     turned = deepcopy(small.model)
     noise = np.random.default_rng(4).standard_normal((HEADS, INNER, INNER))
     gauges = 3 * (np.eye(INNER) + 0.1 * noise)
@@ -212,103 +170,17 @@ def test_published_spectrum_moves_where_the_model_does_not(small):
 
 def test_spectrum_of_one_direction():
     """A matrix of rank 1 has one eigenvalue that is not 0, and no second singular value."""
-
     found = spectrum(np.array([[3.0, 0], [0, 0]]))
     assert found["condition"] == np.inf
     assert (found["spectral_radius"], found["attractive_share"], found["repulsive_share"]) == (3, 0.5, 0)
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """Random values under the names of the published data set."""
-    random = np.random.default_rng(5)
-    depths = 14
-    rank = 5 + random.uniform(size=depths)
-    increment = np.concatenate([np.full((1, 4), np.nan), random.standard_normal((depths - 1, 4))])
-    merges = np.concatenate([[np.nan], random.integers(0, 2, depths - 1)])
-    return xr.Dataset(
-        {
-            "energy_increment": (("depth", "beta"), increment),
-            "energy_violation_gated": (("depth", "beta"), increment < -0.5),
-            "plateau": (("signal", "depth"), [random.integers(0, 2, depths)]),
-            "cluster_merges": ("depth", merges),
-            "effective_rank": ("depth", rank),
-            "hdbscan_clusters": ("depth", random.integers(2, 9, depths)),
-            "sinkhorn_fiedler": (
-                ("depth", "head"),
-                np.concatenate([random.uniform(size=(depths - 1, 3)), np.full((1, 3), np.nan)]),
-            ),
-        },
-        coords={"signal": ["mass_near_one"], "beta": [0.1, 1.0, 2.0, 5.0]},
-        attrs={"preset": "published"},
-    )
-
-
-def ranks(values):
-    return [
-        sum(other < value for other in values) + sum(other == value for other in values) / 2
-        for value in values
-    ]
-
-
-def correlation(left, right):
-    return np.corrcoef(ranks(list(left)), ranks(list(right)))[0, 1]
-
-
-def test_correlations_over_layers_by_loops(measured):
-    found = across_layers(measured)
-    assert set(found) == set(VARIABLES)
-    fiedler = measured["sinkhorn_fiedler"].mean("head").values
-    clusters = measured["hdbscan_clusters"].values
-    expected = correlation(fiedler[:-1], clusters[:-1])
-    np.testing.assert_allclose(found["fiedler_cluster_correlation"], expected, rtol=1e-12)
-    depths = measured.sizes["depth"]
-    merged = measured["cluster_merges"].values == 1
-    rank = measured["effective_rank"].values
-    for column, beta in enumerate(measured["beta"].values):
-        steps = np.abs(measured["energy_increment"].values[:, column])
-        own = found.sel(beta=beta)
-        falls = [d for d in range(depths) if measured["energy_violation_gated"].values[d, column]]
-        inside = [d for d in falls if measured["plateau"].values[0, d] > 0]
-        np.testing.assert_allclose(own["violations_on_plateaus"], len(inside) / len(falls), rtol=1e-12)
-        # the merger of the transition d -> d + 1 is marked at d, where the increment is that of d - 1 -> d
-        at = [steps[d] for d in range(1, depths) if d + 1 < depths and merged[d + 1]]
-        elsewhere = [steps[d] for d in range(1, depths) if d + 1 == depths or not merged[d + 1]]
-        np.testing.assert_allclose(own["merge_cost"], np.mean(at) / np.mean(elsewhere), rtol=1e-12)
-        same = np.mean(steps[1:][merged[1:]]) / np.mean(steps[1:][~merged[1:]])
-        np.testing.assert_allclose(own["merge_cost_aligned"], same, rtol=1e-12)
-        assert bool(own["merges_costly"]) == (np.mean(at) / np.mean(elsewhere) > 1.5)
-        expected = correlation(steps[1:-1], np.diff(rank)[1:])
-        np.testing.assert_allclose(own["energy_rank_correlation"], expected, rtol=1e-12)
-
-
-def test_correlations_that_do_not_exist_are_nan(measured):
-    still = measured.drop_vars("sinkhorn_fiedler")
-    still["cluster_merges"] = 0 * still["cluster_merges"]
-    still["energy_violation_gated"] = still["energy_violation_gated"] & False
-    found = across_layers(still)
-    for name in ("fiedler_cluster_correlation", "merge_cost", "violations_on_plateaus"):
-        assert found[name].isnull().all()
-    assert not found["merges_costly"].any()
-    with pytest.raises(ValueError, match="published"):
-        across_layers(measured.assign_attrs(preset="calibrated"))
-
-
-def test_two_drifts_are_correlated():
-    """The trap: independent random walks over 25 layers are called correlated far more often than 5 % of the time."""
-
-    walks = np.random.default_rng(6).standard_normal((200, 2, 25)).cumsum(axis=-1)
-    assert np.mean([spearman(*pair)[1] < 0.05 for pair in walks]) > 0.4
-
-
 def test_from_a_trajectory():
     """The statistics read what `measure` writes."""
-
     steps = np.random.default_rng(9).standard_normal((7, 10, 3)).cumsum(axis=0)
     lengths = np.linalg.norm(steps, axis=-1)
     facts = {"model": "walk", "control": None}
     run = sim.Trajectory(steps / lengths[..., None], np.arange(7), norms=lengths, provenance=facts)
     published = compare.measure(run, preset="published")
-    assert np.isfinite(across_layers(published)["energy_rank_correlation"]).all()
     (row,) = two_timescales([published])
     assert (row.model, row.verdict) == ("walk", "undefined")

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from compare.reporting.charts import Axis, Chart, Level, Series, draw
+from compare.judging.chart import Axis, Chart, Level, Series
+from compare.reporting.charts import draw
 
 
 def drawn(*series, x=None, y=None, levels=()):
@@ -15,7 +16,6 @@ def drawn(*series, x=None, y=None, levels=()):
 
 def test_values_lie_where_the_ticks_say():
     """Between two ticks of a linear axis places are linear: every marker against a straight line through the ticks."""
-
     values = np.linspace(-3, 8, 12)
     svg = drawn(Series("", values, values, points=True))
     ticks = {
@@ -46,7 +46,6 @@ def test_names_of_ticks_leave_each_other_room(scale, low):
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.4), (2.1, 4.8), (0.4, 40.0), (3.0, 3000.0), (1e-9, 1e9)])
 def test_logarithmic_axes_can_be_read(low, high):
     """Two names or more on any range, each where its value belongs: places are linear in the logarithm."""
-
     svg = drawn(Series("", [low, high], [1.0, 1.0], points=True), x=Axis("x", "log"))
     found = re.findall(r'<text x="([\d.]+)" y="195" text-anchor="middle">([^<]*)</text>', svg)
     assert len(found) >= 2

@@ -10,18 +10,21 @@ import xarray as xr
 
 import compare
 import sim
+from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
-from compare.reporting.evidence import FITTED, beta_range, per_run, pictures
+from compare.reporting.evidence import beta_range, per_run, pictures
 from compare.reporting.page import number
-from compare.reporting.part_charts import _said_of_parting
+from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import depth_name, player, principal_axes
 from compare.reporting.verdict_table import anchor, measures, size
-from compare.study.results import Settings, measure, saved_runs
+from compare.study.measuring import measure_run
+from compare.study.results import Settings, read_run
 from sim import Trajectory
 from sim.sphere import normalise
 
 NASTY = '<script>alert("x")</script>'
 DRAWS = 19
+NOTHING = Behind("SA", {}, {})
 
 
 def simulations():
@@ -35,7 +38,6 @@ def simulations():
 
 def model_runs():
     """Clouds that drift, under a name that is markup; one of them in the raw frame."""
-
     for seed in range(7):
         random = np.random.default_rng(seed)
         steps = random.standard_normal((8, 34, 12)).cumsum(axis=0)
@@ -184,7 +186,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     again = []
     monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
     monkeypatch.setattr(
-        "compare.study.results.measure", lambda *a, **k: again.append(k["preset"]) or measure(*a, **k)
+        "compare.study.results.measure_run", lambda *a, **k: again.append(a[1]) or measure_run(*a, **k)
     )
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
@@ -193,7 +195,7 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
 
 def test_other_draws_are_other_measurements(written):
     directory, _ = written
-    run = saved_runs(directory, Settings(draws=21))[0]
+    run = read_run(directory / "runs" / "00.nc", Settings(draws=21))
     before = (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes()
     assert run.measured("calibrated").sizes["draw"] == 21
     assert (directory / "measured" / f"{run.path.stem}.calibrated.nc").read_bytes() != before
@@ -201,7 +203,6 @@ def test_other_draws_are_other_measurements(written):
 
 def test_runs_that_no_hypothesis_speaks_of(tmp_path):
     """A raw run alone is measured by the published definitions, and the page says that nothing was judged."""
-
     list(model_runs())[-1].save(tmp_path / "runs" / "one.nc")
     page = compare.report(tmp_path, draws=DRAWS).read_text(encoding="utf-8")
     assert "No run of this folder can be judged" in page
@@ -216,7 +217,6 @@ def test_empty_folder_is_refused(tmp_path):
 
 def test_spheres_keep_the_geometry_of_s2():
     """On S^2 the picture loses nothing: cosines follow from the places, and the share is 1."""
-
     points = np.stack([sim.uniform(20, 3, seed) for seed in range(5)])
     axes, share = principal_axes(points)
     assert share == pytest.approx(1, abs=1e-12)
@@ -254,7 +254,6 @@ def test_depths_of_spheres_are_read_at_a_glance():
 
 def test_axes_of_spheres_point_to_the_side_of_the_mean():
     """Up is where the tokens gather, whatever sign the eigenvectors come with."""
-
     points = sim.caps(-np.eye(4)[:1], 20, 0.3, 1)[None]
     axes, _ = principal_axes(points)
     assert ((points @ axes).sum(axis=(0, 1)) >= 0).all()
@@ -285,23 +284,23 @@ def test_missing_numbers_are_a_dash():
 
 def test_values_that_a_slope_is_fitted_to_are_not_called_effects():
     """A slope has one effect, of all runs together: no figure shows the runs beside its bound."""
-
     row = {"hypothesis": "H3", "group": "SA", "unit": "nat", "values": [15.0, 154.0], "ci": [0.9, 1.0]}
     row |= {"claimed": [0.25, None], "labels": ["a", "b"]}
-    known = [one.statistic for one in HYPOTHESES.values()]
-    for statistic, said in FITTED.items():
-        assert any(statistic in each for each in known)
-        slope = row | {"statistic": statistic}
-        assert pictures(slope, {}) == []
-        assert per_run(slope) == said
+    fitted = {name: one for name, one in HYPOTHESES.items() if one.fitted}
+    assert set(fitted) == {"H3", "P9"}
+    for hypothesis in fitted.values():
+        for statistic, said in hypothesis.fitted.items():
+            assert statistic in hypothesis.statistic
+            slope = row | {"statistic": statistic}
+            assert pictures(slope, hypothesis, NOTHING) == []
+            assert per_run(slope, hypothesis) == said
     ratio = row | {"statistic": "median life of the first plateau over the time to form it"}
-    assert len(pictures(ratio, {})) == 1
-    assert per_run(ratio) == "Effect of every run"
+    assert len(pictures(ratio, HYPOTHESES["H3"], NOTHING)) == 1
+    assert per_run(ratio, HYPOTHESES["H3"]) == "Effect of every run"
 
 
-def parted(*, depths, differences):
-    """A parting of texts from idealised blocks by their difference at each depth, with no closed form beside it."""
-
+def diverging(*, depths, differences):
+    """Texts that diverge from idealised blocks by their difference at each depth, with no closed form beside it."""
     model, blocks = np.zeros_like(differences), np.array(differences)
     runs = np.stack([model, blocks, np.full_like(blocks, np.nan)], axis=1)
     against = ["idealised blocks", "closed form"]
@@ -342,7 +341,7 @@ def parted(*, depths, differences):
         ),
     ],
 )
-def test_what_is_said_of_parting(depths, differences, said):
+def test_the_caption_of_a_divergence(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
-
-    assert _said_of_parting(parted(depths=depths, differences=differences), "energy") == f"The model {said}."
+    diverged = diverging(depths=depths, differences=differences)
+    assert divergence_caption(diverged, "energy") == f"The model {said}."

@@ -12,10 +12,11 @@ from threadpoolctl import threadpool_info
 import probe
 import sim
 from compare.study import plan
-from compare.study.jobs import INSTRUMENTS, Job, starting_points
+from compare.study.coalescences import even_log_times
+from compare.study.jobs import INSTRUMENTS, Job
 from compare.study.results import Settings, complete, keep_table, kept_table, read_run
+from compare.study.simulations import save_times, starting_points
 from compare.study.subjects import Subject, default_texts
-from compare.study.times import even_log_times, save_times
 from compare.workers import Spread
 from probe.texts import KINDS
 
@@ -35,18 +36,20 @@ def test_default_texts_cover_every_class():
 
 def test_labels_and_keys_tell_all_runs_apart():
     jobs = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
-    jobs += plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
+    jobs += plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
     assert plan.chosen(jobs, ()) == jobs
     assert len({job.stem for job in jobs}) == len({job.key for job in jobs}) == len(jobs)
     sizes = {group: sum(job.group == group for job in jobs) for group in {job.group for job in jobs}}
     assert min(size for group, size in sizes.items() if group != "a, repeated token") >= 6
-    stage = plan.model_jobs(Subject("a-early", "a-early", "gpt2", "x", stage=True), default_texts(), seed=0)
+    stage = plan.model_jobs(
+        Subject("a-early", "a-early", "gpt2", "x", "y", stage=True), default_texts(), seed=0
+    )
     assert {job.group for job in stage} == {"a-early"}
 
 
 def test_a_group_brings_its_controls():
-    jobs = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
-    jobs += plan.model_jobs(Subject("ab", "ab", "bert", "x"), default_texts(), seed=0)
+    jobs = plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
+    jobs += plan.model_jobs(Subject("ab", "ab", "bert", "x", "y"), default_texts(), seed=0)
     assert {job.group.split(",")[0] for job in plan.chosen(jobs, ["a"])} == {"a"}
     assert len({job.group for job in plan.chosen(jobs, ["a"])}) == 6
     with pytest.raises(ValueError, match=r"no group 'b'.*'ab, other mask'"):
@@ -64,7 +67,6 @@ def test_a_key_follows_settings_facts_and_weights():
 
 def test_a_killed_study_goes_on(tmp_path, monkeypatch):
     """The second run dies; the next call makes the second and third, and leaves the first as it is."""
-
     jobs = [small(seed) for seed in range(3)]
     made = []
 
@@ -95,7 +97,6 @@ def test_a_killed_study_goes_on(tmp_path, monkeypatch):
 
 def test_many_tasks_are_spread_over_processes():
     """More tasks than one process is for: every result comes back; the first error of few tasks is raised here."""
-
     spread = Spread(neg, range(12))
     assert len(spread) == 12
     assert sorted(spread) == sorted(-number for number in range(12))
@@ -105,20 +106,18 @@ def test_many_tasks_are_spread_over_processes():
 
 def threads_here(_):
     """How many threads every pool that BLAS and OpenMP have in this process may use, and torch."""
-
     return {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
 
 
 def test_a_process_computes_on_one_thread(monkeypatch):
     """Threads that wait for each other took 7 times the processor time for the anatomy of a model."""
-
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert all(found == {1} for found in Spread(threads_here, range(6)))
 
 
 def test_a_program_is_compiled_in_one_process():
     theory = plan.theory_jobs((1.0, 9.0, 25.0), seed=0)
-    models = plan.model_jobs(Subject("a", "a", "gpt2", "x"), default_texts(), seed=0)
+    models = plan.model_jobs(Subject("a", "a", "gpt2", "x", "y"), default_texts(), seed=0)
     batches = plan.batches(theory + models)
     assert sorted(job.key for batch in batches for job in batch) == sorted(job.key for job in theory + models)
     homes: dict[str, list[int]] = {}
@@ -134,7 +133,6 @@ def test_a_program_is_compiled_in_one_process():
 
 def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
     """Same bytes: a study that goes on from files must not differ from one that never stopped."""
-
     settings = Settings(draws=9)
     jobs = [small(0), replace(small(1), facts={"published": True})]
     for made in plan.work(jobs, tmp_path, settings):
@@ -153,7 +151,6 @@ def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
     """Numbers and flags to the bit, words, attributes; a file that was cut off is no table."""
-
     table = xr.Dataset(
         {
             "share": (("depth", "token"), np.array([[0.1, np.nan], [np.inf, -0.0]]), {"units": "1"}),

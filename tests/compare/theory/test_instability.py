@@ -1,11 +1,16 @@
 """Growth rates, rings and coarsening against printed values, SciPy's Bessel functions and finite differences."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
 from scipy.special import iv
 
 import compare.theory
+
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
+
 
 # beta of the jumps 1 -> 2, 2 -> 3, ... on the circle; printed to 16 digits.
 JUMPS = [
@@ -18,12 +23,7 @@ JUMPS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
-
-
-def test_printed_growth_rates(theory):
+def test_printed_growth_rates():
     # Printed to 16 digits.
     np.testing.assert_allclose(
         theory.growth_rate(3, 5.0, kind="USA", clock="survey"), 18.59607030447205, rtol=1e-14
@@ -33,7 +33,7 @@ def test_printed_growth_rates(theory):
     )
 
 
-def test_growth_rates_are_bessel_ratios(theory):
+def test_growth_rates_are_bessel_ratios():
     degree, beta = np.arange(1, 7), np.array([[0.3], [4.0], [40.0]])
     for d in (2, 3, 5, 8):
         order = d / 2 - 1
@@ -51,7 +51,7 @@ def test_growth_rates_are_bessel_ratios(theory):
 @pytest.mark.parametrize(
     ("degree", "beta", "d"), [(1, 1.0, 1024), (2, 2700.0, 4096), (1400, 1e6, 2), (5, 1e-6, 3)]
 )
-def test_growth_rates_where_bessel_functions_underflow(theory, degree, beta, d):
+def test_growth_rates_where_bessel_functions_underflow(degree, beta, d):
     with mpmath.workdps(40):
         order = mpmath.mpf(d) / 2 - 1
         ratio = mpmath.besseli(order + degree, beta) / mpmath.besseli(order, beta)
@@ -60,7 +60,7 @@ def test_growth_rates_where_bessel_functions_underflow(theory, degree, beta, d):
     np.testing.assert_allclose(theory.growth_rate(degree, beta, d), exact, rtol=1e-12)
 
 
-def test_growth_is_the_linearised_flow(theory):
+def test_growth_is_the_linearised_flow():
     # Grid of 256 tokens, one harmonic of size 1e-5 on it: the speed projects back on it at the linear rate.
     tokens, size = 256, 1e-5
     grid = 2 * np.pi * np.arange(tokens) / tokens
@@ -75,7 +75,7 @@ def test_growth_is_the_linearised_flow(theory):
         np.testing.assert_allclose(rate, theory.growth_rate(degree, beta, 2, kind), rtol=1e-7)
 
 
-def test_counts_and_thresholds(theory):
+def test_counts_and_thresholds():
     jumps = np.array([theory.cluster_threshold(k) for k in range(1, 7)])
     np.testing.assert_allclose(jumps, JUMPS, rtol=1e-14)
     np.testing.assert_array_equal(theory.cluster_count(jumps * (1 - 1e-9)), np.arange(1, 7))
@@ -85,7 +85,7 @@ def test_counts_and_thresholds(theory):
     assert np.all(np.abs(theory.cluster_count(beta) - np.sqrt(2 * beta)) < 1)
 
 
-def test_critical_beta(theory):
+def test_critical_beta():
     critical = [theory.critical_beta(d) for d in (3, 8, 64, 512, 1024)]
     np.testing.assert_allclose(critical[:2], [1.8162, 5.2511], rtol=0, atol=5e-5)
     np.testing.assert_allclose(critical[2:4], [42.618, 341.288], rtol=0, atol=5e-4)
@@ -97,7 +97,7 @@ def test_critical_beta(theory):
     )
 
 
-def test_limits_of_growth(theory):
+def test_limits_of_growth():
     best = int(theory.cluster_count(1e6))
     # The correction is of order 1/beta.
     np.testing.assert_allclose(theory.growth_rate(best, 1e6), 2 / np.e, rtol=1e-5)
@@ -107,77 +107,13 @@ def test_limits_of_growth(theory):
     assert theory.growth_rate(1, 800.0, 2, "USA", "survey") == np.inf
 
 
-def test_predicted_angles(theory):
+def test_predicted_angles():
     rng = np.random.default_rng(0)
     angles = np.concatenate([centre + 1e-3 * rng.standard_normal(200) for centre in (0.4, 0.4 + np.pi)])
     # Spread 1e-3 over 20 standard draws, and the mean of 400.
     np.testing.assert_allclose(theory.cluster_angles(angles, 2), [0.4, 0.4 + np.pi], rtol=0, atol=3e-4)
     turned = theory.cluster_angles(angles + 0.3, 2)
     np.testing.assert_allclose(turned, theory.cluster_angles(angles, 2) + 0.3, rtol=1e-12)
-
-
-def test_printed_escape_rates(theory):
-    np.testing.assert_allclose(theory.escape_rates(2, 3.0), [0.00494524631326954867], rtol=1e-13)
-    np.testing.assert_allclose(theory.escape_rate(2, 3.0), 1 - np.tanh(3), rtol=1e-13)
-    # Printed to 12 to 15 digits.
-    np.testing.assert_allclose(theory.escape_rates(3, 4.0), [0.025898505899256] * 2, rtol=1e-12)
-    four = [0.00222085874821, 0.0044416565915346, 0.00222085874821]
-    np.testing.assert_allclose(theory.escape_rates(4, 9.0), four, rtol=2e-12)
-    low, high = 0.00030917249467649, 0.00080942408566227
-    np.testing.assert_allclose(theory.escape_rates(5, 16.0), [low, high, high, low], rtol=1e-12)
-    usa = [0.00055535173337993, 0.0011106882367801, 0.00055535173337993]
-    np.testing.assert_allclose(theory.escape_rates(4, 9.0, "USA"), usa, rtol=1e-12)
-
-
-def test_escape_rates_are_the_jacobian(theory):
-    for count, beta, kind in [(3, 2.0, "USA"), (5, 3.0, "SA"), (6, 8.0, "SA")]:
-        ring = 2 * np.pi * np.arange(count) / count
-
-        def flow(theta, beta=beta, kind=kind, count=count):
-            gaps = theta - theta[:, None]
-            weights = np.exp(beta * (np.cos(gaps) - 1))
-            return (weights * np.sin(gaps)).sum(1) / (weights.sum(1) if kind == "SA" else count)
-
-        steps = 1e-5 * np.eye(count)
-        jacobian = np.array([(flow(ring + step) - flow(ring - step)) / 2e-5 for step in steps])
-        rates = np.sort(np.append(theory.escape_rates(count, beta, kind), 0.0))
-        # Central differences: 1e-10 of curvature and 1e-11 of rounding.
-        np.testing.assert_allclose(np.sort(np.linalg.eigvals(jacobian).real), rates, rtol=0, atol=1e-8)
-
-
-def test_life_of_the_first_ring(theory):
-    # Printed e-folds of the ring with K = sqrt(2 beta): 93, 192, 213, 246, 257.
-    lives = [
-        1 / float(theory.escape_rate(k, b)) for k, b in [(4, 8), (8, 32), (10, 50), (20, 200), (80, 3200)]
-    ]
-    assert [round(life) for life in lives] == [93, 192, 213, 246, 257]
-    limit = 4 * (2 * np.pi**2 - 1) * np.exp(-(np.pi**2))
-    assert abs(limit - 0.003877) < 5e-7
-    # The correction is of order 1/beta.
-    np.testing.assert_allclose(theory.escape_rate(2000, 2e6), limit, rtol=1e-4)
-    even = theory.escape_rates(6, np.array([1.0, 4.0]))
-    assert even.shape == (2, 5)
-    np.testing.assert_allclose(theory.escape_rate(6, np.array([1.0, 4.0]), mode=2), even[:, 1], rtol=1e-15)
-    survey = theory.escape_rates(6, 4.0, "USA", "survey")
-    np.testing.assert_allclose(survey, np.exp(4) * theory.escape_rates(6, 4.0, "USA"), rtol=1e-14)
-
-
-def test_coarsening(theory):
-    log_t = np.log([10, 30, 100, 1e3, 1e4, 1e6, 1e8])
-    gap = theory.coarsening_gap(log_t, 200.0)
-    # 2 pi/D is printed to the unit, once to a half; 14.677 stands there as 14.7, 19.18 and 17.24 as 19 and 17.
-    np.testing.assert_allclose(2 * np.pi / gap, [27, 24, 22, 19, 17, 14.7, 13], rtol=0, atol=0.3)
-    simulated = [17.8, 15.3, 14.8, 13.3, 11.5, 9.8, 9.3]
-    np.testing.assert_allclose(theory.coarsening_count(log_t, 200.0), simulated, rtol=0.12)
-    np.testing.assert_allclose(200 * (1 - np.cos(gap)) - np.log(400 * np.sin(gap) ** 2), log_t, rtol=1e-12)
-    # It is the closest-pair law at leading order.
-    late = theory.coarsening_gap(50.0, 2000.0)
-    law = theory.closest_pair_log_time(2000.0, late, 0.01, 0.01)
-    np.testing.assert_allclose(
-        law - np.log1p(2 * np.cos(late) / (2000 * np.sin(late) ** 2)), 50.0, rtol=1e-12
-    )
-    assert np.isnan(theory.coarsening_gap(-0.39, 1e6))
-    assert np.all(np.diff(theory.coarsening_gap(np.linspace(0, 300, 50), 200.0)) > 0)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +123,10 @@ def test_coarsening(theory):
         (lambda theory: theory.growth_rate(1, 1.0, 1), "d must be a whole number of at least 2, got 1"),
         (lambda theory: theory.cluster_count(-1.0), "beta must be finite and at least 0, got -1"),
         (lambda theory: theory.cluster_threshold(0), "count must be at least 1, got 0"),
-        (lambda theory: theory.escape_rates(1, 1.0), "count must be at least 2 clusters, got 1"),
-        (lambda theory: theory.escape_rate(4, 1.0, mode=4), "mode must be in 1..3 for 4 clusters, got 4"),
-        (lambda theory: theory.coarsening_gap(1.0, 0.0), "beta must be finite and above 0, got 0"),
         (lambda theory: theory.cluster_angles(np.zeros(3), 0), "count must be at least 1 cluster, got 0"),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

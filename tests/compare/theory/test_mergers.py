@@ -1,5 +1,7 @@
 """Two clusters: exact times against printed values and integration, the closest-pair law, and the staircase."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -9,8 +11,13 @@ from scipy.integrate import quad, solve_ivp
 
 import compare.theory
 
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
+
+
 # beta, angle, stop angle; then times of USA, and of SA with first mass 1/2, 1/4, 1/10.
 CASES = np.array([(4, np.pi / 2, 0.01), (1, 2, 1e-3), (20, 1, 1e-3), (9, np.pi / 2, 1e-3), (100, 0.5, 1e-3)])
+
+
 USA = [
     19.362223215852126722,
     10.046581953083459124,
@@ -18,6 +25,8 @@ USA = [
     933.42631488580766212,
     9868.7984825979410981,
 ]
+
+
 SA = {
     0.5: [
         12.3302661245091093,
@@ -41,13 +50,10 @@ SA = {
         1088.84083259635801,
     ],
 }
+
+
 # All are known to 18 digits or more; the sums behind them lose about ten roundings of float64.
 PRINTED = 5e-15
-
-
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
 
 
 def closing_speed(theta, beta, first, second, kind):
@@ -58,7 +64,10 @@ def closing_speed(theta, beta, first, second, kind):
     return (second * q / (first + second * q) + first * q / (second + first * q)) * np.sin(theta)
 
 
-def test_printed_times(theory):
+ANGLES = np.cumsum([0, 0.15, 0.35, 0.6, 1.1])
+
+
+def test_printed_times():
     beta, angle, stop = CASES.T
     np.testing.assert_allclose(theory.merge_time(beta, angle, stop, kind="USA"), USA, rtol=PRINTED)
     for mass, times in SA.items():
@@ -70,7 +79,7 @@ def test_printed_times(theory):
     np.testing.assert_allclose(theory.causal_merge_time(4, 2, 0.01), 89.0081176357809762, rtol=PRINTED)
 
 
-def test_printed_antipodal_escapes(theory):
+def test_printed_antipodal_escapes():
     times = theory.antipodal_escape_time([2, 2, 5, 5], [1e-2, 1e-6, 1e-2, 1e-6])
     exact = [132.454608275947924, 388.492417939682658, 43127.4941553803014, 144566.438114340219]
     np.testing.assert_allclose(times, exact, rtol=PRINTED)
@@ -84,7 +93,7 @@ def test_printed_antipodal_escapes(theory):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_times_are_the_quadrature(theory, kind):
+def test_times_are_the_quadrature(kind):
     for beta, angle, stop, first, second in [
         (0.0, 3.0, 1e-3, 0.2, 0.8),
         (7.0, 2.5, 0.5, 0.05, 0.15),
@@ -107,7 +116,28 @@ def test_times_are_the_quadrature(theory, kind):
         )
 
 
-def test_integration_ends_at_the_stop_angle(theory):
+@pytest.mark.parametrize(
+    ("beta", "angle", "first", "second"),
+    [(0.0, 2.0, 0.2, 0.8), (7.0, 2.5, 0.9, 0.1), (60.0, 0.9, 0.05, 0.3), (1e5, 0.01, 0.3, 0.7)],
+)
+def test_causal_times_are_the_quadrature(beta, angle, first, second):
+    """The second cluster alone moves, and the heavier it is beside the first, the longer it takes."""
+
+    def slowness(z):  # theta = 2 atan(e^-z)
+        theta = 2 * np.arctan(np.exp(-z))
+        q = np.exp(-2 * beta * np.sin(theta / 2) ** 2)
+        return (second + first * q) / (first * q * np.sin(theta) * np.cosh(z))
+
+    stop = angle / 20
+    limits = (-np.log(np.tan(angle / 2)), -np.log(np.tan(stop / 2)))
+    exact = quad(slowness, *limits, epsabs=0, epsrel=1e-12, limit=500)[0]
+    # The quadrature's own tolerance.
+    np.testing.assert_allclose(
+        theory.causal_merge_time(beta, angle, stop, (first, second)), exact, rtol=2e-12
+    )
+
+
+def test_integration_ends_at_the_stop_angle():
     for kind, masses in [("SA", (0.3, 0.7)), ("USA", (0.3, 0.7)), ("SA", (0.5, 0.5))]:
         end = float(theory.merge_time(6.0, 1.5, 0.1, masses, kind))
         run = solve_ivp(
@@ -122,7 +152,7 @@ def test_integration_ends_at_the_stop_angle(theory):
         np.testing.assert_allclose(run.y[0, -1], 0.1, rtol=1e-9)
 
 
-def test_equal_masses_are_the_curve_of_two_tokens(theory):
+def test_equal_masses_are_the_curve_of_two_tokens():
     beta = np.array([0.0, 1.0, 30.0, 500.0, 1e5])
     times = theory.log_merge_time(beta, np.pi / 2, 1e-3)
     # 1 - cos(1e-3) has lost 7 digits, and its logarithm is a term of the time.
@@ -135,7 +165,7 @@ def test_equal_masses_are_the_curve_of_two_tokens(theory):
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 1e6), st.floats(0.01, 3.1), st.floats(0.001, 0.99), st.floats(0.01, 0.99))
-def test_masses(theory, beta, angle, share, mass):
+def test_masses(beta, angle, share, mass):
     stop = angle * share
     swapped = theory.log_merge_time(beta, angle, stop, (1 - mass, mass))
     here = theory.log_merge_time(beta, angle, stop, (mass, 1 - mass))
@@ -151,7 +181,7 @@ def test_masses(theory, beta, angle, share, mass):
     np.testing.assert_allclose(doubled, equal + np.log(2), rtol=1e-12, atol=1e-12)
 
 
-def test_times_grow_and_scale(theory):
+def test_times_grow_and_scale():
     angles = np.linspace(0.1, 3.1, 31)
     for kind in ("SA", "USA"):
         times = theory.log_merge_time(np.array([[0.0], [50.0], [1e6]]), angles, 0.05, (0.2, 0.8), kind)
@@ -173,7 +203,7 @@ def test_times_grow_and_scale(theory):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_closest_pair_law_is_second_order(theory, kind):
+def test_closest_pair_law_is_second_order(kind):
     beta = np.array([100.0, 400.0, 1600.0, 6400.0])
     for angle in (0.7, 1.5, 2.2):
         law = theory.closest_pair_log_time(beta, angle, 0.3, 0.7, kind)
@@ -183,7 +213,7 @@ def test_closest_pair_law_is_second_order(theory, kind):
         assert np.all(error < bound + 1e-11)
 
 
-def test_closest_of_three_clusters(theory):
+def test_closest_of_three_clusters():
     # Weighted clusters on the circle, time counted in the unit of the fastest pull so that no step is long.
     masses, start, beta = np.array([0.5, 0.3, 0.2]), np.array([0.0, 0.7, 1.9]), 200.0
 
@@ -209,7 +239,7 @@ def test_closest_of_three_clusters(theory):
         assert abs(log_time - law) < 1.2e-3
 
 
-def test_displacement(theory):
+def test_displacement():
     moved = theory.merge_displacement([10, 100, 1000], 1.0, (0.7, 0.3))
     # Printed to 18 digits.
     np.testing.assert_allclose(
@@ -236,59 +266,6 @@ def test_displacement(theory):
     np.testing.assert_allclose(theory.merge_displacement(7, 1.0, (0.7, 0.3), "USA"), 0.3, rtol=1e-14)
 
 
-ANGLES = np.cumsum([0, 0.15, 0.35, 0.6, 1.1])
-
-
-def test_staircase_of_the_table(theory):
-    printed = [
-        [4.569, 8.698, 11.471, 12.930],
-        [5.723, 9.997, 12.625, 13.906],
-        [6.143, 10.381, 12.876, 14.042],
-    ]
-    steps = theory.staircase([1e3, 1e6, 1e12], ANGLES)
-    # Three decimals are printed; two entries (9.9965, 10.3805 here) differ by up to 6e-4, over half a unit.
-    np.testing.assert_allclose(steps.jump_times, printed, rtol=0, atol=6e-4)
-    np.testing.assert_allclose(np.cumsum(steps.plateau_limits[0]), [6.25, 10.25, 12.5, 13.5], rtol=1e-15)
-    np.testing.assert_allclose(steps.heights[0], [1 / 4, 1 / 3, 1 / 2, 1], rtol=1e-15)
-    np.testing.assert_array_equal(steps.pairs, 0)
-
-
-def test_first_plateau_is_the_integral_of_its_equation(theory):
-    beta = 1e4
-    radius = float(theory.collision_radius(beta))
-    np.testing.assert_allclose(radius, 1 / np.sqrt(beta * np.log(beta)), rtol=1e-15)
-    time = quad(lambda u: 25 / (2 * np.log(beta) * np.sin(u)), radius, 0.15, epsabs=0, epsrel=1e-12)[0]
-    np.testing.assert_allclose(theory.staircase(beta, ANGLES).jump_times[0], time, rtol=1e-11)
-
-
-def test_staircase_that_keeps_masses(theory):
-    steps = theory.staircase(1e8, ANGLES, keep_masses=True)
-    np.testing.assert_allclose(steps.plateau_limits, 25 / (2 * np.array([2, 3, 4, 5])), rtol=1e-15)
-    np.testing.assert_allclose(steps.heights, np.array([7, 11, 17, 25]) / 25, rtol=1e-15)
-    # Each merger of masses a and b lifts the energy by 2 m_a m_b.
-    np.testing.assert_allclose(np.diff(steps.heights), 2 * np.array([2, 3, 4]) / 25, rtol=1e-14)
-    # The second gap is measured from the mean of the first pair.
-    gap, radius = 0.35 + 0.075, float(theory.collision_radius(1e8))
-    length = 25 / 3 * np.log(np.tan(gap / 2) / np.tan(radius / 2)) / np.log(1e8)
-    np.testing.assert_allclose(steps.plateau_lengths[1], length, rtol=1e-13)
-
-
-def test_staircase_converges_slowly_and_merges_at_once_inside_the_radius(theory):
-    steps = theory.staircase(10.0 ** np.array([10, 30, 100, 300]), ANGLES)
-    errors = np.abs(steps.plateau_lengths - steps.plateau_limits)
-    assert np.all(errors[-1] < 0.06)
-    close = theory.staircase(1e3, np.array([0.0, 0.5, 0.5001]))
-    assert close.jump_times[0] == 0
-    np.testing.assert_array_equal(close.pairs, [1, 0])
-
-
-def test_plateau_limits(theory):
-    np.testing.assert_allclose(theory.plateau_limit(0.5, 0.5), 0.25, rtol=1e-15)
-    # Five tokens, the first pair, n times slower on the 1/n^2 clock.
-    np.testing.assert_allclose(5 * theory.plateau_limit(0.2, 0.2, "USA"), 6.25, rtol=1e-15)
-    np.testing.assert_allclose(theory.plateau_limit(0.1, 0.3), 0.15, rtol=1e-14)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -311,12 +288,9 @@ def test_plateau_limits(theory):
             "stop_angle must be at most pi - offset",
         ),
         (lambda theory: theory.closest_pair_log_time(1.0, 3.0, 0.5, 0.5), "beta sin.* must be above"),
-        (lambda theory: theory.staircase(1.0, ANGLES), "beta must be finite and above 1, got 1"),
-        (lambda theory: theory.staircase(9.0, ANGLES[::-1]), "angles must be at least 2 increasing radians"),
-        (lambda theory: theory.staircase(9.0, 2 * ANGLES), "angles must be at least 2 increasing radians"),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

@@ -1,20 +1,19 @@
 """Bounds on separated caps: their formulas, their hypotheses, and that a simulation keeps them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import compare.theory
 
+theory: Any = compare.theory  # numbers or arrays, as the arguments are
+
 BETA, EPS, TOKENS = 30.0, 0.004, 9
 
 
-@pytest.fixture(scope="module")
-def theory():
-    return compare.theory
-
-
-def test_separation_is_the_largest_inner_product(theory):
+def test_separation_is_the_largest_inner_product():
     random = np.random.default_rng(1)
     for d in (2, 3, 7):
         centres = random.standard_normal((4, d))
@@ -39,7 +38,7 @@ def test_separation_is_the_largest_inner_product(theory):
     assert theory.separation(np.array([[1, 0], [np.cos(0.1), np.sin(0.1)]]), EPS) == 1.0
 
 
-def test_measured_example(theory):
+def test_measured_example():
     # Three orthonormal caps of three tokens, beta = 30, eps = 0.004: known 421 and 2.6e6, against 4.7 (SA), 14.1 (USA)
     # and 1.8e11. The start distance is the one that gives 4.7; 14.1 and the others follow.
     alpha = theory.separation(np.eye(3), EPS)
@@ -61,7 +60,7 @@ def test_measured_example(theory):
     assert f"{np.exp(sharp[0].log_escape_time):.1e}" == "1.8e+11"
 
 
-def test_formulas_and_hypotheses(theory):
+def test_formulas_and_hypotheses():
     beta, eps, alpha, n, rate = 40.0, 0.01, 0.1, 12, 0.3
     bounds = theory.trapping_bounds(beta, eps, alpha, n, rate)
     margin = 1 - alpha - 8 * eps - np.log(2 * n**2 / eps) / beta
@@ -83,7 +82,7 @@ def test_formulas_and_hypotheses(theory):
     assert np.isnan(theory.trapping_bounds(beta, eps, alpha, n, 1.01 * limit).escape_time)
 
 
-def test_sweep_over_beta(theory):
+def test_sweep_over_beta():
     beta = np.array([2.0, 15.0, 30.0, 300.0, 1e6])
     bounds = theory.trapping_bounds(beta, 0.003, 0.2, 20)
     np.testing.assert_array_equal(bounds.holds, bounds.margin > 0)
@@ -96,13 +95,13 @@ def test_sweep_over_beta(theory):
     np.testing.assert_allclose(bounds.log_escape_time[-1] / beta[-1], 0.8, rtol=1e-4)
 
 
-def test_mean_field_time(theory):
+def test_mean_field_time():
     value = theory.mean_field_log_escape(40.0, 0.01, 0.1, 3)
     np.testing.assert_allclose(value, np.log(0.01 / 3) + 40 * 0.82, rtol=1e-14)
     assert np.isnan(theory.mean_field_log_escape(10.0, 0.01, 0.1, 3))
 
 
-def test_far_pairs_do_not_spoil_the_sharp_time(theory):
+def test_far_pairs_do_not_spoil_the_sharp_time():
     angles = np.array([0.0, 0.8, 2.0, np.pi])
     centres = np.stack([np.cos(angles), np.sin(angles)], 1)
     escape = theory.sharp_trapping([5.0, 50.0], centres, np.full(4, 0.25), 0.1, 0.1).log_escape_time
@@ -114,7 +113,7 @@ def test_far_pairs_do_not_spoil_the_sharp_time(theory):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_a_run_keeps_the_bounds(theory, kind):
+def test_a_run_keeps_the_bounds(kind):
     random = np.random.default_rng(3)
     centres = np.eye(3)
     start = np.repeat(centres, 3, axis=0) + 0.026 * random.standard_normal((9, 3))
@@ -173,7 +172,7 @@ def test_a_run_keeps_the_bounds(theory, kind):
         ),
     ],
 )
-def test_bad_input(theory, call, message):
+def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(theory)
     assert "\n" not in str(caught.value)

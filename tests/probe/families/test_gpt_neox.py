@@ -3,36 +3,14 @@
 import numpy as np
 import pytest
 import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 import probe
-
-TEXT = "the heron waits under the old bridge"
+from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["parallel", "in turn"])
 def pair(request):
-    words = {word: place for place, word in enumerate(["[UNK]", *dict.fromkeys(TEXT.split())])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    config = transformers.GPTNeoXConfig(
-        vocab_size=12,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        bos_token_id=0,
-        eos_token_id=0,
-        use_parallel_residual=request.param,
-    )
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(9)
-        model = transformers.GPTNeoXForCausalLM._from_config(config, attn_implementation="eager")
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return model.eval(), transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+    return small_model("gpt_neox", head=True, use_parallel_residual=request.param), word_tokenizer()
 
 
 def test_states_and_rows_are_those_of_the_model(pair):

@@ -3,28 +3,15 @@
 import numpy as np
 import pytest
 import torch
-import transformers
 
 import probe
 from probe.controls import controls
+from tests.helpers.small_models import small_model
 
 
 @pytest.fixture(scope="module")
 def model():
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        image_size=(8, 12),
-        patch_size=4,
-    )
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(9)
-        made = transformers.ViTForImageClassification._from_config(config, attn_implementation="eager")
-        for parameter in made.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
-    return made.eval()
+    return small_model("vit", head=True, image_size=(8, 12), num_channels=3)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +38,6 @@ def test_states_and_rows_are_those_of_the_model(model, image, tmp_path):
 
 def test_a_patch_is_named_by_its_place(model, image):
     """Changing the pixels of row 1, column 2 moves that token's embedding only."""
-
     changed = image.copy()
     changed[:, 4:8, 8:12] += 1
     first, second = (probe.extract((model, None), each) for each in (image, changed))

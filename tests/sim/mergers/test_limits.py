@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sim
 from sim.mergers import batch, cascade
 from sim.mergers.isolation import Clusters, IsolatedGroup, reached_by
-
-
-@pytest.fixture(scope="module")
-def sim():
-    import sim
-
-    return sim
 
 
 def on_circle(angles):
@@ -29,7 +23,6 @@ def near_pole(flat):
 
 def dense_log_times(x, beta, kind, masses, tolerance=1e-8):
     """All points in one group, none ever followed apart: the flow alone."""
-
     rules = batch.rules(beta, kind == "USA", tolerance, 1e-5 / max(beta, 1))
     (run,) = batch.follow([batch.Start(x, masses, -np.inf, len(x))], rules, 10**6)
     return np.array([m.log_elapsed for m in run.mergers])
@@ -38,7 +31,7 @@ def dense_log_times(x, beta, kind, masses, tolerance=1e-8):
 LURE = np.array([[-0.05, 0.0], [0.05, 0.0], [0.0, 0.13077], [0.0, 0.26577]])
 
 
-def test_merger_that_comes_into_reach_breaks_off_a_pair(sim, monkeypatch):
+def test_merger_that_comes_into_reach_breaks_off_a_pair(monkeypatch):
     # The upper pair is out of reach of both lower points (exponents 911 against 980), but not of their centroid (855).
 
     x, beta, masses = near_pole(LURE), 1e5, np.full(4, 0.25)
@@ -51,9 +44,8 @@ def test_merger_that_comes_into_reach_breaks_off_a_pair(sim, monkeypatch):
     assert abs(blind.log_times[1] / exact[1] - 1) > 1e-2
 
 
-def crowd_with(sim, points, paths):
+def crowd_with(points, paths):
     """A clusters near the pole, and isolated along given paths of the plane, by slots."""
-
     clusters = Clusters(near_pole(points), np.full(len(points), 1 / len(points)), 1e4, True)
     isolated = {}
     for number, (slots, path, log_elapsed) in enumerate(paths):
@@ -66,22 +58,22 @@ def crowd_with(sim, points, paths):
     return clusters, isolated
 
 
-def test_path_past_a_frozen_point_is_noticed(sim):
+def test_path_past_a_frozen_point_is_noticed():
     log_elapsed = np.array([-np.inf, 18.0, 19.0, 20.0])
     path = [[[x, 0.0], [0.4, 0.0]] for x in (0.0, 0.1, 0.2, 0.39)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.15, 0.06], [0.15, -0.5]]
-    clusters, isolated = crowd_with(sim, points, [([0, 1], path, log_elapsed)])
+    clusters, isolated = crowd_with(points, [([0, 1], path, log_elapsed)])
     # Slot 2 is 0.08 from the path but 0.16 from its start; slot 3 stays 0.5 away.
     np.testing.assert_array_equal(reached_by(clusters, isolated[0], 0, isolated), [2])
 
 
 @pytest.mark.parametrize(("begun", "met"), [(20.0, True), (60.0, False)])
-def test_two_paths_that_cross_are_noticed_only_in_time(sim, begun, met):
+def test_two_paths_that_cross_are_noticed_only_in_time(begun, met):
     mine = [[[x, 0.0], [0.4, 0.0]] for x in (0.0, 0.1, 0.2, 0.39)]
     other = [[[0.2, y], [0.2, -0.5]] for y in (0.5, 0.3, 0.05, -0.49)]
     points = [[0.0, 0.0], [0.4, 0.0], [0.2, 0.5], [0.2, -0.5]]
     first = np.array([-np.inf, 18.0, 19.0, 20.0])
-    clusters, isolated = crowd_with(sim, points, [([0, 1], mine, first), ([2, 3], other, first - 20 + begun)])
+    clusters, isolated = crowd_with(points, [([0, 1], mine, first), ([2, 3], other, first - 20 + begun)])
     assert bool(reached_by(clusters, isolated[0], 0, isolated).size) is met
 
 
@@ -93,8 +85,6 @@ def test_two_paths_that_cross_are_noticed_only_in_time(sim, begun, met):
     kind=st.sampled_from(["SA", "USA"]),
 )
 def test_cascades_agree_with_all_at_once(seed, log_beta, width, kind):
-    import sim
-
     random = np.random.default_rng(seed)
     x = near_pole(random.uniform(-width, width, (8, 2)) * random.choice([1, 0.1, 1.0], (8, 1)))
     masses = random.dirichlet(np.ones(8)) * 0.99 + 0.01 / 8
@@ -108,7 +98,7 @@ def test_cascades_agree_with_all_at_once(seed, log_beta, width, kind):
     )
 
 
-def test_loose_tolerance_does_not_stall(sim):
+def test_loose_tolerance_does_not_stall():
     # With an absolute tolerance above the merge chord of 1e-11 the chord would hover and never close.
     x = on_circle([0.0, 0.0101, 0.02, 0.9])
     loose = sim.coalesce(sim.Attention(1e6), x, tolerance=1e-6, max_steps=5000)
@@ -117,7 +107,7 @@ def test_loose_tolerance_does_not_stall(sim):
     np.testing.assert_allclose(loose.log_times, tight.log_times, rtol=1e-4)
 
 
-def test_groups_that_close_in_one_step_do_not_depend_on_it(sim):
+def test_groups_that_close_in_one_step_do_not_depend_on_it():
     x = sim.uniform(32, 3, seed=6)
     x[:, 2] = np.abs(x[:, 2])
     results = [sim.coalesce(sim.Attention(2.0), x, tolerance=tolerance) for tolerance in (1e-8, 1e-10)]
@@ -126,7 +116,7 @@ def test_groups_that_close_in_one_step_do_not_depend_on_it(sim):
     np.testing.assert_allclose(results[0].positions, results[1].positions, atol=1e-6)
 
 
-def test_coincident_points_merge_before_the_start(sim):
+def test_coincident_points_merge_before_the_start():
     x = on_circle([0.0, 1.0, 0.0, 2.5, 0.0])
     result = sim.coalesce(sim.Attention(50.0), x)
     np.testing.assert_array_equal(result.log_times[:2], -np.inf)
@@ -138,7 +128,7 @@ def test_coincident_points_merge_before_the_start(sim):
 
 
 @pytest.mark.parametrize("beta", [1.0, 1e3])
-def test_exact_antipodes_are_a_saddle(sim, beta):
+def test_exact_antipodes_are_a_saddle(beta):
     x = on_circle([0.0, np.pi])
     with pytest.raises(ValueError, match="saddle"):
         sim.coalesce(sim.Attention(beta), x)
@@ -151,7 +141,7 @@ def test_exact_antipodes_are_a_saddle(sim, beta):
         result.linkage()
 
 
-def test_mergers_before_a_saddle_are_kept(sim):
+def test_mergers_before_a_saddle_are_kept():
     # Two tight pairs at the poles: both merge, then their centroids face each other.
     tilt = np.array([0.0, 0.1, np.pi, np.pi + 0.1])
     result = sim.coalesce(sim.Attention(200.0), on_circle(tilt), throw=False)
@@ -161,7 +151,7 @@ def test_mergers_before_a_saddle_are_kept(sim):
 
 
 @pytest.mark.parametrize(("n", "beta"), [(5, 9.0), (4, 100.0), (3, 1.0)])
-def test_rings_are_flagged_as_saddles(sim, n, beta):
+def test_rings_are_flagged_as_saddles(n, beta):
     result = sim.coalesce(sim.Attention(beta), sim.ring(n), throw=False)
     assert result.ending == "saddle"
     nudged = sim.ring(n) + 1e-3 * np.random.default_rng(n).standard_normal((n, 2))
@@ -169,7 +159,7 @@ def test_rings_are_flagged_as_saddles(sim, n, beta):
     assert sim.coalesce(sim.Attention(beta), nudged).ending == "complete"
 
 
-def test_shared_ties_are_flagged(sim):
+def test_shared_ties_are_flagged():
     beta = 1000.0
     tied = sim.coalesce(sim.Attention(beta), on_circle([-0.5, 0.0, 0.5]))
     assert tied.ending == "tie"
@@ -183,7 +173,7 @@ def test_shared_ties_are_flagged(sim):
     assert broken.log_times[1] > broken.log_times[0] + 10
 
 
-def test_one_and_two_points(sim):
+def test_one_and_two_points():
     one = sim.coalesce(sim.Attention(10.0), on_circle([0.3]))
     assert one.ending == "complete"
     assert one.pairs.shape == (0, 2)
@@ -194,7 +184,7 @@ def test_one_and_two_points(sim):
     assert np.isposinf(two.margins[0])
 
 
-def test_small_beta_has_no_plateaus(sim):
+def test_small_beta_has_no_plateaus():
     x = sim.uniform(8, 3, seed=9)
     times = [sim.coalesce(sim.Attention(beta), x).log_times for beta in (0.0, 1e-3, 0.1)]
     assert np.ptp(times[0]) < 1
@@ -203,7 +193,7 @@ def test_small_beta_has_no_plateaus(sim):
     np.testing.assert_allclose(times[2], times[0], atol=0.5)
 
 
-def test_too_few_steps_end_with_what_was_found(sim):
+def test_too_few_steps_end_with_what_was_found():
     x = sim.uniform(8, 3, seed=1)
     with pytest.raises(RuntimeError, match="max_steps"):
         sim.coalesce(sim.Attention(5.0), x, max_steps=3)
@@ -222,13 +212,13 @@ def test_too_few_steps_end_with_what_was_found(sim):
         ({"tolerance": 1.0}, "tolerance"),
     ],
 )
-def test_bad_input_is_refused(sim, change, message):
+def test_bad_input_is_refused(change, message):
     arguments = {"x0": on_circle([0.0, 1.0])} | change
     with pytest.raises(ValueError, match=message):
         sim.coalesce(sim.Attention(3.0), **arguments)
 
 
-def test_causal_and_learned_fields_are_refused(sim):
+def test_causal_and_learned_fields_are_refused():
     x = on_circle([0.0, 1.0])
     for field in (
         sim.Attention(3.0, causal=True),
@@ -240,7 +230,7 @@ def test_causal_and_learned_fields_are_refused(sim):
             sim.coalesce(field, x)
 
 
-def test_dimensions_that_nobody_uses_change_nothing(sim):
+def test_dimensions_that_nobody_uses_change_nothing():
     """Tight points at a large beta, on S^2 and on the same S^2 inside S^8: the chords go down to 1e-11."""
     random = np.random.default_rng(0)
     tight = sim.uniform(1, 3, 1) + 1e-7 * random.standard_normal((6, 3))
@@ -252,14 +242,14 @@ def test_dimensions_that_nobody_uses_change_nothing(sim):
     np.testing.assert_allclose(high.log_times, low.log_times, rtol=1e-8, atol=3e-5)
 
 
-def test_unfinished_runs_say_how_far_they_are_known(sim):
+def test_unfinished_runs_say_how_far_they_are_known():
     run = sim.coalesce(sim.Attention(8.0), sim.uniform(6, 3, 5), max_steps=20, throw=False)
     assert run.ending is sim.Ending.MAX_STEPS
     with pytest.raises(ValueError, match="known up to"):
         run.at(100.0)
 
 
-def test_a_batch_names_the_start_that_is_a_saddle(sim):
+def test_a_batch_names_the_start_that_is_a_saddle():
     starts = np.stack([sim.uniform(3, 2, 0), sim.ring(3)])
     with pytest.raises(ValueError, match="start 1 of 2"):
         sim.coalesce(sim.Attention(5.0), starts)

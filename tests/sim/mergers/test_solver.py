@@ -6,6 +6,7 @@ from mpmath import cos, exp, mp, quad, sin
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 from scipy.integrate import solve_ivp
 
+import sim
 from sim.mergers import batch
 
 CASES = [(4, np.pi / 2, 0.01), (1, 2.0, 0.001), (20, 1.0, 0.001), (9, np.pi / 2, 1e-3), (100, 0.5, 1e-3)]
@@ -42,20 +43,12 @@ SA_TIMES = {
 CIRCLE = [0.0, 0.9, 2.2, 3.9, 5.1]
 
 
-@pytest.fixture(scope="module")
-def sim():
-    import sim
-
-    return sim
-
-
 def on_circle(angles):
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def dense(sim, x, beta, kind, masses=None, tolerance=1e-8):
+def dense(x, beta, kind, masses=None, tolerance=1e-8):
     """All points in one group, none ever followed apart: the flow alone."""
-
     masses = np.full(len(x), 1 / len(x)) if masses is None else masses
     start = batch.Start(x, masses, -np.inf, len(x))
     rules = batch.rules(beta, kind == "USA", tolerance, 1e-5 / max(beta, 1))
@@ -65,7 +58,7 @@ def dense(sim, x, beta, kind, masses=None, tolerance=1e-8):
 
 @pytest.mark.parametrize("case", range(5))
 @pytest.mark.parametrize("mass", [0.5, 0.25, 0.1])
-def test_two_clusters_merge_at_the_closed_form(sim, case, mass):
+def test_two_clusters_merge_at_the_closed_form(case, mass):
     beta, start, end = CASES[case]
     x, chord = on_circle([0.0, start]), 2 * np.sin(end / 2)
     for kind, time in (("USA", USA_TIMES[case]), ("SA", SA_TIMES[mass][case])):
@@ -79,7 +72,7 @@ def test_two_clusters_merge_at_the_closed_form(sim, case, mass):
     ("beta", "moved"),
     [(10, 0.22277520300918756), (100, 0.176330920280882954), (1000, 0.161854202669114886)],
 )
-def test_merge_position_of_unequal_masses(sim, beta, moved):
+def test_merge_position_of_unequal_masses(beta, moved):
     result = sim.coalesce(sim.Attention(float(beta)), on_circle([0.0, 1.0]), [0.7, 0.3], merge_chord=1e-9)
     angle = np.arctan2(*result.positions[0][::-1])
     # The displacement counts the centroid of the last 1e-9 too.
@@ -95,14 +88,14 @@ def test_merge_position_of_unequal_masses(sim, beta, moved):
         (5, 1e-6, 144566.438114340219),
     ],
 )
-def test_escape_from_near_antipodes(sim, beta, gap, time):
+def test_escape_from_near_antipodes(beta, gap, time):
     x = on_circle([0.0, np.pi - gap])
     result = sim.coalesce(sim.Attention(float(beta)), x, merge_chord=2 * np.sin(0.5e-3))
     # The angle itself is known to eps / gap = 1e-10 relative.
     assert result.log_times[0] == pytest.approx(np.log(time), abs=1e-10)
 
 
-def test_consensus_at_beta_zero_follows_tanh(sim):
+def test_consensus_at_beta_zero_follows_tanh():
     x = on_circle([0.0, 2.0])
     result = sim.coalesce(sim.Attention(0.0), x, merge_chord=1e-3)
     closed = np.log((2 - 5e-7) / 5e-7) / 2 - np.arctanh(np.cos(2.0))
@@ -110,7 +103,7 @@ def test_consensus_at_beta_zero_follows_tanh(sim):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_mass_ratio_of_1e8(sim, kind):
+def test_mass_ratio_of_1e8(kind):
     mp.dps, beta, light = 30, 1000, 1e-8
     result = sim.coalesce(sim.Attention(float(beta), kind), on_circle([0.0, 0.2]), [light, 1 - light])
 
@@ -136,7 +129,7 @@ def test_mass_ratio_of_1e8(sim, kind):
         ("USA", np.log(5), [0.195780072468309405, 0.374364707508866417, 1.89900275756592686]),
     ],
 )
-def test_state_of_three_weighted_clusters(sim, kind, log_t, angles):
+def test_state_of_three_weighted_clusters(kind, log_t, angles):
     result = sim.coalesce(sim.Attention(10.0, kind), on_circle([0, 0.7, 1.9]), [0.5, 0.3, 0.2])
     state = result.at(log_t)
     # Steps of tolerance 1e-8; a few of them.
@@ -146,7 +139,7 @@ def test_state_of_three_weighted_clusters(sim, kind, log_t, angles):
 
 @pytest.mark.parametrize("beta", [1e4, 1e6])
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_first_merger_of_many_clusters_at_the_sharp_law(sim, beta, kind):
+def test_first_merger_of_many_clusters_at_the_sharp_law(beta, kind):
     points = sim.uniform(4, 3, seed=5)
     masses = np.array([0.4, 0.3, 0.2, 0.1])
     result = sim.coalesce(sim.Attention(beta, kind), points, masses)
@@ -208,7 +201,7 @@ def centroid_mergers(x, beta, kind, chord, until):
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_all_particles_integrated_directly(sim, kind):
+def test_all_particles_integrated_directly(kind):
     x, beta, until = sim.uniform(8, 3, seed=4), 8.0, 400.0
     direct = centroid_mergers(x, beta, kind, 1e-5 / beta, until)
     result = sim.coalesce(sim.Attention(beta, kind), x)
@@ -219,17 +212,17 @@ def test_all_particles_integrated_directly(sim, kind):
 
 @pytest.mark.parametrize("beta", [10.0, 1e3, 1e5])
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_groups_followed_apart_agree_with_all_at_once(sim, beta, kind):
+def test_groups_followed_apart_agree_with_all_at_once(beta, kind):
     x = sim.uniform(32, 3, seed=2)
     result = sim.coalesce(sim.Attention(beta, kind), x)
-    log_times, positions = dense(sim, x, beta, kind)
+    log_times, positions = dense(x, beta, kind)
     np.testing.assert_allclose(result.log_times, log_times, rtol=1e-6)
     order = np.argsort(log_times, kind="stable")
     np.testing.assert_allclose(result.positions, positions[order], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["SA", "USA"])
-def test_invariants_and_tree(sim, kind):
+def test_invariants_and_tree(kind):
     beta, angles = 50.0, np.array([0.0, 0.4, 0.9, 1.5, 2.2])
     masses = np.array([0.1, 0.3, 0.2, 0.25, 0.15])
     result = sim.coalesce(sim.Attention(beta, kind), on_circle(angles), masses)
@@ -259,7 +252,7 @@ def test_invariants_and_tree(sim, kind):
     np.testing.assert_allclose(result.energies, plateau, atol=1e-2)
 
 
-def test_trajectory_is_one_that_metrics_take(sim):
+def test_trajectory_is_one_that_metrics_take():
     result = sim.coalesce(sim.Attention(100.0), on_circle(CIRCLE))
     log_times = np.linspace(-2, result.log_times[-1] + 5, 40)
     trajectory = result.trajectory(log_times)
@@ -272,8 +265,8 @@ def test_trajectory_is_one_that_metrics_take(sim):
         result.trajectory([1.0, 1.0])
 
 
-def test_batch_agrees_with_one_by_one(sim):
-    x = np.stack([sim.uniform(8, 3, seed=seed) for seed in range(6)])
+def test_batch_agrees_with_one_by_one():
+    x = [sim.uniform(8, 3, seed=seed) for seed in range(6)]
     masses = np.random.default_rng(0).dirichlet(np.full(8, 2.0), 6)
     for beta in (100.0, 1e4):
         field = sim.Attention(beta)
@@ -286,14 +279,14 @@ def test_batch_agrees_with_one_by_one(sim):
             np.testing.assert_allclose(result.positions, alone.positions, atol=1e-7)
 
 
-def test_evaluations_do_not_grow_with_beta(sim):
+def test_evaluations_do_not_grow_with_beta():
     counts = {
         beta: sim.coalesce(sim.Attention(beta), on_circle(CIRCLE)).evaluations for beta in (1e2, 1e4, 1e6)
     }
     assert counts[1e6] <= counts[1e4] <= counts[1e2]
 
 
-def test_survey_clock_is_faster_by_e_to_the_beta(sim):
+def test_survey_clock_is_faster_by_e_to_the_beta():
     x = on_circle(CIRCLE)
     slow = sim.coalesce(sim.Attention(20.0, "USA"), x)
     fast = sim.coalesce(sim.Attention(20.0, "USA", clock="survey"), x)

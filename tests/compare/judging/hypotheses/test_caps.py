@@ -56,7 +56,6 @@ def universal(values, is_universal=True):
 
 def test_no_kind_of_interval_outvotes_one_broken_run():
     """Of 12 runs one is 0.01 beyond the bound: mean and count lie below it, and a theorem is refuted."""
-
     broken = [*around(-2, 0.5, size=11), 0.01]
     assert other_intervals(universal(broken, False), 0) == ("CONFIRMED", "CONFIRMED")
     assert other_intervals(universal(broken), 0) == ("REFUTED", "REFUTED")
@@ -66,7 +65,6 @@ def test_no_kind_of_interval_outvotes_one_broken_run():
 
 def test_no_kind_of_interval_refutes_what_no_run_breaks():
     """Every run on its side of the bound, by so little and so unevenly that no mean is clear of it."""
-
     whole = around(-1, size=11)
     assert other_intervals(universal(whole), 0) == ("CONFIRMED", "CONFIRMED")
     near = [-1e-9, -1e-9, -1e-9, -1e-9, -50.0]

@@ -25,7 +25,6 @@ def test_lengths_that_pay_for_the_loss_of_spread(grows, verdict):
 @pytest.fixture(scope="module")
 def simulated():
     """Four orthogonal tokens under Pre-LN, whose cosines stay equal, from several lengths and at several beta."""
-
     return [
         sim.simulate(
             sim.Attention(beta, norm="pre"),

@@ -1,5 +1,7 @@
 """P10: Renyi centres under a causal mask, on the points that every other statistic uses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,12 +33,20 @@ def test_renyi_centres(protected, verdict):
     assert free.row("P10", "runs").verdict == "NOT APPLICABLE"
 
 
+def test_without_interaction_there_is_no_centre():
+    """At beta = 0 delta is infinite; nothing is divided by it."""
+    runs = [with_centres(True, seed)[0] for seed in range(RUNS)]
+    free = [replace(run, provenance={**run.provenance, "beta": 0.0}) for run in runs]
+    row = judged({"runs": [(run, measured(run)) for run in free]}).row("P10", "runs")
+    assert row.verdict == "NOT APPLICABLE"
+    assert "beta above 0" in row.why
+
+
 def as_in_a_model(run, seed):
     """The same points in 40 neurons, with one more that outgrows all others, and special tokens beside the real ones.
 
     The special tokens start where real ones start, so that each would keep a real one from being a centre.
     """
-
     axes = np.linalg.qr(random(13, seed).standard_normal((40, 3)))[0]
     real = run.points @ axes.T
     special = np.tile(real[:1, ::6], (2, 1, 1))
@@ -54,7 +64,6 @@ def as_in_a_model(run, seed):
 
 def test_rogue_coordinates_and_special_tokens_are_left_out():
     """The numbers are those of the same runs without them, not merely the verdict."""
-
     plain = [with_centres(True, seed) for seed in range(RUNS)]
     runs = [as_in_a_model(run, seed) for seed, (run, _) in enumerate(plain)]
     laden = [(run, compare.measure(run, draws=2)) for run in runs]

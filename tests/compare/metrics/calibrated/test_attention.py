@@ -11,7 +11,7 @@ from compare.metrics.measurement import measure
 from compare.metrics.nulls import mask_matched
 from probe.temperature import temperature
 from sim.trajectory import Trajectory
-from tests.helpers.clouds import unit
+from tests.helpers.vectors import unit
 
 
 def slow_follow(attention, labels, expected, seen):
@@ -62,7 +62,6 @@ def text_attention(random, labels, boost, causal=True, heads=3):
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_to_near_tokens_is_no_sign_of_clusters(causal):
     """Clusters in runs along the text, local attention: an unmatched null would read log 1.4 to 1.8."""
-
     random = np.random.default_rng(9)
     alone, boosted, small = [], [], 0
     for _ in range(30):

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from compare.metrics.calibrated.energy import descent_share
-from tests.helpers.clouds import groups, measured, unit
+from tests.helpers.clouds import groups, measured
+from tests.helpers.vectors import unit
 
 
 def test_caps_that_tighten_are_clusters_on_a_plateau():

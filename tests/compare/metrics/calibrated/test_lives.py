@@ -9,7 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from compare.metrics.calibrated import cluster_life as life
 from compare.metrics.calibrated.plateaus import PlateauRule, adjusted_rand, plateaus
-from tests.helpers.clouds import groups, unit
+from tests.helpers.clouds import groups
+from tests.helpers.vectors import unit
 
 
 def slow_life(points, rule):

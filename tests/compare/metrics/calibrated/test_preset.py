@@ -8,7 +8,8 @@ import pytest
 from compare.metrics.calibrated import energy
 from compare.metrics.calibrated.gate import gate
 from compare.metrics.measurement import measure
-from tests.helpers.clouds import in_time, measured, unit
+from tests.helpers.clouds import in_time, measured
+from tests.helpers.vectors import unit
 
 VARIABLES = {
     "cluster_life": ("depth",),
@@ -38,7 +39,7 @@ def test_the_record():
     random = np.random.default_rng(0)
     points = unit(np.cumsum(random.standard_normal((5, 16, 4)), axis=0))
     found = measured(points, draws=7, seed=3)
-    assert {name: variable.dims for name, variable in found.items()} == VARIABLES
+    assert {name: variable.dims for name, variable in found.items()}.items() >= VARIABLES.items()
     assert found["variant"].values[0] == "base"
     assert found.sizes == {"depth": 5, "token": 16, "draw": 7, "variant": found.sizes["variant"]}
     assert found["kept"].dtype == bool
@@ -132,7 +133,7 @@ def test_energy_and_its_noise():
 def test_few_tokens_have_no_clusters(tokens):
     points = unit(np.random.default_rng(tokens).standard_normal((4, tokens, 3)))
     found = measured(points, draws=5)
-    assert {name: variable.dims for name, variable in found.items()} == VARIABLES
+    assert {name: variable.dims for name, variable in found.items()}.items() >= VARIABLES.items()
     assert np.all(
         found["cluster_life_excess"] == found["cluster_life"] - found["cluster_life_null"].mean("draw")
     )

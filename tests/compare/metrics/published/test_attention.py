@@ -98,7 +98,6 @@ def test_each_head_stops_on_its_own():
 @pytest.mark.parametrize(("n", "value"), [(20, 0.1089), (242, 0.0640)])
 def test_uniform_causal_attention_is_below_the_cluster_cut(n, value):
     """The trap, and the published baseline to its last digit: the mask alone gives a value below 0.3."""
-
     causal = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
     balanced, rounds = sinkhorn(causal[None])
     found = fiedler_value(balanced)[0]

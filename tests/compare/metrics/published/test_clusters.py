@@ -21,17 +21,14 @@ from compare.metrics.published.clusters import (
     methods_agree,
     silhouette,
 )
-from compare.metrics.published.cosines import cosine_statistics, effective_ranks
 from compare.metrics.published.neighbours import cycles, neighbour_structures
 from compare.metrics.published.spectra import eigengap, laplacian
 from sim.trajectory import Trajectory
+from tests.helpers.clouds import narrowing, published
+from tests.helpers.vectors import unit
 
 # Sums of at most a few thousand terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def planted(seed=0, clusters=3, each=8, dim=12, spread=0.15):
@@ -45,22 +42,12 @@ def planted(seed=0, clusters=3, each=8, dim=12, spread=0.15):
 
 @pytest.fixture(scope="module")
 def cloud():
-    """Raw vectors (depth, token, dim) from nearly uniform to a common mean, so that every count varies."""
-    rng = np.random.default_rng(3)
-    noise = rng.standard_normal((5, 26, 9))
-    raw = noise + np.linspace(0, 2.5, 5)[:, None, None] * rng.standard_normal(9)
-    raw[:, 5] = raw[:, 4] + 1e-3 * noise[:, 5]
-    return raw * np.exp(rng.standard_normal((5, 26, 1)))
+    return narrowing()
 
 
 @pytest.fixture(scope="module")
 def measured(cloud):
-    norms = np.linalg.norm(cloud, axis=-1)
-    names = [f"word{token % 7}" for token in range(cloud.shape[1])]
-    return measure(
-        Trajectory(points=unit(cloud), depth=np.arange(5.0), axis="layer", norms=norms, tokens=names),
-        preset="published",
-    )
+    return published(cloud)
 
 
 def apart(points):
@@ -68,66 +55,6 @@ def apart(points):
     distance = (distance + distance.T) / 2
     np.fill_diagonal(distance, 0)
     return distance
-
-
-def test_cosine_statistics_match_a_loop_over_pairs(cloud, measured):
-    for depth, points in enumerate(unit(cloud)):
-        values = [sum(points[i] * points[j]) for i in range(26) for j in range(i + 1, 26)]
-        counts = [0] * 50
-        for value in values:
-            counts[min(int((value + 1) * 25), 49)] += 1
-        mean = sum(values) / len(values)
-        assert measured["mean_cosine"].values[depth] == pytest.approx(mean, abs=ROUNDING)
-        spread = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
-        assert measured["sd_cosine"].values[depth] == pytest.approx(spread, abs=ROUNDING)
-        share = sum(value > 0.9 for value in values) / len(values)
-        assert measured["mass_near_one"].values[depth] == pytest.approx(share, abs=ROUNDING)
-        assert measured["cosine_histogram"].values[depth].tolist() == counts
-        height = [count / max(counts) for count in counts]
-        peaks = sum(
-            height[k] > 0.02 and height[k] > height[k - 1] and height[k] > height[k + 1] for k in range(1, 49)
-        )
-        assert measured["histogram_peaks"].values[depth] == peaks
-    assert measured["mass_near_one"].values.max() > 0.1
-
-
-def test_mass_near_one_is_strict():
-    at_threshold = np.array([[[1, 0.9], [0.9, 1]], [[1, np.nextafter(0.9, 1)], [np.nextafter(0.9, 1), 1]]])
-    assert cosine_statistics(at_threshold)["mass_near_one"].tolist() == [0, 1]
-
-
-def test_cosines_beyond_one_by_rounding_stay_in_the_histogram():
-    over = np.full((1, 2, 2), np.nextafter(1, 2))
-    assert cosine_statistics(over)["cosine_histogram"][0, -1] == 1
-
-
-def test_effective_rank_of_raw_vectors(cloud, measured):
-    for depth, raw in enumerate(cloud):
-        singular = [value for value in np.sqrt(np.linalg.eigvalsh(raw.T @ raw)) if value > 1e-10]
-        for name, power in (("effective_rank", 1), ("effective_rank_squared", 2)):
-            share = np.array(singular) ** power
-            share /= share.sum()
-            entropy = -sum(p * np.log(p) for p in share)
-            assert measured[name].values[depth] == pytest.approx(np.exp(entropy), rel=1e-9)
-
-
-def test_effective_rank_closed_forms():
-    raw = np.stack([np.diag([1.0, 1, 1, 1]), np.diag([3.0, 1, 0, 1e-11]), np.zeros((4, 4))])
-    ranks = effective_ranks(raw)
-    first = np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
-    squared = np.exp(-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)))
-    np.testing.assert_allclose(ranks["effective_rank"], [4, first, np.nan], rtol=1e-12)
-    np.testing.assert_allclose(ranks["effective_rank_squared"], [4, squared, np.nan], rtol=1e-12)
-
-
-def test_one_long_token_changes_the_squared_rank_far_more():
-    """Published demonstration: iid 283, one token x30 gives 225 unsquared and 6.9 squared (n = 300, d = 768)."""
-
-    raw = np.random.default_rng(0).standard_normal((1, 300, 768))
-    raw[0, 0] *= 30
-    ranks = effective_ranks(raw)
-    assert 215 < ranks["effective_rank"][0] < 240
-    assert 5 < ranks["effective_rank_squared"][0] < 9
 
 
 def test_hdbscan_is_scikit_learns(cloud, measured):
@@ -154,7 +81,6 @@ def test_min_samples_two_counts_the_point_itself():
 
     On 3 pairs, each pair then is a cluster. Counting without the point (the hdbscan package) needs a third point.
     """
-
     angles = np.array([0, 0.01, 1.5, 1.52, 3.1, 3.13])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     near = distances(points @ points.T)
@@ -165,7 +91,6 @@ def test_min_samples_two_counts_the_point_itself():
 @pytest.mark.parametrize("seed", range(4))
 def test_hdbscan_finds_clusters_in_noise(seed):
     """The trap: 26 to 32 clusters on 120 independent Gaussian points in 768 dimensions."""
-
     points = unit(np.random.default_rng(seed).standard_normal((120, 768)))
     near = distances(points @ points.T)
     assert 20 <= len(set(hdbscan_labels(near, 2)) - {-1}) <= 40

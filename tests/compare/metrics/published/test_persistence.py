@@ -16,13 +16,10 @@ from compare.metrics.published.persistence import (
     transitions,
 )
 from compare.metrics.published.tracks import cluster_tracks, jaccard, match
+from tests.helpers.vectors import unit
 
 # Sums of at most a few hundred terms of order 1 in float64, in another order.
 ROUNDING = 1e-10
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,6 @@ def test_cka_is_blind_to_rotations_and_shifts_and_gated_by_rank(drift):
 
 def test_cka_of_unrelated_clouds_is_high_when_tokens_are_few():
     """The biased estimator: 20 independent points against 20 others in 768 dimensions, nothing in common."""
-
     points = unit(np.random.default_rng(0).standard_normal((2, 20, 768)))
     assert linear_cka(points, np.full(2, 20.0))[1] > 0.9
 
@@ -111,7 +107,6 @@ def test_plateaus_by_hand():
 
 def test_plateaus_fire_where_there_are_none():
     """The trap: zeros, a floor with 1 % noise, white integers and random walks have plateaus; a sigmoid has two."""
-
     mass, count = TOLERANCES["mass_near_one"], TOLERANCES["hdbscan_clusters"]
     rng = np.random.default_rng(0)
     assert plateaus(np.zeros(25), mass) == [(0, 24, 0.0)]

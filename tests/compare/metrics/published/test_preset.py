@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import compare.metrics
+from compare.metrics import measurement
 from compare.metrics.measurement import measure
 from compare.metrics.published import preset
 from compare.metrics.published.preset import published
 from sim.trajectory import Trajectory
+from tests.helpers.vectors import unit
 
 NAMES = (
     "mean_cosine",
@@ -28,10 +29,6 @@ NAMES = (
     "attention_entropy",
     "sinkhorn_fiedler",
 )
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def walk(seed, depths=4, tokens=13, dim=6, heads=2, axis: Literal["time", "layer"] = "layer"):
@@ -296,7 +293,7 @@ def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatc
         return published(trajectory)
 
     during = {}
-    monkeypatch.setattr(compare.metrics, "PRESETS", {"published": watched})
+    monkeypatch.setattr(measurement, "PRESETS", {"published": watched})
     measure(walk(0), "published")  # loads every library that it uses
     with threadpool_limits(limits=2):
         before = threads()

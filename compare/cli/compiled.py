@@ -1,0 +1,39 @@
+"""What is compiled for one command, kept for the next one."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+_QUICKEST = 0.1
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Let JAX keep what it compiles in the user's cache, in a folder for processors like this one."""
+    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        yield
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metasphere" / _processor()
+    shortest = jax.config.jax_persistent_cache_min_compile_time_secs  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _QUICKEST)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_compilation_cache_dir", None)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", shortest)
+
+
+def _processor() -> str:
+    """Digest of what this processor can do: programs made for another one may not run here."""
+    try:
+        told = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        features = sorted({line for line in told if line.startswith(("model name", "flags", "Features"))})
+    except OSError:
+        features = [platform.platform(), platform.processor()]
+    return hashlib.sha256("\n".join([platform.machine(), *features]).encode()).hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""The command that runs a grid of simulations into a store, and draws it."""
+
+from pathlib import Path
+
+import click
+
+from compare.cli.compiled import compiled_once
+from compare.cli.grid_file import read_grid, shipped
+from compare.cli.group import OUT, main
+from compare.files import output_directory
+from compare.plot.figure import draw
+from sim.sweeps.estimate import Estimate, estimate
+from sim.sweeps.store import readable, require_room
+from sim.sweeps.sweep import cores, run
+
+
+@main.command(epilog=f"Grids that are there: {', '.join(shipped())}.")
+@click.argument("grid")
+@OUT
+@click.option("--plot", is_flag=True, help="Draw OUT/sweeps/GRID.png too.")
+@click.option("--dry-run", is_flag=True, help="Say what it would cost, and write nothing.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Threads, or array jobs, at once.  [default: all cores]"
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="A Dask scheduler, such as tcp://host:8786; slurm or local: array jobs through submitit.",
+)
+def sweep(
+    grid: str, out: Path, plot: bool, dry_run: bool, workers: int | None, scheduler: str | None
+) -> None:
+    """Simulate every cell of GRID, a TOML file or a name, into the store OUT/sweeps/GRID.zarr.
+
+    GRID holds lists beta, d, n and may hold kind, causal, norm, clock, start, seed (or seeds, how many); until and
+    depths, or times; observe, of mean_cosine, energy, clusters (at a radius), collapse_time, mergers. Interrupted in
+    any way, the same command goes on where it was. Meanwhile xarray.open_zarr reads the store.
+    """
+    plan = read_grid(grid)
+    path = out / "sweeps" / f"{Path(grid).stem}.zarr"
+    if dry_run:
+        require_room(plan, path)
+        with compiled_once():
+            cost = estimate(plan)
+        click.echo("\n".join(_told(cost, workers or cores())))
+        return
+    output_directory(out)
+    with compiled_once():
+        table = run(plan, path, workers, scheduler, progress=True)
+    click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
+    click.echo(f"wrote {path}")
+    if plot:
+        click.echo(f"wrote {draw(table, path.with_suffix('.png'))}")
+
+
+def _told(cost: Estimate, workers: int) -> list[str]:
+    classes = f"{cost.classes} shape classes" if cost.classes > 1 else "1 shape class"
+    return [
+        f"{cost.cells:,} cells in {classes}",
+        f"memory: {readable(cost.table_bytes)} for the table on disk, before compression; "
+        f"{readable(cost.worker_bytes)} for each of {workers} workers at work",
+        f"estimated time: {_duration(cost.seconds(workers))}, {_duration(cost.compiling)} of it compiling, on "
+        f"{workers} cores of this machine (from one cell of {cost.tried} of the classes)",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,142 @@
+"""Simulations over a grid of parameters, each reduced to a few numbers, as one labelled table."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import jax
+import xarray as xr
+from jax.typing import ArrayLike
+from tqdm import tqdm
+
+from sim.precision import require_64_bit
+from sim.sweeps import engines
+from sim.sweeps.axes import Axis
+from sim.sweeps.observables import RADIUS, mean_cosine_and_energy
+from sim.sweeps.plan import Plan, planned
+from sim.sweeps.starts import Start
+from sim.sweeps.stepper import Observe
+from sim.sweeps.store import Store, in_memory, on_disk, owned, require_room
+
+_CELLS_OF_A_CORE = 64
+_CELLS_OF_A_DEVICE = 1024
+
+
+def sweep(
+    grid: Mapping[str, Axis],
+    times: ArrayLike | Sequence[float | int],
+    observe: str | Observe | Sequence[str | Observe] = mean_cosine_and_energy,
+    *,
+    start: str | Start | Sequence[str] = "uniform",
+    causal: bool = False,
+    rtol: float = 1e-8,
+    atol: float = 1e-11,
+    max_steps: int = 100_000,
+    radius: float = RADIUS,
+    tau: float | None = None,
+    alpha: float | None = None,
+    store: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Simulate every cell of a grid and record what is observed: what `simulate` does, many times.
+
+    All tokens have equal mass. On a CPU each shape class (all axes but beta and seed) is one compiled program that
+    solves cell by cell, on all cores; on accelerators each device works through a queue of cells in lanes. Where d > n
+    a cell runs in the n dimensions that its start spans: attention with Q = K = V = I never leaves them, so this is
+    exact, and d = 1024 costs what d = n does. Then also `observe` sees n coordinates, so it must not depend on a
+    rotation.
+
+    Arguments
+    ---------
+    grid: values of the axes ``beta`` (>= 0), ``d`` (>= 2), ``n`` (>= 2), and, where given, ``kind`` ("SA", "USA"),
+        ``causal``, ``norm``, ``clock`` (as of `Attention`), ``start`` (as below) and ``seed``; one value or a list of
+        different ones each. ``seeds = k`` stands for ``seed`` 0 to k - 1.
+    times: strictly increasing; the first one is the time of the start.
+    observe: a name, a function or a list of them. Names: ``"mean_cosine"``, ``"energy"`` (E1 at the cell's beta) and
+        ``"clusters"`` (groups joined by chains of angles of at most `radius`) at each time; ``"collapse_time"``, the
+        first t with mean cosine >= 0.999, found between the steps; ``"mergers"``, log time and pair of each merger
+        through `coalesce`. A function is (x, beta) -> {name: number or array}, traceable by JAX, of the (n, min(n, d))
+        unit rows x at one time.
+    start: ``"uniform"``, ``"caps"`` (of height 0.003 round the axes), the path of a .npy file of (n, d) or
+        (count, n, d) points, or a function (n, d, seed) -> (n, d) unit rows.
+    causal: token i sees only j <= i; where the grid has no such axis.
+    rtol, atol, max_steps: as in `simulate`, for each cell.
+    radius: an angle in (0, pi), of ``"clusters"``. tau, alpha: of the norms mix and ngpt, as of `Attention`.
+    store: path of a Zarr store to keep the table in, which `xarray.open_zarr` reads at any time. Where the same sweep
+        has been interrupted there, it goes on, and ends bit for bit as if it had not been.
+    workers: threads, or array jobs, at once; as many as there are cores where None.
+    scheduler: the address of a Dask scheduler, such as "tcp://host:8786", or "slurm" or "local" for array jobs through
+        submitit; all machines must see the store.
+    progress: show a bar where standard error is a terminal.
+
+    Returns a data set with dimensions (kind, n, d, beta, seed) and whichever other axes the grid names, before time:
+    the observations; ``collapse_time``; ``merger_log_time`` and ``merger_pair``; ``reached``, the last time of the
+    solver; ``evaluations`` of the field. Observations of times after ``reached``, where max_steps ran out, are NaN, and
+    so is the end of a vector that is longer in other cells. With a store, values are read when used.
+    Raises ValueError for an unknown axis or a bad value of one, times out of order, a table that does not fit, a store
+    of another sweep or with another owner, a scheduler that does not answer, and 32-bit JAX.
+    Cost: the sum of its runs, 12 evaluations of the field a step; one compilation (about a second) for each shape
+    class, none where the process or JAX's persistent cache has it. Memory: a chunk of cells for each worker.
+    """
+    require_64_bit()
+    plan = planned(
+        grid,
+        times,
+        observe,
+        start=start,
+        causal=causal,
+        radius=radius,
+        tau=tau,
+        alpha=alpha,
+        rtol=rtol,
+        atol=atol,
+        max_steps=max_steps,
+    )
+    return run(plan, None if store is None else Path(store), workers, scheduler, progress)
+
+
+def run(
+    plan: Plan,
+    path: Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Compute what of a plan is not in its store yet; arguments and errors as of `sweep`."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if scheduler is not None and path is None:
+        raise ValueError("a scheduler needs a store that its machines see: give store, the path of one")
+    if path is None or not path.exists():
+        require_room(plan, path)
+    chunk = (
+        plan.chunk_shape(_CELLS_OF_A_CORE)
+        if jax.default_backend() == "cpu"
+        else plan.chunk_shape(_CELLS_OF_A_DEVICE, len(jax.devices()))
+    )
+    with nullcontext() if path is None else owned(path):
+        store = in_memory(plan, chunk) if path is None else on_disk(path, plan, chunk)
+        with tqdm(total=plan.cells, unit="cell", disable=not (progress and sys.stderr.isatty())) as shown:
+            shown.update(plan.cells - store.pending_cells())
+            for cells in _engine(store, path, workers or cores(), scheduler):
+                shown.update(cells)
+        return store.table()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _engine(store: Store, path: Path | None, workers: int, scheduler: str | None) -> Iterator[int]:
+    if path is not None and scheduler in engines.ARRAY_ENGINES:
+        return engines.on_job_array(store, path.absolute(), scheduler, workers)
+    if path is not None and scheduler is not None:
+        return engines.on_dask(store, path.absolute(), scheduler)
+    if jax.default_backend() == "cpu":
+        return engines.on_cores(store, workers)
+    return engines.on_devices(store)

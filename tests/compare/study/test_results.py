@@ -1,0 +1,116 @@
+"""What is kept is only taken as it is while it is what was made: to the byte, in its place, and of the same inputs."""
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from compare.study import plan
+from compare.study.jobs import Job
+from compare.study.results import (
+    LeftOut,
+    LeftOutWarning,
+    SavedRun,
+    Settings,
+    complete_run,
+    keep_table,
+    kept_table,
+    readable,
+    run_of,
+)
+from sim import Trajectory, uniform
+
+SETTINGS = {
+    "kind": "SA",
+    "beta": 4.0,
+    "start": "uniform",
+    "tokens": 8,
+    "dimension": 3,
+    "until": 5.0,
+    "depths": 7,
+}
+JOB = Job("small", "small", "simulate", SETTINGS | {"seed": 0}, {"published": False})
+FEW = Settings(draws=9)
+
+
+def turn(points):
+    """Every point to its opposite: still a valid run."""
+    points[...] = -points[...]
+
+
+DAMAGE = {
+    "points": lambda file: turn(file["points"]),
+    "one byte": lambda file: file["norms"].write_direct(np.nextafter(file["norms"][...], 2)),
+    "provenance": lambda file: file.attrs.modify(
+        "provenance", file.attrs["provenance"].replace('"seed": 0', '"seed": 1')
+    ),
+    "axis": lambda file: file.attrs.modify("axis", "layer"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_run_that_was_changed_by_hand_is_made_again(tmp_path, damage):
+    path = plan.run(JOB, tmp_path)
+    whole = path.read_bytes()
+    with h5py.File(path, "a") as opened:
+        DAMAGE[damage](opened)
+    assert path.read_bytes() != whole
+    with pytest.raises(ValueError, match=r"small\.nc is damaged, or was changed by hand"):
+        Trajectory.load(path)
+    assert run_of(JOB.key, path) is None
+    assert isinstance(complete_run(path, FEW), LeftOut)
+    plan.run(JOB, tmp_path)
+    assert path.read_bytes() == whole
+
+
+def test_a_measured_table_with_a_flipped_byte_is_made_again(tmp_path):
+    plan.work([JOB], tmp_path, FEW)
+    (path,) = (tmp_path / "measured").iterdir()
+    whole = path.read_bytes()
+    with xr.open_dataset(path) as opened:
+        values = opened["mean_cosine"].values.astype(">f8").tobytes()
+    for place in whole.index(values) + np.linspace(0, len(values) - 1, 5).astype(int):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        plan.work([JOB], tmp_path, FEW)
+        assert path.read_bytes() == whole
+
+
+def test_a_table_says_what_it_holds_in_every_byte_of_its_values(tmp_path):
+    path = tmp_path / "table.nc"
+    table = xr.Dataset({"value": ("x", np.linspace(1, 2, 40))}, attrs={"key": "k"})
+    keep_table(path, table)
+    kept = kept_table(path, "k")
+    assert kept is not None
+    xr.testing.assert_identical(kept, table)
+    whole = path.read_bytes()
+    for place in range(len(whole) - 320, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        assert kept_table(path) is None
+
+
+def test_runs_of_one_s_own_need_no_checksum(tmp_path):
+    path = tmp_path / "own.nc"
+    own = Trajectory(np.stack([uniform(5, 3)] * 3), [0.0, 1.0, 2.0])
+    own.save(path)
+    with h5py.File(path, "a") as opened:
+        del opened.attrs["checksum"]
+        turn(opened["points"])
+    np.testing.assert_array_equal(Trajectory.load(path).points, -own.points)
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning_unless_nothing_is_left(tmp_path):
+    (tmp_path / "runs").mkdir()
+    foreign = tmp_path / "runs" / "foreign.nc"
+    xr.Dataset({"temperature": ("x", [1.0])}).to_netcdf(foreign, engine="h5netcdf")
+    broken = tmp_path / "runs" / "broken.nc"
+    broken.write_text("no NetCDF")
+    left = [complete_run(path, FEW) for path in (foreign, broken)]
+    with pytest.raises(ValueError, match=r"foreign\.nc"):
+        readable(left)
+    own = complete_run(plan.run(JOB, tmp_path), FEW)
+    with pytest.warns(LeftOutWarning, match=r"left out: .*(foreign|broken)\.nc") as warned:
+        runs, left_out = readable([own, *left])
+    assert len(warned) == 2
+    assert all(isinstance(run, SavedRun) for run in runs)
+    assert [one.path for one in left_out] == [foreign, broken]
+    assert foreign.exists()

@@ -1,0 +1,42 @@
+"""Processes that work end when they should, and say why where they should not have."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from compare.workers import Spread
+from tests.helpers.sleepers import begin, die, living
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path, end):
+    parent, workers = begin(tmp_path)
+    assert living(workers) == workers
+    os.kill(parent.pid, end)  # the parent alone
+    parent.communicate()
+    until = time.monotonic() + 30
+    while living(workers) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = living(workers)
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert not left
+
+
+def test_an_interrupt_is_one_line_and_ends_all(tmp_path):
+    parent, workers = begin(tmp_path)
+    os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+    _, said = parent.communicate(timeout=60)
+    assert parent.returncode == 130
+    assert said == "Stopped: the same command goes on with what is finished.\n"
+    assert not living(workers)
+
+
+def test_a_worker_that_is_killed_names_the_likely_cause():
+    with pytest.raises(RuntimeError, match=r"memory ran out.*run the same command again"):
+        list(Spread(die, range(6)))

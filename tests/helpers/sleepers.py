@@ -1,0 +1,53 @@
+"""Processes that work for a long time, in a parent that can be ended in any way."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from compare.cli.group import main
+from compare.workers import Spread
+
+
+def sleep(folder: str) -> None:
+    """Say who sleeps, then sleep for two minutes."""
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(120)
+
+
+def die(number: int) -> None:
+    os.kill(os.getpid(), 9)
+
+
+@main.command()
+@click.argument("folder")
+def rest(folder: str) -> None:
+    list(Spread(sleep, [folder] * 6))
+
+
+def begin(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A parent in a process group of its own, and the processes that work for it, once all of them do."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"from tests.helpers.sleepers import main; main(['rest', {str(folder)!r}])"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(workers := [int(path.name) for path in folder.iterdir()]) < 2:
+        assert parent.poll() is None
+        time.sleep(0.1)
+    return parent, workers
+
+
+def living(workers: list[int]) -> list[int]:
+    return [worker for worker in workers if Path(f"/proc/{worker}").exists() and not _is_zombie(worker)]
+
+
+def _is_zombie(worker: int) -> bool:
+    try:
+        return Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -1,0 +1,50 @@
+"""Layouts that public checkpoints of each family come in: prefixes, heads, and buffers that models once kept."""
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import save_file
+
+from probe.families import FAMILIES
+from probe.weights import filled
+
+SMALL = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+MASK = torch.ones(1, 1, 4, 4)
+LAYOUTS = {
+    "gpt2": (
+        "GPT2LMHeadModel",
+        {"transformer.h.0.attn.bias": MASK, "transformer.h.1.attn.masked_bias": MASK},
+    ),
+    "bert": ("BertForPreTraining", {"bert.embeddings.position_ids": MASK}),
+    "albert": ("AlbertForPreTraining", {"albert.embeddings.position_ids": MASK}),
+    "gpt_neox": (
+        "GPTNeoXForCausalLM",
+        {
+            "gpt_neox.layers.0.attention.bias": MASK.byte(),
+            "gpt_neox.layers.0.attention.masked_bias": MASK,
+            "gpt_neox.layers.1.attention.rotary_emb.inv_freq": MASK,
+        },
+    ),
+    "vit": ("ViTForMaskedImageModeling", {}),
+}
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_layouts(name, prefixed, tmp_path):
+    family, (head, buffers) = FAMILIES[name], LAYOUTS[name]
+    whole = getattr(transformers, head)
+    config = whole.config_class(**SMALL)
+    saved = whole._from_config(config)
+    tensors = {key: tensor.clone() for key, tensor in {**saved.state_dict(), **buffers}.items()}
+    if not prefixed:
+        tensors = {key.removeprefix(f"{saved.base_model_prefix}."): tensor for key, tensor in tensors.items()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    model = filled("net", [tmp_path / "model.safetensors"], family, config, torch.float32)
+    own = saved.base_model.state_dict()
+    for key, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, own[key], rtol=0, atol=0)
+    adapted = min(key for key in own if key.endswith(".weight")).replace(".weight", ".lora_A.weight")
+    save_file(tensors | {adapted: MASK}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="no place"):
+        filled("net", [tmp_path / "model.safetensors"], family, config, torch.float32)
