@@ -1,7 +1,7 @@
 """The runs of the theory that end with the last merger, and the log times at which they are recorded."""
 
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +18,7 @@ def coalescence(
 ) -> Coalescence:
     """Idealised attention through every merger."""
     points = starting_points(start, tokens, dimension, seed)
-    return cast(Coalescence, sim.coalesce(sim.Attention(beta, kind), points))
+    return sim.coalesce(sim.Attention(beta, kind), points)
 
 
 def recorded(whole: Coalescence, depths: int | None, start: str, seed: int) -> Trajectory:

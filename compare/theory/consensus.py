@@ -20,6 +20,10 @@ def gamma_log_time(
     """Natural logarithm of `gamma_time`, finite for every beta (tried to 1e6): same arguments and errors.
 
     -inf where gamma equals start.
+
+    >>> from compare import theory
+    >>> (theory.gamma_log_time(0.999, 32, [1e3, 1e6]) / [1e3, 1e6]).round(3).tolist()
+    [0.992, 1.0]
     """
     gamma, n, beta, start = _checked(gamma, n, beta, kind, start, clock)
     return _log_time(1 - gamma, gamma - start, n, beta, kind, start, clock)
@@ -55,6 +59,13 @@ def gamma_time(
     Returns times >= 0, 0 at gamma = start; inf where the time exceeds floating point (beta (1 - start) about 710):
     take `gamma_log_time` there. Relative accuracy about 1e-13.
     Raises ValueError outside these domains.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.gamma_time(0.5, 2, 0.0)), 4), round(float(np.arctanh(0.5)), 4)
+    (0.5493, 0.5493)
+    >>> round(float(theory.gamma_time(0.5, 2, 9.0)), 1)
+    455.5
     """
     with np.errstate(over="ignore"):
         return np.exp(gamma_log_time(gamma, n, beta, kind, start, clock))
@@ -76,6 +87,10 @@ def gamma(
 
     Arguments as `gamma_time`, with t finite and >= 0. Returns values in [start, 1], never decreasing in t.
     Raises ValueError outside the domains. Cost: about 60 evaluations of the closed form, all elements at once.
+
+    >>> from compare import theory
+    >>> theory.gamma([0.0, 1.0, 3.0, 9.0], 32, 1.0).round(3).tolist()
+    [0.0, 0.152, 0.914, 1.0]
     """
     t = real("t", t, lambda time: time >= 0, "a finite time of at least 0")
     _, n, beta, start = _checked(start, n, beta, kind, start, clock)
@@ -106,6 +121,12 @@ def gamma_deficit_bound(t: Numbers, n: Numbers, beta: Numbers) -> Reals:
 
     The paper prints it for all t >= 0, where it is false; it holds for t >= n e^beta / 2, and is NaN before.
     Arguments broadcast: t >= 0, n >= 2, beta >= 0. Raises ValueError outside.
+
+    >>> from compare import theory
+    >>> theory.gamma_deficit_bound([5.0, 12.0], 8, 1.0).round(4).tolist()
+    [nan, 0.1964]
+    >>> round(1 - float(theory.gamma(12.0, 8, 1.0)), 10)
+    5e-10
     """
     t = real("t", t, lambda time: time >= 0, "a finite time of at least 0")
     n, beta = tokens(n), inverse_temperature(beta)

@@ -9,7 +9,14 @@ from compare.theory.domain import Numbers, Reals, mass_pair, option, real
 
 
 class Staircase(NamedTuple):
-    """n - 1 mergers for each beta, in order, and the plateaus of the energy that they end."""
+    """n - 1 mergers for each beta, in order, and the plateaus of the energy that they end.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> steps = theory.staircase(1e6, np.array([0.0, 0.5, 1.5]), keep_masses=True)
+    >>> steps.pairs.tolist(), steps.heights.round(3).tolist()
+    ([0, 0], [0.556, 1.0])
+    """
 
     jump_times: Float[np.ndarray, "*beta mergers"]  # rescaled time of each merger, from the start
     plateau_lengths: Float[np.ndarray, "*beta mergers"]  # time between mergers
@@ -19,7 +26,13 @@ class Staircase(NamedTuple):
 
 
 def collision_radius(beta: Numbers) -> Reals:
-    """1/sqrt(beta ln beta), the angle at which the staircase of 2410.06833 glues two tokens. beta: above 1."""
+    """1/sqrt(beta ln beta), the angle at which the staircase of 2410.06833 glues two tokens. beta: above 1.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.collision_radius(np.e)), 4), round(float(theory.collision_radius(1e4)), 4)
+    (0.6065, 0.0033)
+    """
     beta = real("beta", beta, lambda b: b > 1, "finite and above 1")
     return 1 / np.sqrt(beta * np.log(beta))
 
@@ -45,6 +58,12 @@ def staircase(beta: Numbers, angles: Float[np.ndarray, " n"], keep_masses: bool 
     about ln(beta)/beta; we merge the closest pair whatever the order.
     Returns `Staircase`, each field of shape (*beta, n - 1). Length 0 for a pair already within r.
     Raises ValueError outside these domains. Cost: O(n) a merger.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> steps = theory.staircase([1e4, 1e300], np.array([0.0, 0.5, 1.5]))
+    >>> steps.plateau_lengths.round(2).tolist(), steps.plateau_limits[0].tolist()
+    ([[2.46, 1.32], [2.27, 1.01]], [2.25, 1.0])
     """
     betas = real("beta", beta, lambda b: b > 1, "finite and above 1")
     start = real("angles", angles, np.isfinite, "finite")
@@ -63,6 +82,10 @@ def plateau_limit(m_k: Numbers, m_l: Numbers, kind: str = "SA") -> Reals:
     1/(2c) with c = m_k + m_l (USA, metastability clock) or (m_k^2 + m_l^2)/(m_k m_l) (SA), the closing rate of the
     pair of clusters that merges. On the slower 1/n^2 clock of `staircase` USA takes n times as long.
     Arguments broadcast: positive masses with a sum of at most 1. Raises ValueError outside.
+
+    >>> from compare import theory
+    >>> float(theory.plateau_limit(0.5, 0.5)), float(theory.plateau_limit(0.5, 0.5, "USA"))
+    (0.25, 0.5)
     """
     option("kind", kind, ("SA", "USA"))
     m_k, m_l = mass_pair((m_k, m_l))

@@ -35,6 +35,11 @@ def growth_rate(
     Arguments. degree: whole number >= 1, beta: finite, >= 0; they broadcast. d: one whole number >= 2.
     kind, clock: as `gamma_time`. Returns rates >= 0, inf beyond floating point. Relative accuracy about 1e-13.
     Raises ValueError outside these domains. Cost: O(d + degree + sqrt(beta)) array operations.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.growth_rate(theory.cluster_count(1e4), 1e4)), 3), round(2 / np.e, 3)
+    (0.736, 0.736)
     """
     dynamics(kind, clock)
     degree, beta = np.broadcast_arrays(
@@ -57,6 +62,10 @@ def cluster_count(beta: Numbers, d: int = 2) -> Int[np.ndarray, "..."] | np.int6
     trained models, so there uniform data breaks into no clusters.
 
     beta: finite, >= 0, any shape. d: one whole number >= 2. Returns whole numbers >= 1 of the shape of beta.
+
+    >>> from compare import theory
+    >>> theory.cluster_count([1.0, 8.0, 200.0]).tolist(), int(theory.cluster_count(8.0, d=128))
+    ([1, 4, 20], 1)
     """
     beta = inverse_temperature(beta)
     most = int(np.ceil(np.sqrt(2 * np.max(beta)))) + 2
@@ -69,6 +78,11 @@ def cluster_threshold(count: int, d: int = 2) -> float:
 
     The root of I_{k+d/2}(beta)/I_{k+d/2-1}(beta) = k (k+d-2)/((k+1)(k+d-1)), between two bounds of Amos' type.
     count: k >= 1. d: whole number >= 2. Relative accuracy about 1e-14. Raises ValueError outside.
+
+    >>> from compare import theory
+    >>> beta = theory.cluster_threshold(3)
+    >>> round(beta, 3), theory.cluster_count([beta - 1e-6, beta + 1e-6]).tolist()
+    (6.211, [3, 4])
     """
     k, d = int(real("count", count, lambda c: c >= 1, "at least 1")), int(dimension(d))
     target = k * (k + d - 2) / ((k + 1) * (k + d - 1))
@@ -85,6 +99,10 @@ def critical_beta(d: int) -> float:
     """The beta above which the uniform law on S^(d-1) breaks into more than one cluster: `cluster_threshold(1, d)`.
 
     (d-1) I_{d/2}(beta) = 2d I_{d/2+1}(beta); about (2/3)(d + 2).
+
+    >>> from compare import theory
+    >>> round(theory.critical_beta(2), 3), round(theory.critical_beta(128), 2), round(2 / 3 * 130, 2)
+    (1.044, 85.29, 86.67)
     """
     return cluster_threshold(1, d)
 
@@ -95,6 +113,11 @@ def onset_time(
     """Time ln(n)/(2 max_l rate) in which the n^(-1/2) noise of n uniform tokens grows to order one.
 
     For SA on the circle at large beta (e/4) ln n. A scale, not a bound. Arguments as `growth_rate`; n >= 2.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.onset_time(400, 1e4)), 2), round(float(np.e / 4 * np.log(400)), 2)
+    (4.07, 4.07)
     """
     n, beta = np.broadcast_arrays(tokens(n), inverse_temperature(beta))
     return np.log(n) / (2 * growth_rate(cluster_count(beta, d), beta, d, kind, clock))
@@ -104,6 +127,11 @@ def cluster_angles(angles: Float[np.ndarray, " n"], count: int) -> Float[np.ndar
     """Where on the circle the `count` first clusters will be, read off the start (2410.23228, authors' scripts).
 
     (2 pi j - arg mu_k)/k mod 2 pi, mu_k = (1/n) sum e^(-i k theta). angles: (n,) radians. Returns k sorted radians.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> theory.cluster_angles(np.array([0.1, 0.1 + np.pi]), 2).round(3).tolist()
+    [0.1, 3.242]
     """
     theta = real("angles", angles, np.isfinite, "finite")
     if count < 1:

@@ -66,6 +66,13 @@ def log_merge_time(
     """Natural logarithm of `merge_time`, finite for every beta (tried to 1e6): same arguments and errors.
 
     -inf where stop_angle equals angle.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> (theory.log_merge_time([1e3, 1e6], 1.0) / [1e3, 1e6]).round(3).tolist()
+    [0.452, 0.46]
+    >>> round(float(1 - np.cos(1.0)), 3)
+    0.46
     """
     dynamics(kind, clock)
     return _log_time(inverse_temperature(beta), _arc(angle, stop_angle), mass_pair(masses), kind, clock)
@@ -95,6 +102,13 @@ def merge_time(
     Returns times >= 0; inf beyond floating point (beta (1 - cos angle) about 710): take `log_merge_time` there.
     Relative accuracy about 1e-13. Raises ValueError outside these domains. Source: derived here from the equations
     of 2410.06833; at equal masses it is the curve of 2312.10794 with n = 2.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.merge_time(0.0, 1.0)), 3), round(float(np.log(np.tan(0.5) / np.tan(5e-4))), 3)
+    (6.996, 6.996)
+    >>> round(float(theory.merge_time(9.0, 1.0)), 3)
+    12.878
     """
     with np.errstate(over="ignore"):
         return np.exp(log_merge_time(beta, angle, stop_angle, masses, kind, clock))
@@ -103,7 +117,12 @@ def merge_time(
 def log_causal_merge_time(
     beta: Numbers, angle: Numbers, stop_angle: Numbers = 1e-3, masses: Masses = (0.5, 0.5)
 ) -> Reals:
-    """Natural logarithm of `causal_merge_time`: same arguments and errors."""
+    """Natural logarithm of `causal_merge_time`: same arguments and errors.
+
+    >>> from compare import theory
+    >>> round(float(theory.log_causal_merge_time(1e4, 1.0) - theory.log_merge_time(1e4, 1.0)), 4)
+    0.6931
+    """
     (first, second), arc = mass_pair(masses), _arc(angle, stop_angle)
     pull = arc.log_pull(inverse_temperature(beta)) + np.log(second / first)
     with np.errstate(divide="ignore"):
@@ -117,6 +136,10 @@ def causal_merge_time(
 
     D + (m2/m1) T in the notation of `merge_time`: at equal masses twice its time. masses: of the fixed first cluster,
     then of the second. Other arguments, returns and errors as `merge_time`.
+
+    >>> from compare import theory
+    >>> round(float(theory.causal_merge_time(9.0, 1.0) / theory.merge_time(9.0, 1.0)), 6)
+    2.0
     """
     with np.errstate(over="ignore"):
         return np.exp(log_causal_merge_time(beta, angle, stop_angle, masses))
@@ -134,6 +157,12 @@ def antipodal_escape_time(
 
     Antipodal clusters are at rest but unstable; from a small offset the time grows as ln(1/offset) over the rate
     that `escape_rate(2, beta)` gives for equal masses. offset: radians in (0, pi). Others as `merge_time`.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> near, far = theory.antipodal_escape_time(1.0, [1e-12, 1e-6])
+    >>> round(float((near - far) * theory.escape_rate(2, 1.0) / np.log(1e6)), 6)
+    1.0
     """
     dynamics(kind, clock)
     offset, stop = checked_angle("offset", offset), checked_angle("stop_angle", stop_angle)
@@ -158,6 +187,12 @@ def closest_pair_log_time(
 
     Arguments broadcast. beta: above 0, and beta sin^2(theta) + 2 cos(theta) > 0. angle: radians in (0, pi) between
     the pair. m_k, m_l: positive, their sum at most 1. Returns ln t. Raises ValueError outside these domains.
+
+    >>> from compare import theory
+    >>> round(float(theory.closest_pair_log_time(1e3, 1.0, 0.5, 0.5)), 4)
+    452.4435
+    >>> round(float(theory.log_merge_time(1e3, 1.0)), 4)
+    452.4435
     """
     option("kind", kind, ("SA", "USA"))
     m_k, m_l = mass_pair((m_k, m_l))
@@ -183,6 +218,12 @@ def merge_displacement(beta: Numbers, angle: Numbers, masses: Masses = (0.5, 0.5
     moves (m1/m2)^2 times as far, not m1/m2 times.
 
     Arguments as `merge_time`. Returns radians in (0, angle). Accuracy about 1e-14.
+
+    >>> from compare import theory
+    >>> round(float(theory.merge_displacement(1e8, 1.0, (0.25, 0.75))), 3)
+    0.9
+    >>> round(float(theory.merge_displacement(1e8, 1.0, (0.25, 0.75), "USA")), 3)
+    0.75
     """
     option("kind", kind, ("SA", "USA"))
     beta, theta = inverse_temperature(beta), checked_angle("angle", angle)

@@ -12,7 +12,13 @@ SCHEMES = ("post", "pre", "peri", "ngpt", "sqrt")
 
 
 class Speeds(NamedTuple):
-    """Time derivatives of the common inner product and of the common length."""
+    """Time derivatives of the common inner product and of the common length.
+
+    >>> from compare import theory
+    >>> speeds = theory.normalisation_speeds("pre", 1.0, 32, 1.0)
+    >>> float(speeds.rho), round(float(speeds.radius), 12)
+    (0.0, 1.0)
+    """
 
     rho: Reals
     radius: Reals
@@ -44,6 +50,11 @@ def normalisation_speeds(
 
     Arguments broadcast. rho: in (-1/(n-1), 1]. n: at least 2. beta: finite, >= 0. radius, alpha, t: above 0; read
     only by the schemes that name them. Returns `Speeds`. Raises ValueError outside these domains.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.normalisation_speeds("post", 0.0, 32, 1.0).rho), 5), round(2 / (np.e + 31), 5)
+    (0.05932, 0.05932)
     """
     option("scheme", scheme, SCHEMES)
     rho, n, beta = _checked(rho, n, beta)
@@ -77,6 +88,12 @@ def norm_invariant(rho: Numbers, n: Numbers, beta: Numbers, radius: Numbers = 1.
 
     Arguments broadcast. rho: in (-1/(n-1), 1). n: at least 2. beta: finite, >= 0. radius: above 0.
     Returns values above 0, inf beyond floating point. Relative accuracy about 1e-13 while the exponent is below 100.
+
+    >>> from compare import theory
+    >>> round(float(theory.norm_invariant(0.5, 32, 0.0, radius=2.0)), 12)
+    2.0
+    >>> round(float(theory.norm_invariant(0.5, 32, 9.0, radius=2.0)), 3)
+    7.205
     """
     rho, n, beta = _checked(rho, n, beta)
     real("rho", rho, lambda u: u < 1, "below 1")
@@ -96,6 +113,10 @@ def layer_time(alignment: Numbers, step: Numbers = 1.0, radius: Numbers = 1.0) -
 
     Arguments broadcast. alignment: <theta, A>, theta the direction of x. step, radius: above 0. Raises ValueError
     where r + step <theta, A> is not above 0: the layer then turns x by a right angle or more.
+
+    >>> from compare import theory
+    >>> theory.layer_time([0.0, 1.0]).tolist(), theory.layer_time(1.0, radius=[1.0, 9.0]).tolist()
+    ([1.0, 0.5], [0.5, 0.1])
     """
     alignment, step = real("alignment", alignment, np.isfinite, "finite"), positive("step", step)
     length = positive("radius", radius) + step * alignment

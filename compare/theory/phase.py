@@ -18,6 +18,12 @@ def phase_curve(
 
     Arguments broadcast. beta: finite, >= 0. n: at least 2. delta: in (0, 1]. kind, clock: as `gamma_time`.
     Returns times, inf beyond floating point. Raises ValueError outside these domains.
+
+    >>> from compare import theory
+    >>> theory.phase_curve([0.0, 1.0, 9.0], 32).round(2).tolist()
+    [5.19, 5.27, 178.73]
+    >>> float(theory.phase_curve(9.0, 32)) == float(theory.gamma_time(0.999, 32, 9.0))
+    True
     """
     return gamma_time(1 - _check_delta(delta), n, beta, kind, 0.0, clock)
 
@@ -27,6 +33,12 @@ def phase_beta(t: Numbers, n: Numbers, delta: Numbers = 1e-3) -> Reals:
 
     Arguments broadcast: t > 0, n >= 2, delta in (0, 1). Returns beta >= 0, and NaN for t before the curve starts,
     t0 = (1/2) ln(((n-1)(1-delta)+1)/delta). Accuracy about 1e-13. Raises ValueError outside these domains.
+
+    >>> from compare import theory
+    >>> round(float(theory.phase_beta(theory.phase_curve(9.0, 32), 32)), 9)
+    9.0
+    >>> float(theory.phase_beta(1.0, 32))
+    nan
     """
     delta = real("delta", _check_delta(delta), lambda gap: gap < 1, "in (0, 1)")
     t, n, delta = np.broadcast_arrays(positive("t", t), tokens(n), delta)

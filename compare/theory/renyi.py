@@ -19,6 +19,13 @@ def strong_centre_count(beta: Numbers, c: Numbers, d: Numbers = 2, n: Numbers | 
     tends to 1/s, of order beta^((d-1)/2). On the circle 1/s = pi/(2 arcsin(delta/2)).
 
     Arguments broadcast. beta, c: above 0. d: at least 2. n: at least 2 tokens, or None for infinitely many.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(float(theory.strong_centre_count(100.0, 2.0)), 3), round(float(np.pi / 2 / np.arcsin(0.1)), 3)
+    (15.682, 15.682)
+    >>> round(float(theory.strong_centre_count(100.0, 2.0, n=20)), 3)
+    11.484
     """
     share = _cap_share(beta, c, d)
     return 1 / share if n is None else (1 - (1 - share) ** tokens(n)) / share
@@ -30,6 +37,11 @@ def centre_count_bounds(beta: Numbers, c: Numbers, d: Numbers = 2) -> tuple[Real
     A Renyi centre is farther than delta = c beta^(-1/2) from every earlier centre. Caps of chord delta around them
     cover the sphere, and caps of half the angle do not overlap: (1/s(angle), 1/s(angle/2)), both of order
     beta^((d-1)/2). Arguments as `strong_centre_count`.
+
+    >>> from compare import theory
+    >>> low, high = theory.centre_count_bounds(100.0, 2.0)
+    >>> round(float(low), 2), round(float(theory.parking_count(100.0, 2.0)), 2), round(float(high), 2)
+    (15.68, 23.45, 31.36)
     """
     beta, c = positive("beta", beta), positive("c", c)
     delta = np.minimum(c / np.sqrt(beta), 2.0)
@@ -41,6 +53,10 @@ def parking_count(beta: Numbers, c: Numbers) -> Reals:
     """Expected number of Renyi centres on the circle, for small delta = c beta^(-1/2): 0.7476 * 2 pi/delta.
 
     delta is turned from a chord into an angle, 2 arcsin(delta/2). Arguments as `strong_centre_count`; delta < 1.
+
+    >>> from compare import theory
+    >>> theory.parking_count([1e2, 1e4, 1e6], 2.0).round(2).tolist()
+    [23.45, 234.86, 2348.65]
     """
     delta = real(
         "c beta^(-1/2)", positive("c", c) / np.sqrt(positive("beta", beta)), lambda x: x < 1, "below 1"
@@ -56,6 +72,13 @@ def centre_lifetime(beta: Numbers, c: Numbers, eps: Numbers, rank: Numbers) -> R
     the angle where the pull h peaks; NaN where it does not.
 
     Arguments broadcast. beta, c, eps: above 0. rank: at least 2 (the first token never moves).
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> theory.centre_lifetime([1e2, 1e4, 1e6], 4.0, 0.1, 2).round(2).tolist()
+    [137.69, 148.93, 149.05]
+    >>> round(0.1 / 2 * float(np.exp(4.0**2 / 2)), 2)
+    149.05
     """
     beta, c, eps = positive("beta", beta), positive("c", c), positive("eps", eps)
     rank = real("rank", rank, lambda s: s >= 2, "at least 2: the first token never moves")
@@ -76,6 +99,11 @@ def frozen_centres_hold(
         N h((c-1-2 eps) beta^(-1/2)) < h(eps beta^(-1/2)),   -N h'((c-2 eps) beta^(-1/2)) < h'(eps beta^(-1/2)).
 
     The sign of the second is corrected. Arguments broadcast: all above 0.
+
+    >>> from compare import theory
+    >>> limit = theory.frozen_weight_limit(8.0, 0.1)
+    >>> theory.frozen_centres_hold(1e3, 8.0, 0.1, [limit, 1e12]).tolist()
+    [True, False]
     """
     beta, c, eps = positive("beta", beta), positive("c", c), positive("eps", eps)
     weight, unit = positive("total_weight", total_weight), 1 / np.sqrt(beta)
@@ -85,7 +113,12 @@ def frozen_centres_hold(
 
 
 def frozen_weight_limit(c: Numbers, eps: Numbers) -> Reals:
-    """e^(3 (c-1-2 eps)^2/8) eps/(c-1): a total weight N below it suffices for `frozen_centres_hold` (2411.04990)."""
+    """e^(3 (c-1-2 eps)^2/8) eps/(c-1): a total weight N below it suffices for `frozen_centres_hold` (2411.04990).
+
+    >>> from compare import theory
+    >>> theory.frozen_weight_limit([4.0, 6.0, 8.0], 0.1).round(1).tolist()
+    [0.6, 113.1, 484806.3]
+    """
     eps = positive("eps", eps)
     c = real("c", c, lambda x: x > 2 + 2 * eps, "above 2 + 2 eps")
     return np.exp(3 * (c - 1 - 2 * eps) ** 2 / 8) * eps / (c - 1)

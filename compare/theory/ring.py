@@ -18,6 +18,13 @@ def escape_rates(count: int, beta: Numbers, kind: str = "SA", clock: str = "meta
 
     count: K >= 2. beta: finite, >= 0, any shape. kind, clock: as `gamma_time`.
     Returns rates of shape (*beta, K - 1). Raises ValueError outside these domains.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> theory.escape_rates(2, 1.0).round(4).tolist(), round(float(1 - np.tanh(1.0)), 4)
+    ([0.2384], 0.2384)
+    >>> theory.escape_rates(4, 9.0).round(5).tolist()
+    [0.00222, 0.00444, 0.00222]
     """
     dynamics(kind, clock)
     if count < 2:
@@ -41,6 +48,13 @@ def escape_rate(
     At K = sqrt(2 beta), the ring that a uniform start makes, the fastest SA rate tends to 4 (2 pi^2 - 1) e^(-pi^2) =
     0.003877 as beta grows: such a ring lives for about 258 units of time, not exponentially long in beta.
     Arguments and errors as `escape_rates`. Returns rates of the shape of beta.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> float(round(4 * (2 * np.pi**2 - 1) * np.exp(-(np.pi**2)), 6))
+    0.003877
+    >>> round(float(theory.escape_rate(1000, 5e5)), 6)
+    0.003877
     """
     if mode is not None and not 1 <= mode < count:
         raise ValueError(f"mode must be in 1..{count - 1} for {count} clusters, got {mode}")

@@ -10,7 +10,13 @@ from compare.theory.mergers import closest_pair_log_time
 
 
 class TrappingBounds(NamedTuple):
-    """The two times of Theorem 1.2 of 2410.06833; NaN where its hypotheses fail."""
+    """The two times of Theorem 1.2 of 2410.06833; NaN where its hypotheses fail.
+
+    >>> from compare import theory
+    >>> bounds = theory.trapping_bounds([10.0, 100.0], 0.01, 0.4, 32)
+    >>> bounds.holds.tolist(), bounds.log_escape_time.round(2).tolist()
+    ([False, True], [nan, 51.93])
+    """
 
     holds: Bool[np.ndarray, "..."]  # all hypotheses met
     margin: Reals  # gamma(beta), must be above 0
@@ -23,7 +29,14 @@ class TrappingBounds(NamedTuple):
 
 
 class SharpTrapping(NamedTuple):
-    """What the two times of Theorem 1.2 of 2410.06833 really are, at leading order."""
+    """What the two times of Theorem 1.2 of 2410.06833 really are, at leading order.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> sharp = theory.sharp_trapping(100.0, np.eye(2), np.array([0.5, 0.5]), 0.2, 0.4)
+    >>> round(float(sharp.collapse_time), 2), round(float(sharp.log_escape_time), 2)
+    (18.04, 94.7)
+    """
 
     collapse_time: Reals
     log_escape_time: Reals
@@ -37,6 +50,11 @@ def separation(centres: Float[np.ndarray, "k d"], eps: float) -> float:
 
     centres: (k, d) unit rows, k >= 2. eps: in (0, 1/16). Returns alpha in [-1, 1]; 1 where two caps overlap.
     Raises ValueError for rows off the sphere, a single centre, or eps outside.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> round(theory.separation(np.eye(3), 0.01), 4), round(float(np.sin(4 * np.arcsin(0.1))), 4)
+    (0.39, 0.39)
     """
     height = float(real("eps", eps, lambda e: (e > 0) & (e < 1 / 16), "in (0, 1/16)"))
     centres = _unit_rows(centres)
@@ -48,6 +66,10 @@ def separation_margin(beta: Numbers, eps: Numbers, alpha: Numbers, n: Numbers) -
     """gamma(beta) = 1 - alpha - 8 eps - ln(2 n^2/eps)/beta of 2410.06833: caps are separated where it is above 0.
 
     Arguments broadcast, and errors, as `trapping_bounds`.
+
+    >>> from compare import theory
+    >>> theory.separation_margin([10.0, 100.0, 1000.0], 0.01, 0.4, 32).round(3).tolist()
+    [-0.703, 0.398, 0.508]
     """
     beta, eps, alpha, n = _checked(beta, eps, alpha, n)
     return 1 - alpha - 8 * eps - np.log(2 * n**2 / eps) / beta
@@ -75,6 +97,11 @@ def trapping_bounds(
     tokens. lambda_: above 0, or None for 0.9 of its limit.
     Returns `TrappingBounds`; times are NaN where `holds` is false, inf beyond floating point (the log_ forms are not).
     Raises ValueError outside these domains.
+
+    >>> from compare import theory
+    >>> bounds = theory.trapping_bounds(100.0, 0.01, 0.4, 32)
+    >>> bool(bounds.holds), round(float(bounds.log_collapse_time), 2), round(float(bounds.log_escape_time), 2)
+    (True, 12.18, 51.93)
     """
     beta, eps, alpha, n = np.broadcast_arrays(*_checked(beta, eps, alpha, n))
     margin = separation_margin(beta, eps, alpha, n)
@@ -100,6 +127,10 @@ def mean_field_log_escape(beta: Numbers, eps: Numbers, alpha: Numbers, clusters:
 
     The mean-field twin of `trapping_bounds`, with k for n; its hypothesis is gamma(beta) > 8 eps, and the value is
     NaN where that fails. Arguments broadcast, and errors, as `trapping_bounds`.
+
+    >>> from compare import theory
+    >>> theory.mean_field_log_escape([10.0, 100.0], 0.01, 0.4, 3).round(2).tolist()
+    [nan, 46.3]
     """
     beta, eps, alpha, clusters = _checked(beta, eps, alpha, clusters)
     holds = separation_margin(beta, eps, alpha, clusters) > 8 * eps
@@ -111,6 +142,13 @@ def cap_contraction_bound(rho: Numbers, n: Numbers, beta: Numbers, alpha: Number
 
     rho' >= (2/n) rho (1 - rho) e^(beta (rho - 1)) - 2 n e^(-(1 - alpha) beta) while the caps stay alpha-separated.
     Arguments broadcast. rho: in [0, 1]. Others as `trapping_bounds`.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> float(theory.cap_contraction_bound(0.9, 32, 100.0, 0.4).round(9))
+    2.55e-07
+    >>> round(2 / 32 * 0.9 * 0.1 * float(np.exp(-10.0)), 9)
+    2.55e-07
     """
     rho = real("rho", rho, lambda u: (u >= 0) & (u <= 1), "in [0, 1]")
     beta, _, alpha, n = _checked(beta, 0.01, alpha, n)
@@ -134,6 +172,12 @@ def sharp_trapping(
     beta, lambda_, start_distance: broadcast; the largest distance inside a cap at the start, at most 2.
     centres: (k, d) unit rows, k >= 2. masses: (k,) shares of the tokens, sum 1. kind: "SA" or "USA".
     Returns `SharpTrapping`; a collapse time of 0 where the caps start tight enough. Raises ValueError outside.
+
+    >>> import numpy as np
+    >>> from compare import theory
+    >>> sharp = theory.sharp_trapping(100.0, np.eye(2), np.array([0.5, 0.5]), 0.2, 0.4)
+    >>> round(float(sharp.log_escape_time), 3), round(float(theory.log_merge_time(100.0, np.pi / 2)), 3)
+    (94.702, 94.702)
     """
     option("kind", kind, ("SA", "USA"))
     centres = _unit_rows(centres)

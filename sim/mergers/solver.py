@@ -35,7 +35,7 @@ def coalesce(
 @overload
 def coalesce(
     field: Attention,
-    x0: Float[Stack, "batch n d"],
+    x0: Float[Stack, "batch n d"] | Sequence[Float[np.ndarray, "n d"]],
     masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
@@ -60,7 +60,7 @@ def coalesce(
 
 def coalesce(
     field: Attention,
-    x0: Float[ArrayLike, "*batch n d"],
+    x0: Float[ArrayLike, "*batch n d"] | Sequence[Float[np.ndarray, "n d"]],
     masses: Masses | None = None,
     *,
     merge_chord: float | None = None,
@@ -85,7 +85,7 @@ def coalesce(
     Arguments
     ---------
     field: `Attention` of either kind, not causal, without operators; any beta >= 0.
-    x0: (n, d) unit rows, or (batch, n, d): many starts at once, followed side by side.
+    x0: (n, d) unit rows, or a list of such starts or (batch, n, d): many at once, followed side by side.
     masses: (n,) or (batch, n) positive, summing to 1; uniform where None.
     merge_chord: distance at which two clusters become one; 1e-5 / max(beta, 1) where None.
     tolerance: of a step, relative to the log time and to the sphere's radius.
@@ -102,6 +102,11 @@ def coalesce(
     and for a start that ends at a saddle; RuntimeError where max_steps is reached.
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
     cluster that changed. A group size is compiled once, and groups are padded to a power of two.
+
+    >>> import sim
+    >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+    >>> tree.ending.value, tree.pairs.tolist(), tree.log_times.round(3).tolist()
+    ('complete', [[1, 3], [0, 4], [5, 2]], [2.616, 3.454, 13.253])
     """
     require_64_bit(field)
     beta = _checked_beta(field)
@@ -136,7 +141,9 @@ def _checked_beta(field: Attention) -> float:
     return float(field.beta)
 
 
-def _checked_points(x0: ArrayLike, masses: Masses | None) -> tuple[np.ndarray, np.ndarray]:
+def _checked_points(
+    x0: ArrayLike | Sequence[np.ndarray], masses: Masses | None
+) -> tuple[np.ndarray, np.ndarray]:
     x = np.array(x0, np.float64)
     if x.ndim not in (2, 3) or x.shape[-2] < 1 or x.shape[-1] < 2:
         raise ValueError(f"x0 must have shape (n, d) or (batch, n, d) with d at least 2, got {x.shape}")

@@ -266,7 +266,7 @@ def test_trajectory_is_one_that_metrics_take():
 
 
 def test_batch_agrees_with_one_by_one():
-    x = np.stack([sim.uniform(8, 3, seed=seed) for seed in range(6)])
+    x = [sim.uniform(8, 3, seed=seed) for seed in range(6)]
     masses = np.random.default_rng(0).dirichlet(np.full(8, 2.0), 6)
     for beta in (100.0, 1e4):
         field = sim.Attention(beta)
