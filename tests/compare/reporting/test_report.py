@@ -186,7 +186,12 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     kept.write_bytes(kept.read_bytes()[:500])
     again = []
     monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
-    counted = wraps(measure_run)(lambda *a, **k: again.append(a[1]) or measure_run(*a, **k))
+
+    @wraps(measure_run)
+    def counted(trajectory, preset, **random):
+        again.append(preset)
+        return measure_run(trajectory, preset, **random)
+
     monkeypatch.setattr("compare.study.results.measure_run", counted)
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
