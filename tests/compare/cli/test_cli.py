@@ -208,7 +208,7 @@ def small_folder(tmp_path_factory):
 
 
 def test_main_job(run, tmp_path, small_folder):
-    """Theory, a transformer, its controls and its anatomy, end to end; the text and the folder hold markup."""
+    """Theory, a transformer, its controls and its tables, end to end; the text and the folder hold markup."""
     text = tmp_path / "own.txt"
     text.write_text("<b>bold</b> & " + " ".join(f"w{number}" for number in range(1, 41)), encoding="utf-8")
     out = tmp_path / "out"

@@ -110,7 +110,7 @@ def threads_here(_):
 
 
 def test_a_process_computes_on_one_thread(monkeypatch):
-    """Threads that wait for each other took 7 times the processor time for the anatomy of a model."""
+    """Threads that wait for each other took 7 times the processor time for the tables of a model."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert all(found == {1} for found in Spread(threads_here, range(6)))
 
