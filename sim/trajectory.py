@@ -139,10 +139,13 @@ class Trajectory:
         depths, tokens, dim = self.points.shape
         made_by = self.provenance.get("model") or self.provenance.get("kind")
         beta = self.provenance.get("beta")
-        return (
-            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), {tokens} tokens in "
-            f"{dim} dimensions{f', {made_by}' if made_by else ''}{'' if beta is None else f', beta {beta:.6g}'}>"
-        )
+        facts = [
+            f"{depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g})",
+            f"{tokens} tokens in {dim} dimensions",
+            *([str(made_by)] if made_by else []),
+            *([] if beta is None else [f"beta {beta:.6g}"]),
+        ]
+        return f"<Trajectory: {', '.join(facts)}>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
