@@ -6,6 +6,7 @@ user's own `probe.py` beside his script comes first on the path. A hidden packag
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,9 +34,8 @@ def main() -> None:
         sys.exit(2)
     # XLA reports a page of preferences as missing instructions for each program that it loads from its cache.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from compare.cli import main as command
-
-    command()
+    # By name: the packages import this file, and no import runs up from it to them.
+    import_module("compare.cli").main()
 
 
 def _demand(name: str) -> None:

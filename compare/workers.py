@@ -89,6 +89,8 @@ def _prepare(ended: Connection) -> None:
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
+    for library in ("OMP", "OPENBLAS", "MKL"):  # of those that are loaded from now on
+        os.environ[f"{library}_NUM_THREADS"] = "1"
 
 
 def _end_with_parent(ended: Connection) -> None:

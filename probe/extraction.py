@@ -109,6 +109,11 @@ def extract(
 
     Source: the post (hidden states projected to the sphere). It reads GPT-2's last state behind ``ln_f``, and its
     sublayer streams are increments; ours are not. Schemes as in 2510.22026.
+
+    >>> import probe
+    >>> run = probe.extract("albert-128", "tokens meet")
+    >>> run.points.shape, run.tokens, run.axis
+    ((13, 7, 128), ('[CLS]', 'to', 'k', 'ens', ' me', 'et', '[SEP]'), 'layer')
     """
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {', '.join(FRAMES)}, got {frame!r}")

@@ -55,6 +55,11 @@ def operators(
 
     Raises ValueError where the model cannot be had, for 32-bit JAX, and for rotary models (GPT-NeoX), whose logits
     depend on the places of the tokens. Cost: 32 d^2 bytes a layer.
+
+    >>> import probe
+    >>> fields = probe.operators("albert-128")
+    >>> len(fields), fields[0].query.shape, round(float(fields[0].beta), 4)
+    (12, (4, 32, 128), 0.1768)
     """
     require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)

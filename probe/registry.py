@@ -45,6 +45,11 @@ def models() -> dict[str, RegisteredModel]:
     """The models known by name, in order; any other hub id or local folder of a known family works as well.
 
     Looks at what is installed and cached, never at the network.
+
+    >>> import probe
+    >>> model = probe.models()["albert-128"]
+    >>> model.family, model.blocks, model.width, model.source
+    ('albert', 12, 128, 'embedded')
     """
     embedded = {name: _described(name, folder) for name, folder in checkpoints().items()}
     return embedded | {name: _registered(name, *shape) for name, shape in _SHAPES.items()}

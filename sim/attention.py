@@ -74,6 +74,12 @@ class Attention(eqx.Module):
     Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
     where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
     differences, a row at a time, and cost several times as much.
+
+    >>> import numpy as np
+    >>> import sim
+    >>> velocity = sim.Attention(beta=1.0).velocity(np.eye(2))
+    >>> round(float(velocity[0, 1]), 4), round(1 / (1 + np.e), 4)
+    (0.2689, 0.2689)
     """
 
     beta: Float[Array, ""]

@@ -76,6 +76,12 @@ def simulate(
     times below 1 for sqrt, whose speed is infinite at 0, provenance that is not JSON, and 32-bit JAX;
     RuntimeError as above.
     Cost: 13 evaluations of the field a step, each O(n^2 d); a first call compiles for each shape (about a second).
+
+    >>> import sim
+    >>> from compare import theory
+    >>> run = sim.simulate(sim.Attention(1.0), sim.ring(4)[:2], [0.0, 1.0])
+    >>> round(float(run.points[-1, 0] @ run.points[-1, 1]), 6), round(float(theory.gamma(1.0, 2, 1.0)), 6)
+    (0.579195, 0.579195)
     """
     require_64_bit(field)
     given = json_values(provenance)

@@ -10,6 +10,7 @@ differences. Clusters take about as many visits as they have tiles of rows.
 """
 
 from collections.abc import Callable
+from math import isqrt
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,6 @@ from jaxtyping import Array, Bool, Float, Int
 _ENTRIES = {"cpu": 2**20}
 _ENTRIES_OF_ACCELERATOR = 2**25
 _MOST_ROWS = 256
-_VISITED = 32
 
 
 class Numerators(NamedTuple):
@@ -58,7 +58,7 @@ def by_rows(function: Callable[[Int[Array, " rows"]], Any], n: int, heads: int) 
 
     Its results have the rows in front.
     """
-    tiles = -(-n // min(_MOST_ROWS, 1 + _entries() // (n * heads)))
+    tiles = -(-n // _rows_that_fit(n, heads))
     rows = -(-n // tiles)
     if tiles == 1:
         return function(jnp.arange(n))
@@ -80,7 +80,7 @@ def pulls(
     Arguments: x, (n, d); weigh, the weights' numerators; softmax, whether they are divided by their sum;
     steepness, beta where logits are products of the shifted tokens, whose rounding it amplifies, else 0.
     Cost: a pass over all pairs of tokens, O(n^2 d); another one, about, where clusters are tight and far apart; up to
-    32 more where every token needs an origin of its own, as loose tokens do whose logits are large: beta > 1e5.
+    2 sqrt(n) more where every token needs an origin of its own, as loose tokens do whose logits are large: beta > 1e5.
     """
     n = len(x)
 
@@ -88,7 +88,8 @@ def pulls(
         return _pulls_around(origin, rows, weigh, x, softmax, steepness)
 
     first = by_rows(lambda rows: around(jnp.mean(x, axis=0), rows), n, heads)
-    visited = min(n, max(n // 8, 8), _VISITED)
+    # Between a few large clusters and many small ones.
+    visited = min(n, 2 * isqrt(n), _rows_that_fit(n, heads))
 
     def visit(found: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         pull, total, lost = found
@@ -146,6 +147,10 @@ def _pulls_around(
     far = (one > 0) & (of_products + of_logits > eps ** (5 / 6) * jnp.sqrt(spread))
     lost = far & ((of_products > eps ** (3 / 4) * speed) | (of_logits > eps ** (2 / 3) * speed))
     return Pulls(pull, total.T, far, lost)
+
+
+def _rows_that_fit(n: int, heads: int) -> int:
+    return min(_MOST_ROWS, 1 + _entries() // (n * heads))
 
 
 def _entries() -> int:

@@ -24,6 +24,11 @@ def uniform(n: int, d: int, seed: int = 0) -> Float[Matrix, "n d"]:
     """`n` independent points, uniform on S^(d-1): the initial law of 2312.10794 and 2410.06833.
 
     Returns (n, d) float64 unit rows; the same seed gives the same points. Raises ValueError for n < 1 or d < 2.
+
+    >>> import sim
+    >>> points = sim.uniform(4, 3, seed=1)
+    >>> points.shape, bool((points == sim.uniform(4, 3, seed=1)).all())
+    ((4, 3), True)
     """
     _check_size(n, d)
     return normalise(np.random.default_rng(seed).standard_normal((n, d)))
@@ -37,6 +42,12 @@ def caps(centres: Float[np.ndarray, "k d"], per_cap: int, eps: float, seed: int 
 
     Arguments: centres (k, d) unit rows. Returns (k * per_cap, d) float64 unit rows.
     Raises ValueError for centres off the sphere, per_cap < 1 or eps outside [0, 2).
+
+    >>> import numpy as np
+    >>> import sim
+    >>> points = sim.caps(np.eye(3), per_cap=5, eps=0.01)
+    >>> points.shape, bool(((points @ np.eye(3)).max(axis=1) >= 0.99).all())
+    ((15, 3), True)
     """
     centres = np.asarray(centres, np.float64)
     if centres.ndim != 2 or not np.allclose(np.linalg.norm(centres, axis=-1), 1, atol=1e-6):
@@ -64,6 +75,11 @@ def simplex(n: int, d: int) -> Float[Matrix, "n d"]:
     """`n` points on S^(d-1) at equal and largest mutual angles, cos = -1 / (n - 1); needs n <= d + 1.
 
     A stationary point of SA and USA for every beta. Raises ValueError where n > d + 1.
+
+    >>> import sim
+    >>> points = sim.simplex(4, 3)
+    >>> round(float(points[0] @ points[1]), 4)
+    -0.3333
     """
     _check_size(n, d)
     if n > d + 1:
@@ -76,7 +92,13 @@ def simplex(n: int, d: int) -> Float[Matrix, "n d"]:
 
 
 def ring(n: int) -> Float[Matrix, "n 2"]:
-    """`n` points at equal angles 2 pi j / n on the circle: a saddle of SA and USA for every beta > 0."""
+    """`n` points at equal angles 2 pi j / n on the circle: a saddle of SA and USA for every beta > 0.
+
+    >>> import sim
+    >>> points = sim.ring(4)
+    >>> round(float(points[0] @ points[2]), 4), abs(round(float(points[0] @ points[1]), 4))
+    (-1.0, 0.0)
+    """
     _check_size(n, 2)
     angles = 2 * np.pi * np.arange(n) / n
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)

@@ -46,6 +46,12 @@ class Trajectory:
     ------
     ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase,
     norms that are no lengths, masses or attention that are no weights, provenance that is not JSON.
+
+    >>> import numpy as np
+    >>> import sim
+    >>> run = sim.Trajectory(np.stack([np.eye(2), np.eye(2)]), depth=[0.0, 1.0], tokens=["a", "b"])
+    >>> run.points.shape, run.masses.tolist(), run.axis
+    ((2, 2, 2), [0.5, 0.5], 'time')
     """
 
     points: Float[np.ndarray, "depth token dim"]
@@ -139,18 +145,23 @@ class Trajectory:
         depths, tokens, dim = self.points.shape
         made_by = self.provenance.get("model") or self.provenance.get("kind")
         beta = self.provenance.get("beta")
-        facts = [
-            f"{depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g})",
-            f"{tokens} tokens in {dim} dimensions",
-            *([str(made_by)] if made_by else []),
-            *([] if beta is None else [f"beta {beta:.6g}"]),
-        ]
-        return f"<Trajectory: {', '.join(facts)}>"
+        facts = [made_by or "", "" if beta is None else f"beta {beta:.6g}"]
+        return (
+            f"<Trajectory: {depths} depths ({self.axis} {self.depth[0]:.6g} to {self.depth[-1]:.6g}), "
+            f"{tokens} tokens in {dim} dimensions{''.join(f', {fact}' for fact in facts if fact)}>"
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
         It carries a checksum of its content. Raises ValueError where `path` cannot be written.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> import sim
+        >>> with TemporaryDirectory() as folder:
+        ...     sim.Trajectory(sim.uniform(4, 3)[None], depth=[0.0]).save(f"{folder}/run.nc")
+        ...     sim.Trajectory.load(f"{folder}/run.nc").points.shape
+        (1, 4, 3)
         """
         variables: dict[str, Any] = {
             "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
@@ -180,6 +191,11 @@ class Trajectory:
 
         Raises ValueError that names the file where it is missing, cut off in the middle, of another schema, other than
         its checksum says (where it has one), without one of its variables, or holds values that no trajectory has.
+
+        >>> import sim
+        >>> sim.Trajectory.load("missing.nc")
+        Traceback (most recent call last):
+        ValueError: no file at missing.nc: give a NetCDF file that metasphere wrote
         """
         if not Path(path).is_file():
             raise ValueError(f"no file at {path}: give a NetCDF file that metasphere wrote")

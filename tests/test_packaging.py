@@ -25,13 +25,21 @@ def declared(requirements):
     return {normal(re.split(r"[^\w.-]", each)[0]) for each in requirements}
 
 
-def imported(*parts):
-    """Distributions that the Python files of folders (or files) import, anywhere in them; a name where none has it."""
+def statements(tree, anywhere):
+    """The nodes of a file; without those inside functions, which run when they are called, unless `anywhere`."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if anywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from statements(node, anywhere)
+
+
+def imported(*parts, anywhere=True):
+    """Distributions that the Python files of folders (or files) import; a name where no distribution has it."""
     providers = packages_distributions()
     names = set()
     for part in parts:
         for path in [ROOT / part] if part.endswith(".py") else (ROOT / part).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in statements(ast.parse(path.read_text(encoding="utf-8")), anywhere):
                 if isinstance(node, ast.Import):
                     names |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -45,18 +53,24 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
+def optional(project):
+    extras = project["optional-dependencies"]
+    return declared(each for name, extra in extras.items() if name not in ("test", "dev") for each in extra)
+
+
 @pytest.mark.repository
 def test_the_packages_import_what_is_declared_and_no_more(project):
-    clusters = declared(project["optional-dependencies"]["cluster"])
-    found = imported("metasphere.py", *metasphere.PACKAGES) | NAMED
-    assert found - clusters == declared(project["dependencies"])
-    assert clusters - {"distributed"} <= found  # which is what dask.distributed imports
+    required, packages = declared(project["dependencies"]), ("metasphere.py", *metasphere.PACKAGES)
+    assert imported(*packages, anywhere=False) <= required
+    found = imported(*packages) | NAMED
+    assert required <= found <= required | optional(project)
 
 
 @pytest.mark.repository
 def test_tests_and_benchmarks_import_what_is_declared(project):
     for_tests = declared(project["optional-dependencies"]["test"])
-    assert imported("tests", "benchmarks") <= declared(project["dependencies"]) | for_tests
+    found = imported("tests", "benchmarks")
+    assert found <= declared(project["dependencies"]) | for_tests | optional(project)
 
 
 @pytest.mark.repository

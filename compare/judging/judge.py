@@ -93,6 +93,12 @@ def judge(
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
     (H5). Raises ValueError where there are no groups, a group without runs, or measurements that do not match. Cost:
     that of ``measure``, and some milliseconds a row and threshold.
+
+    >>> import compare
+    >>> import sim
+    >>> run = sim.simulate(sim.Attention(9.0), sim.uniform(8, 3), [0.0, 1.0, 10.0])
+    >>> compare.judge({"eight tokens": [run]}, draws=9).row("H1", "eight tokens").why
+    'Needs at least 6 prompts or seeds, got 1.'
     """
     made = groups_of(groups, measured, models or {}, seed, draws, progress)
     everything = (together(made),)

@@ -76,6 +76,10 @@ class Verdicts:
     ``source``; numbers ``effect``, ``smallest_effect``, ``p``, ``q``, ``runs``, ``agreement``, ``beta``; pairs ``ci``,
     ``claimed`` [low, high]; lists ``labels``, ``values`` (one a run) and ``robustness`` ({``threshold``, ``low``,
     ``high``, ``agreement``}). Numbers that do not exist, and infinite ones, are null. Keys are sorted.
+
+    >>> import compare
+    >>> compare.Verdicts((), {}, seed=0, draws=99).rows
+    ()
     """
 
     rows: tuple[Verdict, ...]
@@ -90,7 +94,13 @@ class Verdicts:
         return f"<Verdicts: {len(self.rows)} rows on {groups} groups{f': {told}' if told else ''}>"
 
     def row(self, hypothesis: str, group: str) -> Verdict:
-        """The verdict on one hypothesis and group; ValueError where there is none."""
+        """The verdict on one hypothesis and group; ValueError where there is none.
+
+        >>> import compare
+        >>> compare.Verdicts((), {}, seed=0, draws=99).row("H1", "albert-128")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: no verdict on H1 for 'albert-128': ...
+        """
         for row in self.rows:
             if (row.hypothesis, row.group) == (hypothesis, group):
                 return row
@@ -98,7 +108,13 @@ class Verdicts:
         raise ValueError(f"no verdict on {hypothesis} for {group!r}: the groups are {', '.join(groups)}")
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
-        """The table as JSON text, also written to `path` where one is given."""
+        """The table as JSON text, also written to `path` where one is given.
+
+        >>> import json
+        >>> import compare
+        >>> json.loads(compare.Verdicts((), {}, seed=0, draws=99).to_json())["schema"]
+        'metasphere/verdicts/2'
+        """
         table = {
             "schema": SCHEMA,
             "seed": self.seed,
@@ -112,7 +128,12 @@ class Verdicts:
         return text
 
     def to_latex(self) -> str:
-        """The rows that apply as a LaTeX ``tabular`` that needs no package."""
+        """The rows that apply as a LaTeX ``tabular`` that needs no package.
+
+        >>> import compare
+        >>> compare.Verdicts((), {}, seed=0, draws=99).to_latex().splitlines()[0]
+        '\\\\begin{tabular}{lllrrrrr}'
+        """
         lines = [
             r"\begin{tabular}{lllrrrrr}",
             r"\hline",

@@ -47,6 +47,13 @@ def published_criteria(measured: xr.Dataset) -> tuple[Criterion, ...]:
     Arguments: measured, what ``compare.measure(trajectory, preset="published")`` returns. Where it also has
     ``own_energy`` (depth,), E1 at the beta of a simulation, the theorem that it never falls is checked as well.
     Raises ValueError for the measurements of another preset.
+
+    >>> import compare
+    >>> import sim
+    >>> run = sim.simulate(sim.Attention(9.0), sim.uniform(8, 3), [0.0, 1.0, 10.0])
+    >>> first = compare.published_criteria(compare.measure(run, preset="published"))[0]
+    >>> first.hypothesis, first.statement, first.met
+    ('H1', 'the mean cosine drifts toward 1', True)
     """
     if measured.attrs.get("preset") != "published":
         raise ValueError(

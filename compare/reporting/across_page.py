@@ -64,7 +64,7 @@ def across_page(
 
 def _speed(name: str, attributes: Mapping[str, Any]) -> Collapse:
     known = [field.name for field in fields(Collapse) if field.name != "model"]
-    return Collapse(model=name, **{key: attributes[key] for key in known})
+    return Collapse(model=name, **{key: np.asarray(attributes[key]).item() for key in known})
 
 
 def _associations(found: xr.Dataset) -> Iterable[tuple[str, str, Association]]:

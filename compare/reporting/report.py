@@ -46,6 +46,17 @@ def report(
 
     Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
     ValueError where there are no runs, or none that can be read.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import compare
+    >>> import sim
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "runs").mkdir()
+    ...     run = sim.simulate(sim.Attention(9.0), sim.uniform(8, 3), [0.0, 1.0, 10.0])
+    ...     run.save(f"{folder}/runs/eight.nc")
+    ...     compare.report(folder, draws=9).name
+    'report.html'
     """
     directory = Path(directory)
     paths = run_paths(directory)

@@ -40,6 +40,10 @@ def prompts() -> dict[str, Prompt]:
     Give ``prompts()[name].text`` to `extract`, which writes the name into the provenance.
 
     Raises ValueError where a text is not the one that its manifest describes.
+
+    >>> import probe
+    >>> sorted({prompt.kind for prompt in probe.prompts().values()})
+    ['LaTeX', 'encyclopaedic', 'letter', 'non-English', 'prose', 'source code']
     """
     return dict(_read())
 

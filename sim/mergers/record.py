@@ -90,6 +90,11 @@ class Coalescence:
     evaluations, steps: of the vector field (quadrature nodes of isolated pairs counted), and accepted steps.
     initial: (n, d) the points; weights: (n,) their masses.
     episodes: what moved when, for `at`.
+
+    >>> import sim
+    >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+    >>> tree.clusters, tree.masses.tolist(), tree.energies.round(3).tolist()
+    (1, [0.5, 0.75, 1.0], [0.38, 0.625, 1.0])
     """
 
     log_times: Float[np.ndarray, " k"]
@@ -162,6 +167,12 @@ class Coalescence:
 
         SciPy wants heights >= 0: they are log t where no finite one is negative, else log t - floor(least finite one),
         so that differences stay; mergers at log t = -inf have height 0. Raises ValueError where the tree is incomplete.
+
+        >>> from scipy.cluster.hierarchy import fcluster
+        >>> import sim
+        >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+        >>> fcluster(tree.linkage(), 2, "maxclust").tolist()
+        [1, 1, 2, 1]
         """
         n = len(self.initial)
         if self.clusters > 1 or n < 2:
@@ -185,6 +196,12 @@ class Coalescence:
         Integrates from the last recorded step before it. `log_t` is any number, -inf is the start; after the last
         merger of a whole run what is left stands still. Raises ValueError beyond the last merger of a run that ended
         with MAX_STEPS, where nothing is known.
+
+        >>> import sim
+        >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+        >>> state = tree.at(float(tree.log_times[1]))
+        >>> state.masses.tolist(), state.clusters.tolist()
+        ([0.25, 0.75], [2, 5])
         """
         return self._states([float(log_t)])[0]
 
@@ -194,6 +211,12 @@ class Coalescence:
         t itself would overflow: the axis is ``"time"`` but the depth is log t, and ``provenance["depth"]`` says so.
 
         Arguments: log_times, finite and strictly increasing. Returns a `Trajectory` with the original masses.
+
+        >>> import sim
+        >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+        >>> run = tree.trajectory([-1.0, 0.0, 5.0])
+        >>> run.points.shape, run.provenance["depth"], round(float(run.points[-1, 0] @ run.points[-1, 1]), 6)
+        ((3, 4, 2), 'log t', 1.0)
         """
         depth = np.asarray(log_times, np.float64)
         if depth.ndim != 1 or not (np.all(np.isfinite(depth)) and np.all(np.diff(depth) > 0)):

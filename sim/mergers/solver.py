@@ -102,6 +102,11 @@ def coalesce(
     and for a start that ends at a saddle; RuntimeError where max_steps is reached.
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
     cluster that changed. A group size is compiled once, and groups are padded to a power of two.
+
+    >>> import sim
+    >>> tree = sim.coalesce(sim.Attention(9.0), sim.uniform(4, 2))
+    >>> tree.ending.value, tree.pairs.tolist(), tree.log_times.round(3).tolist()
+    ('complete', [[1, 3], [0, 4], [5, 2]], [2.616, 3.454, 13.253])
     """
     require_64_bit(field)
     beta = _checked_beta(field)

@@ -32,7 +32,7 @@ _DEFAULTS: dict[str, Any] = {
 _LEAST = {"n": 2, "d": 2, "seed": 0}
 
 
-def checked_axes(grid: Mapping[str, Axis]) -> dict[str, tuple[Any, ...]]:
+def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Every axis of `AXES` with its values, in that order. ``seeds = k`` in the grid stands for ``seed`` 0 to k - 1.
 
     Raises ValueError for an axis that is missing or unknown, one without values or with the same value twice, and a

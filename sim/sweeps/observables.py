@@ -80,7 +80,7 @@ class Asked:
         return [_described(observe) for observe in self.observe] + named
 
 
-def asked(observe: str | Observe | Sequence[str | Observe], radius: float = RADIUS) -> Asked:
+def asked(observe: Any, radius: float = RADIUS) -> Asked:
     """Read what is to be observed: a name in `NAMES`, a function (x, beta) -> {name: number or vector}, or several.
 
     Raises ValueError for another name, a name twice, or a radius outside (0, pi).

@@ -16,10 +16,10 @@ from jaxtyping import Float
 
 from sim.attention import Attention
 from sim.normalisation import checked_scheme
-from sim.sweeps.axes import AXES, LISTED, Axis, checked_axes
+from sim.sweeps.axes import AXES, LISTED, checked_axes
 from sim.sweeps.observables import MEANINGS, RADIUS, Asked, asked
 from sim.sweeps.starts import Start, starting_points
-from sim.sweeps.stepper import Observe, Problem, ShapeClass
+from sim.sweeps.stepper import Problem, ShapeClass
 
 Chunk = tuple[slice, ...]
 
@@ -215,9 +215,9 @@ def cells_in(chunk: Chunk) -> int:
 
 
 def planned(
-    grid: Mapping[str, Axis],
+    grid: Mapping[str, Any],
     times: ArrayLike | Sequence[float | int],
-    observe: str | Observe | Sequence[str | Observe],
+    observe: Any,
     *,
     start: str | Start | Sequence[str] = "uniform",
     causal: bool = False,

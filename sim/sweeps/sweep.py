@@ -81,6 +81,11 @@ def sweep(
     of another sweep or with another owner, a scheduler that does not answer, and 32-bit JAX.
     Cost: the sum of its runs, 12 evaluations of the field a step; one compilation (about a second) for each shape
     class, none where the process or JAX's persistent cache has it. Memory: a chunk of cells for each worker.
+
+    >>> import sim
+    >>> table = sim.sweep({"beta": [0.0, 9.0], "d": 2, "n": 4}, [0.0, 1.0], "mean_cosine")
+    >>> table["mean_cosine"].squeeze().dims, table["mean_cosine"].values.squeeze().round(3).tolist()
+    (('beta', 'time'), [[-0.076, 0.262], [-0.076, -0.061]])
     """
     require_64_bit()
     plan = planned(

@@ -13,7 +13,7 @@ from probe.texts import KINDS, LENGTHS, checked
 
 
 def test_every_text_is_described_and_every_description_has_a_text():
-    folder = files("probe.prompts")
+    folder = files("probe.texts")
     texts = {entry.name.removesuffix(".txt") for entry in folder.iterdir() if entry.name.endswith(".txt")}
     assert set(probe.prompts()) == texts
 

@@ -39,16 +39,12 @@ def dataset():
     )
 
 
-FORMATS = {"h5netcdf": {"engine": "h5netcdf"}, "scipy": {"engine": "scipy", "format": "NETCDF3_64BIT"}}
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_a_checksum_is_the_same_before_and_after_a_file(dataset, tmp_path, kind):
-    if kind == "scipy":
-        dataset.attrs["names"] = "a b"
-        dataset = dataset.drop_vars("none")  # and no empty dimension of a fixed length
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_a_checksum_is_the_same_before_and_after_a_file(dataset, tmp_path, engine):
+    if engine == "scipy":  # the classic format has neither lists of words nor a length of 0
+        dataset = dataset.assign_attrs(names="a b").drop_vars("none")
     path = tmp_path / "table.nc"
-    path.write_bytes(bytes(sealed(dataset).to_netcdf(**FORMATS[kind])))
+    sealed(dataset).to_netcdf(path, engine=engine)
     with xr.open_dataset(path) as opened:
         again = opened.load()
     assert content_digest(again) == content_digest(dataset) == again.attrs["checksum"]

@@ -22,9 +22,12 @@ def centres_stay(group: Group, at: Thresholds) -> Evidence:
     the same is done for tokens that are far from every *later* one, which are as isolated and which the mask does not
     protect.
     """
-    causal = tuple(run for run in group.runs if run.facts.get("causal") and 0 < run.beta < np.inf)
+    masked = tuple(run for run in group.runs if run.facts.get("causal") and np.isfinite(run.beta))
+    if not masked:
+        raise NotApplicable("no run has a causal mask and a known beta")
+    causal = tuple(run for run in masked if run.beta > 0)
     if not causal:
-        raise NotApplicable("no run has a causal mask and a known beta above 0")
+        raise NotApplicable("every run with a causal mask has beta = 0, at which no distance is large")
     chosen, effect = finite(
         require_runs(causal, at, " with a causal mask"),
         lambda run: centre_stillness(run, at),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import wraps
 from html import unescape
 
 import numpy as np
@@ -185,9 +186,8 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     kept.write_bytes(kept.read_bytes()[:500])
     again = []
     monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
-    monkeypatch.setattr(
-        "compare.study.results.measure_run", lambda *a, **k: again.append(a[1]) or measure_run(*a, **k)
-    )
+    counted = wraps(measure_run)(lambda *a, **k: again.append(a[1]) or measure_run(*a, **k))
+    monkeypatch.setattr("compare.study.results.measure_run", counted)
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
     assert not [path for path in directory.rglob("*") if path.name.startswith(".")]

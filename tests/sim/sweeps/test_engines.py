@@ -79,6 +79,7 @@ def test_eight_devices_give_the_same_table_and_lose_little_to_lockstep(table, tm
     assert 0.85 * made <= wanted <= made
 
 
+@pytest.mark.slow
 def test_interrupted_devices_end_bit_for_bit_as_undisturbed_ones(tmp_path):
     on_devices(tmp_path / "whole.zarr", devices=2, parts=4)
     on_devices(tmp_path / "part.zarr", devices=2, parts=4, most=0)
