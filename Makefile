@@ -38,7 +38,7 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	touch $@
 
 .venv/test-installed: .venv/torch-installed pyproject.toml
-	$(EDITABLE) ".[pretrained,cluster,dev]"
+	$(EDITABLE) ".[pretrained,cluster,meanfield,dev]"
 	touch $@
 
 clean:
