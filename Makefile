@@ -25,6 +25,7 @@ check: .venv/test-installed
 bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	$(BIN)/python benchmarks/coalesce.py --large
 	$(BIN)/python -m benchmarks.kernel
+	$(BIN)/python -m benchmarks.fast_sums
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.sweep
 
