@@ -75,7 +75,7 @@ def simulate_mean_field(
     >>> from compare import theory
     >>> grown = [abs(np.mean((x[:, 0] + 1j * x[:, 1]) ** 3)) for x in run.points]
     >>> round(float(np.log(grown[1] / grown[0]) / 2), 4), round(float(theory.growth_rate(3, 5.0)), 4)
-    (0.6826, 0.6826)
+    (0.6827, 0.6827)
     """
     require_64_bit(field)
     _check_field(field)
