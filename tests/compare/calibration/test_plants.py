@@ -7,6 +7,8 @@ import probe
 import sim
 from compare.calibration.plants import NO_GROUP, planted, planted_groups
 from compare.metrics import exclusions
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
 from probe.loading import load
 
 STAGE = {"start": 1, "full": 4, "until": 9, "gone": 11}
@@ -49,6 +51,21 @@ def test_the_share_is_planted_and_means_and_variances_stay(run, share):
     assert np.array_equal(clustered.norms, run.norms)
     assert clustered.attention is None
     assert clustered.provenance["planted"] == {"groups": 5, "share": share, "seed": 1, **STAGE}
+
+
+def test_a_plateau_is_seen_where_it_was_planted(run):
+    """Half of the depths, dissolving long before the end, in a cloud that widens while it lasts."""
+    found = {
+        share: calibrated(planted(run, share=share, seed=1, **STAGE), 29, 0, {"base": BASE})
+        for share in (0.0, 0.8)
+    }
+    seen = found[0.8]
+    assert 2 <= seen["plateau_start"] <= STAGE["full"]
+    assert STAGE["until"] <= seen["plateau_end"] < STAGE["gone"]
+    assert seen["stage_excess"][0] > 0.5
+    none = found[0.0]
+    assert none["plateau_share"] == 0
+    assert none["stage_excess"][0] < 0.1
 
 
 def test_centres_have_the_covariance_of_the_data(run):
