@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from compare.theory.consensus import gamma_deficit_bound as gamma_deficit_bound
     from compare.theory.consensus import gamma_log_time as gamma_log_time
     from compare.theory.consensus import gamma_time as gamma_time
+    from compare.theory.effective_context import effective_context_beta as effective_context_beta
+    from compare.theory.effective_context import effective_tokens as effective_tokens
     from compare.theory.gluing import Staircase as Staircase
     from compare.theory.gluing import collision_radius as collision_radius
     from compare.theory.gluing import plateau_limit as plateau_limit

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import elementwise
-from scipy.special import gammaln, ive
 
+from compare.theory.bessel import LEAST_BETA, log_mean_from, log_ratios
 from compare.theory.domain import (
     Array,
     Numbers,
@@ -15,8 +15,6 @@ from compare.theory.domain import (
     real,
     tokens,
 )
-
-_TINY = 1e-30
 
 
 def growth_rate(
@@ -90,7 +88,7 @@ def cluster_threshold(count: int, d: int = 2) -> float:
     low, high = (2 * target * bound / (1 - target**2) for bound in (order, order + 1))
 
     def excess(beta: Reals) -> Reals:
-        return _log_ratios(np.asarray(beta), d, k + 1)[0][..., -1] - np.log(target)
+        return log_ratios(np.asarray(beta), d, k + 1)[0][..., -1] - np.log(target)
 
     return float(elementwise.find_root(excess, (low, high)).x)
 
@@ -140,32 +138,12 @@ def cluster_angles(angles: Float[np.ndarray, " n"], count: int) -> Float[np.ndar
     return np.sort((2 * np.pi * np.arange(count) - np.angle(moment)) / count % (2 * np.pi))
 
 
-def _log_ratios(beta: Array, d: int, degrees: int) -> tuple[Array, Reals]:
-    """ln I_{v+1}/I_v at v = d/2-1, ..., d/2-2+degrees, on a new last axis, and ln e^(-beta) I_{d/2-1}(beta).
-
-    Backward recurrence of the ratios from far above, where their start is forgotten, down to order 0 or 1/2.
-    """
-    beta = np.maximum(beta, _TINY)
-    base, steps = (0.0, d // 2 - 1) if d % 2 == 0 else (0.5, d // 2 - 1)
-    kept = steps + degrees
-    top = kept + 30 + int(7 * np.sqrt(np.max(beta)))
-    ratio = beta / (base + top + 1 + np.hypot(base + top + 1, beta))
-    logs = []
-    for order in range(top - 1, -1, -1):
-        ratio = 1 / (2 * (base + order + 1) / beta + ratio)
-        if order < kept:
-            logs.append(np.log(ratio))
-    ratios = np.stack(logs[::-1], axis=-1)
-    return ratios[..., steps:], np.log(ive(base, beta)) + ratios[..., :steps].sum(axis=-1)
-
-
 def _log_growth(beta: Array, d: int, degrees: int) -> tuple[Array, Reals]:
     """ln of the SA rates of degrees 1..degrees, on a new last axis, and ln(Z e^(-beta))."""
-    ratios, log_bessel = _log_ratios(beta, d, degrees)
+    ratios, log_bessel = log_ratios(beta, d, degrees)
     degree = np.arange(1, degrees + 1)
-    log_beta = np.log(np.maximum(beta, _TINY))
+    log_beta = np.log(np.maximum(beta, LEAST_BETA))
     log_rates = (
         np.log(degree * (degree + d - 2)) + np.cumsum(ratios, axis=-1) - np.asarray(log_beta)[..., None]
     )
-    log_mean = gammaln(d / 2) + (d / 2 - 1) * (np.log(2) - log_beta) + log_bessel
-    return log_rates, log_mean
+    return log_rates, log_mean_from(log_bessel, beta, d)
