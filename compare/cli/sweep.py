@@ -8,10 +8,14 @@ from compare.cli.compiled import compiled_once
 from compare.cli.grid_file import read_grid, shipped
 from compare.cli.group import OUT, main
 from compare.files import output_directory
+from compare.plot import collapse_times
 from compare.plot.figure import draw
 from sim.sweeps.estimate import Estimate, estimate
 from sim.sweeps.store import readable, require_room
 from sim.sweeps.sweep import cores, run
+
+OWN = {"collapse_speed": collapse_times}
+"""Shipped grid -> the module that draws it with its closed forms, and says what it found."""
 
 
 @main.command(epilog=f"Grids that are there: {', '.join(shipped())}.")
@@ -50,7 +54,10 @@ def sweep(
     click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
     click.echo(f"wrote {path}")
     if plot:
-        click.echo(f"wrote {draw(table, path.with_suffix('.png'))}")
+        own = OWN.get(grid)
+        if own:
+            click.echo(own.finding(table))
+        click.echo(f"wrote {(own.draw if own else draw)(table, path.with_suffix('.png'))}")
 
 
 def _told(cost: Estimate, workers: int) -> list[str]:
