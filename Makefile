@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 # The build runs with the pinned hatchling, not with one fetched for an isolated environment.
 EDITABLE := $(INSTALL) --no-build-isolation --editable
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench bench-gpu clean
 
 demo: .venv/demo-installed  ## the main job: theory and a trained transformer in out/report.html
 	$(BIN)/metasphere compare --out out
@@ -28,6 +28,9 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	$(BIN)/python -m benchmarks.fast_sums
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.sweep
+
+bench-gpu: .venv/test-installed  ## what an accelerator gains, checked against the CPU; under 8 minutes
+	$(BIN)/python -m benchmarks.accelerator
 
 .venv/torch-installed: constraints.txt
 	$(PYTHON) -m venv .venv
