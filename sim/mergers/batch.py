@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from sim.mergers import pair, stepper
 
-_LANES = (1, 16, 64, 256)
 _SMALLEST = 8
 
 
@@ -86,30 +84,15 @@ class Run:
 
 
 def rules(beta: float, usa: bool, tolerance: float, chord: float) -> stepper.Rules:
-    """What all lanes share, on the device."""
-    return stepper.Rules(
-        jnp.asarray(beta, float), jnp.asarray(usa), jnp.asarray(tolerance, float), jnp.asarray(chord, float)
-    )
+    """What all groups share."""
+    return stepper.Rules(np.float64(beta), np.bool_(usa), np.float64(tolerance), np.float64(chord))
 
 
 def follow(starts: list[Start], shared: stepper.Rules, max_steps: int) -> list[Run]:
-    """Follow all groups: pairs with no limit by quadrature, the others by the flow, those of one size side by side.
-
-    Buffers hold a power of two of slots, at least 8, or three quarters of one above 256; and 1, 16, 64 or 256 lanes.
-    Each pair of sizes compiles once.
-    """
-    runs: list[Run | None] = [None] * len(starts)
-    sizes = [_slots_for(len(start.mass)) for start in starts]
-    alone = [k for k, start in enumerate(starts) if len(start.mass) == 2 and start.limit == np.inf]
-    for k, run in zip(alone, _follow_pairs([starts[k] for k in alone], shared)):
-        runs[k], sizes[k] = run, 0
-    for size in set(sizes) - {0}:
-        chosen = [k for k, s in enumerate(sizes) if s == size]
-        for first in range(0, len(chosen), _LANES[-1]):
-            block = chosen[first : first + _LANES[-1]]
-            for k, run in zip(block, _follow([starts[k] for k in block], size, shared, max_steps)):
-                runs[k] = run
-    return [run for run in runs if run is not None]
+    """Follow all groups: pairs with no limit by quadrature, the others by the flow, one after another."""
+    alone = [len(start.mass) == 2 and start.limit == np.inf for start in starts]
+    pairs = iter(_follow_pairs([start for start, pair in zip(starts, alone) if pair], shared))
+    return [next(pairs) if pair else _follow(start, shared, max_steps) for start, pair in zip(starts, alone)]
 
 
 def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
@@ -136,33 +119,48 @@ def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
     return runs
 
 
-def _follow(starts: list[Start], size: int, shared: stepper.Rules, max_steps: int) -> list[Run]:
-    """Groups in buffers of one size, side by side; lanes that have ended are dropped once the rest fits in fewer."""
-    lanes, bounds = _pack(starts, size, shared)
-    runs: dict[int, Run] = {}
-    held = dict(enumerate(range(len(starts))))
-    logs: list[list[np.ndarray]] = [[np.array([-np.inf])] for _ in starts]
-    states: list[list[np.ndarray]] = [[start.x[None]] for start in starts]
-    tried = 0
-    while held:
-        before = np.asarray(lanes.accepted)
-        lanes, rows, tries = stepper.run_lanes(lanes, bounds, shared, jnp.asarray(max_steps - tried))
-        tried += int(tries)
-        now, row_logs, row_x = jax.tree.map(np.asarray, (lanes, rows.log_elapsed, rows.x))
-        for lane, k in list(held.items()):
-            new = now.accepted[lane] - before[lane]
-            logs[k].append(row_logs[lane, :new].copy())
-            states[k].append(row_x[lane, :new, : len(starts[k].x)].copy())
-            if now.status[lane] != stepper.RUNNING or tried >= max_steps:
-                runs[k] = _unpack(starts[k], np.concatenate(logs[k]), np.concatenate(states[k]), now, lane)
-                del held[lane]
-        fewer = _lanes_for(len(held))
-        if held and fewer < now.status.size:
-            idle = next(lane for lane in range(now.status.size) if lane not in held)
-            pick = [*held, *[idle] * (fewer - len(held))]
-            lanes, bounds = stepper.take_lanes((lanes, bounds), jnp.asarray(pick))
-            held = dict(enumerate(held.values()))
-    return [runs[k] for k in range(len(starts))]
+def _follow(start: Start, shared: stepper.Rules, max_steps: int) -> Run:
+    """One group in a buffer that holds it."""
+    course = _placed(start)
+    bounds = stepper.Bounds(
+        np.int64(start.events), np.float64(start.floor), np.float64(start.limit), np.int64(max_steps)
+    )
+    accepted, logs, states = 0, [np.array([-np.inf])], [start.x[None]]
+    while course.status == stepper.RUNNING and course.attempts < max_steps:
+        course, rows = stepper.advance(course, bounds, shared)
+        new = int(course.accepted) - accepted
+        accepted += new
+        logs.append(np.asarray(rows.log_elapsed)[:new].copy())
+        states.append(np.asarray(rows.x)[:new, : len(start.x)].copy())
+    return _run_of(start, np.concatenate(logs), np.concatenate(states), jax.tree.map(np.asarray, course))
+
+
+def _placed(start: Start) -> stepper.Course:
+    """The group at its start; empty slots have mass 0."""
+    clusters, d = start.x.shape
+    size = _slots_for(clusters)
+    x, mass = np.zeros((size, d)), np.zeros(size)
+    x[:, 0] = 1
+    x[:clusters], mass[:clusters] = start.x, start.mass
+    zero, slots = np.int64(0), np.zeros(size, np.int64)
+    return stepper.Course(
+        x=x,
+        mass=mass,
+        log_begin=np.float64(start.log_begin),
+        log_elapsed=np.float64(-np.inf),
+        step=np.float64(np.nan),
+        growth=np.float64(6.0),
+        status=np.int64(stepper.RUNNING),
+        attempts=zero,
+        accepted=zero,
+        evaluations=zero,
+        events=zero,
+        kept=slots,
+        gone=slots,
+        row=slots,
+        event_log=np.zeros(size),
+        event_x=np.zeros((size, d)),
+    )
 
 
 def _slots_for(clusters: int) -> int:
@@ -170,51 +168,29 @@ def _slots_for(clusters: int) -> int:
     return 3 * size // 4 if size > 256 and clusters <= 3 * size // 4 else size
 
 
-def _lanes_for(groups: int) -> int:
-    return next(lanes for lanes in _LANES if lanes >= groups)
-
-
-def _pack(starts: list[Start], size: int, shared: stepper.Rules) -> tuple[stepper.Lane, stepper.Bounds]:
-    """Buffers of `size` slots; empty slots and idle lanes have mass 0."""
-    count, d = _lanes_for(len(starts)), starts[0].x.shape[1]
-    x, mass, log_begin = np.zeros((count, size, d)), np.zeros((count, size)), np.zeros(count)
-    x[..., 0] = 1
-    for k, start in enumerate(starts):
-        x[k, : len(start.x)], mass[k, : len(start.x)] = start.x, start.mass
-        log_begin[k] = start.log_begin
-    idle = [0] * (count - len(starts))
-    bounds = stepper.Bounds(
-        jnp.asarray([start.events for start in starts] + idle, int),
-        jnp.asarray([start.floor for start in starts] + idle, float),
-        jnp.asarray([start.limit for start in starts] + idle, float),
-    )
-    return stepper.start_lanes(jnp.asarray(x), jnp.asarray(mass), jnp.asarray(log_begin), shared), bounds
-
-
-def _unpack(
+def _run_of(
     start: Start,
     log_elapsed: Float[np.ndarray, " rows"],
     x: Float[np.ndarray, "rows s d"],
-    ended: stepper.Lane,
-    lane: int,
+    ended: stepper.Course,
 ) -> Run:
     mergers = tuple(
         Merge(
-            int(ended.row[lane, e]) + 1,
-            int(ended.kept[lane, e]),
-            int(ended.gone[lane, e]),
-            float(ended.event_log[lane, e]),
-            np.array(ended.event_x[lane, e]),
+            int(ended.row[e]) + 1,
+            int(ended.kept[e]),
+            int(ended.gone[e]),
+            float(ended.event_log[e]),
+            np.array(ended.event_x[e]),
         )
-        for e in range(int(ended.events[lane]))
+        for e in range(int(ended.events))
     )
-    status = int(ended.status[lane])
+    status = int(ended.status)
     return Run(
         start,
         log_elapsed,
         x,
         mergers,
         stepper.EXHAUSTED if status == stepper.RUNNING else status,
-        int(ended.accepted[lane]),
-        int(ended.evaluations[lane]),
+        int(ended.accepted),
+        int(ended.evaluations),
     )

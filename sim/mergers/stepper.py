@@ -18,9 +18,9 @@ from scipy.integrate import DOP853
 
 from sim.mergers.crossing import Ends, merge_crossed
 
-ROWS = 64
 RUNNING, MERGED, SLOWED, LANDED, SADDLE, EXHAUSTED = range(6)
 _UNROLLED = 8
+_ROWS, _ENTRIES = 64, 2**11
 _STAGES = DOP853.n_stages
 
 
@@ -37,17 +37,20 @@ class PairRates(NamedTuple):
     spread: Float[Array, ""]
 
 
-class Lane(NamedTuple):
-    """One integration: b slots of which those with positive mass live."""
+class Course(NamedTuple):
+    """Where a group stands: b slots of which those with positive mass live; `step` is NaN before the first one.
+
+    Its mergers, `events` of them, are in the first entries of the five fields at the end.
+    """
 
     x: Float[Array, "b d"]
     mass: Float[Array, " b"]
-    rates: PairRates
     log_begin: Float[Array, ""]
     log_elapsed: Float[Array, ""]
     step: Float[Array, ""]
     growth: Float[Array, ""]
     status: Int[Array, ""]
+    attempts: Int[Array, ""]
     accepted: Int[Array, ""]
     evaluations: Int[Array, ""]
     events: Int[Array, ""]
@@ -59,15 +62,16 @@ class Lane(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """When a lane ends: after so many mergers, below a log rate, at a log elapsed time."""
+    """When a group ends: after so many mergers, below a log rate, at a log elapsed time, after so many attempts."""
 
     events: Int[Array, ""]
     floor: Float[Array, ""]
     limit: Float[Array, ""]
+    attempts: Int[Array, ""]
 
 
 class Rules(NamedTuple):
-    """What all lanes share: inverse temperature, SA or USA, tolerance of a step, chord at which a pair is merged."""
+    """What all groups share: inverse temperature, SA or USA, tolerance of a step, chord at which a pair is merged."""
 
     beta: Float[Array, ""]
     usa: Bool[Array, ""]
@@ -129,24 +133,23 @@ def pair_rates(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -
     )
 
 
-def _stages(lane: Lane, rules: Rules):
+def _stages(course: Course, start: PairRates, rules: Rules):
     """The slopes of the positions and of the clock at the twelve stages of DOP853, per unit of s.
 
     Weights are scaled by that of the pairs that were strongest at the start: O(b), not a pass over all pairs.
     """
-    b, d = lane.x.shape
-    start = lane.rates
-    log_mass = jnp.log(lane.mass)[start.strongest]
+    b, d = course.x.shape
+    log_mass = jnp.log(course.mass)[start.strongest]
     table = jnp.asarray(DOP853.A)
     slopes = jnp.zeros((_STAGES, b * d + 1))
     slopes = slopes.at[0].set(jnp.append(start.velocity.ravel(), 1.0))
 
     def stage(i, slopes):
-        moved = lane.x + lane.step * (table[i] @ slopes)[:-1].reshape(b, d)
+        moved = course.x + course.step * (table[i] @ slopes)[:-1].reshape(b, d)
         loud = log_mass - rules.beta * jnp.sum((moved - moved[start.strongest]) ** 2, axis=1) / 2
-        shift = jnp.max(jnp.where(lane.mass > 0, loud, -jnp.inf))
-        logs = _log_weights(_squares(moved), lane.mass, rules.beta)
-        velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, rules.usa)
+        shift = jnp.max(jnp.where(course.mass > 0, loud, -jnp.inf))
+        logs = _log_weights(_squares(moved), course.mass, rules.beta)
+        velocity, row = _pull(jnp.exp(logs - shift), moved, course.mass, shift, rules.usa)
         total = jnp.sum(row)
         slope = jnp.append((velocity / total).ravel(), jnp.exp(start.log_rate - shift) / total)
         return slopes.at[i].set(slope)
@@ -154,22 +157,22 @@ def _stages(lane: Lane, rules: Rules):
     return jax.lax.fori_loop(1, _STAGES, stage, slopes)
 
 
-def _error(lane: Lane, slopes, tau, rules: Rules):
+def _error(course: Course, start: PairRates, slopes, tau, rules: Rules):
     """Largest error of a point relative to what it may have, or of the clock.
 
     A point may be off by a share of its distance to the nearest other one: tolerance (1 + t R), which is the
     accuracy of the log time, at most 1e-2, so that no pair hovers; and by the tolerance itself at most.
     """
-    b, d = lane.x.shape
-    fifth = lane.step * (jnp.asarray(DOP853.E5[:-1]) @ slopes)
-    third = lane.step * (jnp.asarray(DOP853.E3[:-1]) @ slopes)
-    log_t = jnp.logaddexp(lane.log_begin, lane.log_elapsed)
+    b, d = course.x.shape
+    fifth = course.step * (jnp.asarray(DOP853.E5[:-1]) @ slopes)
+    third = course.step * (jnp.asarray(DOP853.E3[:-1]) @ slopes)
+    log_t = jnp.logaddexp(course.log_begin, course.log_elapsed)
     share = jnp.minimum(
-        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + lane.rates.log_fastest, 40.0))), 1e-2
+        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + start.log_fastest, 40.0))), 1e-2
     )
-    distance = jnp.sqrt(jnp.where(lane.mass > 0, lane.rates.nearest, 1.0))
+    distance = jnp.sqrt(jnp.where(course.mass > 0, start.nearest, 1.0))
     allowed = jnp.maximum(jnp.minimum(distance * share, rules.tolerance), 3e-16)
-    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + lane.rates.log_rate, 700.0)) + tau)
+    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + start.log_rate, 700.0)) + tau)
 
     def sizes(error):
         points = jnp.linalg.norm(error[:-1].reshape(b, d), axis=1) / allowed
@@ -197,170 +200,142 @@ def _share_of_step(target, tau, end_slope, step):
     return (low + high) / 2
 
 
-def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array, ""]]:
+def _attempt(
+    course: Course, start: PairRates, bounds: Bounds, rules: Rules
+) -> tuple[Course, PairRates, Bool[Array, ""]]:
     """One step tried: accepted, with the mergers inside it, or repeated shorter."""
-    b, d = lane.x.shape
-    start = lane.rates
-    slopes = _stages(lane, rules)
-    change = lane.step * (jnp.asarray(DOP853.B) @ slopes)
+    b, d = course.x.shape
+    slopes = _stages(course, start, rules)
+    change = course.step * (jnp.asarray(DOP853.B) @ slopes)
     tau = change[-1]
-    error = _error(lane, slopes, tau, rules)
-    factor = jnp.clip(0.9 * error ** (-1 / 8), 0.2, lane.growth)
+    error = _error(course, start, slopes, tau, rules)
+    factor = jnp.clip(0.9 * error ** (-1 / 8), 0.2, course.growth)
 
-    x = lane.x + change[:-1].reshape(b, d)
-    x = x / jnp.where(lane.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
-    end = pair_rates(x, lane.mass, rules)
+    x = course.x + change[:-1].reshape(b, d)
+    x = x / jnp.where(course.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
+    end = pair_rates(x, course.mass, rules)
     log_tau = jnp.log(jnp.maximum(tau, 1e-300)) - start.log_rate
     end_slope = jnp.exp(start.log_rate - end.log_rate)
 
-    left = bounds.limit + jnp.log1p(-jnp.exp(jnp.minimum(lane.log_elapsed - bounds.limit, -1e-300)))
+    left = bounds.limit + jnp.log1p(-jnp.exp(jnp.minimum(course.log_elapsed - bounds.limit, -1e-300)))
     target = jnp.exp(jnp.minimum(left + start.log_rate, 700.0))
     beyond = tau - target > 1e-9
     fine = (error <= 1) & (tau > 0) & jnp.isfinite(end.log_rate)
     accept = fine & ~beyond
     landed = accept & (target - tau < 1e-10)
 
-    ends = Ends(lane.x, x, start, end, lane.mass, lane.step, start.log_rate, end.log_rate)
+    ends = Ends(course.x, x, start, end, course.mass, course.step, start.log_rate, end.log_rate)
 
     def look_again(x, mass):
         return pair_rates(x, mass, rules)
 
     def log_time(u):
         clock = (
-            u * (1 - u) ** 2 * lane.step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * end_slope * lane.step
+            u * (1 - u) ** 2 * course.step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * end_slope * course.step
         )
-        return jnp.logaddexp(lane.log_elapsed, jnp.log(jnp.maximum(clock, 1e-300)) - start.log_rate)
+        return jnp.logaddexp(course.log_elapsed, jnp.log(jnp.maximum(clock, 1e-300)) - start.log_rate)
 
     merged = merge_crossed(ends, rules.chord, accept, look_again)
     crossings = merged.number
-    slot = jnp.arange(b) - lane.events
+    slot = jnp.arange(b) - course.events
     new = (slot >= 0) & (slot < crossings)
     pick = jnp.clip(slot, 0, b - 1)
 
-    step = lane.step * factor
+    step = course.step * factor
     softer = 0.25 / (1 + rules.beta * merged.end.spread)
     kept_pace = step * jnp.exp(jnp.minimum(merged.end.log_rate - end.log_rate, 0.0))
     step = jnp.where(accept & (crossings > 0), jnp.minimum(step, jnp.maximum(kept_pace, softer)), step)
-    step = jnp.where(fine & beyond, lane.step * _share_of_step(target, tau, end_slope, lane.step), step)
+    step = jnp.where(fine & beyond, course.step * _share_of_step(target, tau, end_slope, course.step), step)
 
-    events = lane.events + jnp.where(accept, crossings, 0)
+    events = course.events + jnp.where(accept, crossings, 0)
     living = jnp.sum(merged.mass > 0)
-    pulls = jnp.linalg.norm(merged.end.velocity, axis=1) / jnp.sqrt(jnp.maximum(merged.end.nearest, 1e-300))
-    still = jnp.max(jnp.where(merged.mass > 0, pulls, 0.0)) < 1e-12
     status = jnp.select(
         [
             landed,
             accept & ((events >= bounds.events) | (living <= 1)),
-            accept & still,
+            accept & _still(merged.end, merged.mass),
             accept & (events > 0) & (merged.end.log_fastest < bounds.floor),
-            lane.step < 1e-14,
+            course.step < 1e-14,
         ],
         [jnp.full((), s) for s in (LANDED, MERGED, SADDLE, SLOWED, EXHAUSTED)],
         jnp.full((), RUNNING),
     )
-    after = lane._replace(
+    after = course._replace(
         x=merged.x,
         mass=merged.mass,
-        rates=merged.end,
-        log_elapsed=jnp.logaddexp(lane.log_elapsed, log_tau),
+        log_elapsed=jnp.logaddexp(course.log_elapsed, log_tau),
         growth=jnp.full((), 6.0),
-        accepted=lane.accepted + 1,
+        accepted=course.accepted + 1,
         events=events,
-        kept=jnp.where(new, merged.kept[pick], lane.kept),
-        gone=jnp.where(new, merged.gone[pick], lane.gone),
-        row=jnp.where(new, lane.accepted, lane.row),
-        event_log=jnp.where(new, log_time(merged.moment[pick]), lane.event_log),
-        event_x=jnp.where(new[:, None], merged.position[pick], lane.event_x),
+        kept=jnp.where(new, merged.kept[pick], course.kept),
+        gone=jnp.where(new, merged.gone[pick], course.gone),
+        row=jnp.where(new, course.accepted, course.row),
+        event_log=jnp.where(new, log_time(merged.moment[pick]), course.event_log),
+        event_x=jnp.where(new[:, None], merged.position[pick], course.event_x),
     )
-    before = lane._replace(growth=jnp.full((), 1.0))
-    chosen = jax.tree.map(lambda yes, no: jnp.where(accept, yes, no), after, before)
-    return chosen._replace(
-        step=step, status=status, evaluations=lane.evaluations + _STAGES + merged.looks
-    ), accept
+    before = course._replace(growth=jnp.full((), 1.0))
+    chosen, rates = jax.tree.map(
+        lambda yes, no: jnp.where(accept, yes, no), (after, merged.end), (before, start)
+    )
+    chosen = chosen._replace(
+        step=step,
+        status=status,
+        attempts=course.attempts + 1,
+        evaluations=course.evaluations + _STAGES + merged.looks,
+    )
+    return chosen, rates, accept
 
 
-def begin(
-    x: Float[Array, "b d"], mass: Float[Array, " b"], log_begin: Float[Array, ""], rules: Rules
-) -> Lane:
-    """A lane at rest at its start, its first step small against the fastest change of an exponent."""
-    b, d = x.shape
-    rates = pair_rates(x, mass, rules)
+def _still(rates: PairRates, mass: Float[Array, " b"]) -> Bool[Array, ""]:
+    """Whether nothing moves, to rounding: the pulls of all pairs cancel."""
     pulls = jnp.linalg.norm(rates.velocity, axis=1) / jnp.sqrt(jnp.maximum(rates.nearest, 1e-300))
-    still = jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
-    zero = jnp.zeros((), int)
-    slots = jnp.zeros(b, int)
-    return Lane(
-        x=x,
-        mass=mass,
-        rates=rates,
-        log_begin=log_begin,
-        log_elapsed=jnp.full((), -jnp.inf, float),
-        step=0.25 / (1 + rules.beta * rates.spread),
-        growth=jnp.full((), 6.0),
-        status=jnp.where(still, zero + SADDLE, zero + RUNNING),
-        accepted=zero,
-        evaluations=zero + 1,
-        events=zero,
-        kept=slots,
-        gone=slots,
-        row=slots,
-        event_log=jnp.zeros(b),
-        event_x=jnp.zeros((b, d)),
-    )
+    return jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
+
+
+def _seen(course: Course, rules: Rules) -> tuple[Course, PairRates]:
+    """A group as it is seen where it stands, its first step small against the fastest change of an exponent."""
+    rates = pair_rates(course.x, course.mass, rules)
+    first = 0.25 / (1 + rules.beta * rates.spread)
+    return course._replace(
+        step=jnp.where(jnp.isnan(course.step), first, course.step),
+        status=jnp.where(_still(rates, course.mass), SADDLE, course.status),
+        evaluations=course.evaluations + 1,
+    ), rates
 
 
 class Rows(NamedTuple):
-    """The accepted states of the last `ROWS` steps of each lane, and their log elapsed times."""
+    """The accepted states of the last steps, and their log elapsed times."""
 
-    log_elapsed: Float[Array, "lanes rows"]
-    x: Float[Array, "lanes rows b d"]
+    log_elapsed: Float[Array, " rows"]
+    x: Float[Array, "rows b d"]
+
+
+def rows_for(slots: int) -> int:
+    """How many rows are kept of a group in so many slots before it is seen again."""
+    return max(_ROWS, _ENTRIES // slots)
 
 
 @jax.jit
-def start_lanes(x, mass, log_begin, rules: Rules) -> Lane:
-    """Lanes at their starts, from stacked (lanes, b, d) points, (lanes, b) masses and (lanes,) log times."""
-    return jax.vmap(begin, in_axes=(0, 0, 0, None))(x, mass, log_begin, rules)
+def advance(course: Course, bounds: Bounds, rules: Rules) -> tuple[Course, Rows]:
+    """Advance a group until it has ended or has filled its rows. Compiled once for each number of slots and of dimensions."""
+    b, d = course.x.shape
+    size, first = rows_for(b), course.accepted
+    rows = Rows(jnp.zeros(size), jnp.zeros((size, b, d)))
 
+    def going(carry) -> Bool[Array, ""]:
+        course, *_ = carry
+        within = (course.accepted - first < size) & (course.attempts < bounds.attempts)
+        return (course.status == RUNNING) & within
 
-@jax.jit
-def run_lanes(
-    lanes: Lane, bounds: Bounds, rules: Rules, budget: Int[Array, ""]
-) -> tuple[Lane, Rows, Int[Array, ""]]:
-    """Advance all lanes until each has ended or has filled its rows; at most `budget` attempts a lane.
-
-    Returns lanes, rows, attempts."""
-    count, b, d = lanes.x.shape
-    first = lanes.accepted
-    number = jnp.arange(count)
-    rows = Rows(jnp.zeros((count, ROWS)), jnp.zeros((count, ROWS, b, d)))
-    attempt = jax.vmap(_attempt, in_axes=(0, 0, None))
-
-    def running(carry):
-        lanes, _, tries = carry
-        return jnp.any(going(lanes)) & (tries < budget)
-
-    def going(lanes):
-        return (lanes.status == RUNNING) & (lanes.accepted - first < ROWS)
-
-    def advance(carry):
-        lanes, rows, tries = carry
-        go = going(lanes)
-        tried, accept = attempt(lanes, bounds, rules)
-        place = jnp.where(go & accept, lanes.accepted - first, ROWS)
+    def move(carry):
+        course, rates, rows = carry
+        tried, seen, accept = _attempt(course, rates, bounds, rules)
+        place = jnp.where(accept, course.accepted - first, size)
         rows = Rows(
-            rows.log_elapsed.at[number, place].set(tried.log_elapsed, mode="drop"),
-            rows.x.at[number, place].set(tried.x, mode="drop"),
+            rows.log_elapsed.at[place].set(tried.log_elapsed, mode="drop"),
+            rows.x.at[place].set(tried.x, mode="drop"),
         )
+        return tried, seen, rows
 
-        def choose(new, old):
-            return jnp.where(go.reshape(go.shape + (1,) * (new.ndim - 1)), new, old)
-
-        return jax.tree.map(choose, tried, lanes), rows, tries + 1
-
-    return jax.lax.while_loop(running, advance, (lanes, rows, jnp.zeros((), int)))
-
-
-@jax.jit
-def take_lanes(lanes: tuple[Lane, Bounds], pick: Int[Array, " fewer"]) -> tuple[Lane, Bounds]:
-    """The lanes of these numbers."""
-    return jax.tree.map(lambda values: values[pick], lanes)
+    course, _, rows = jax.lax.while_loop(going, move, (*_seen(course, rules), rows))
+    return course, rows
