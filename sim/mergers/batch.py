@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from sim.mergers import pair, stepper
+from sim.mergers.crossing import Mergers
+from sim.mergers.rates import PairRates, Rules
 
-_SMALLEST = 8
 
 
 class Start(NamedTuple):
@@ -83,19 +84,19 @@ class Run:
         return self.extended(np.logaddexp(shift, rest.log_elapsed[1:]), rest.x[1:], mergers)
 
 
-def rules(beta: float, usa: bool, tolerance: float, chord: float) -> stepper.Rules:
+def rules(beta: float, usa: bool, tolerance: float, chord: float) -> Rules:
     """What all groups share."""
-    return stepper.Rules(np.float64(beta), np.bool_(usa), np.float64(tolerance), np.float64(chord))
+    return Rules(np.float64(beta), np.bool_(usa), np.float64(tolerance), np.float64(chord))
 
 
-def follow(starts: list[Start], shared: stepper.Rules, max_steps: int) -> list[Run]:
+def follow(starts: list[Start], shared: Rules, max_steps: int) -> list[Run]:
     """Follow all groups: pairs with no limit by quadrature, the others by the flow, one after another."""
     alone = [len(start.mass) == 2 and start.limit == np.inf for start in starts]
     pairs = iter(_follow_pairs([start for start, pair in zip(starts, alone) if pair], shared))
     return [next(pairs) if pair else _follow(start, shared, max_steps) for start, pair in zip(starts, alone)]
 
 
-def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
+def _follow_pairs(starts: list[Start], shared: Rules) -> list[Run]:
     """Isolated pairs to their mergers, all at once; one at exact antipodes stays where it is."""
     if not starts:
         return []
@@ -119,14 +120,14 @@ def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
     return runs
 
 
-def _follow(start: Start, shared: stepper.Rules, max_steps: int) -> Run:
+def _follow(start: Start, shared: Rules, max_steps: int) -> Run:
     """One group in a buffer that holds it."""
     course = _placed(start)
     bounds = stepper.Bounds(
         np.int64(start.events), np.float64(start.floor), np.float64(start.limit), np.int64(max_steps)
     )
     accepted, logs, states = 0, [np.array([-np.inf])], [start.x[None]]
-    while course.status == stepper.RUNNING and course.attempts < max_steps:
+    while int(course.status) == stepper.RUNNING and int(course.attempts) < max_steps:
         course, rows = stepper.advance(course, bounds, shared)
         new = int(course.accepted) - accepted
         accepted += new
@@ -142,30 +143,27 @@ def _placed(start: Start) -> stepper.Course:
     x, mass = np.zeros((size, d)), np.zeros(size)
     x[:, 0] = 1
     x[:clusters], mass[:clusters] = start.x, start.mass
-    zero, slots = np.int64(0), np.zeros(size, np.int64)
+    zero, nothing, slots = np.int64(0), np.float64(0), np.zeros(size, np.int64)
     return stepper.Course(
         x=x,
         mass=mass,
+        rates=PairRates(np.zeros((size, d)), nothing, nothing, np.zeros(size), slots, nothing),
         log_begin=np.float64(start.log_begin),
         log_elapsed=np.float64(-np.inf),
         step=np.float64(np.nan),
-        growth=np.float64(6.0),
+        growth=np.float64(stepper.GROWTH),
         status=np.int64(stepper.RUNNING),
         attempts=zero,
         accepted=zero,
         evaluations=zero,
-        events=zero,
-        kept=slots,
-        gone=slots,
-        row=slots,
-        event_log=np.zeros(size),
-        event_x=np.zeros((size, d)),
+        mergers=Mergers(zero, slots, slots, slots, np.zeros(size), np.zeros((size, d))),
     )
 
 
 def _slots_for(clusters: int) -> int:
-    size = max(_SMALLEST, 1 << (clusters - 1).bit_length())
-    return 3 * size // 4 if size > 256 and clusters <= 3 * size // 4 else size
+    """16, 64, 256, and then powers of two: few sizes, as each is compiled anew."""
+    doublings = max((clusters - 1).bit_length(), 4)
+    return 1 << (doublings if doublings > 8 else doublings + doublings % 2)
 
 
 def _run_of(
@@ -174,15 +172,12 @@ def _run_of(
     x: Float[np.ndarray, "rows s d"],
     ended: stepper.Course,
 ) -> Run:
+    made = ended.mergers
     mergers = tuple(
-        Merge(
-            int(ended.row[e]) + 1,
-            int(ended.kept[e]),
-            int(ended.gone[e]),
-            float(ended.event_log[e]),
-            np.array(ended.event_x[e]),
+        Merge(int(row) + 1, int(kept), int(gone), float(log_elapsed), np.array(position))
+        for row, kept, gone, log_elapsed, position in zip(
+            made.row[: made.number], made.kept, made.gone, made.log_elapsed, made.position
         )
-        for e in range(int(ended.events))
     )
     status = int(ended.status)
     return Run(

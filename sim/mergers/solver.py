@@ -8,8 +8,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from sim.attention import Attention
-from sim.mergers import batch, stepper
+from sim.mergers import batch
 from sim.mergers.cascade import Cascade, Script
+from sim.mergers.rates import Rules
 from sim.mergers.record import Coalescence, Ending
 from sim.precision import require_64_bit
 from sim.sphere import Matrix
@@ -172,7 +173,7 @@ def _raise_unless_whole(result: Coalescence, where: str) -> None:
         )
 
 
-def _play(scripts: list[Script], shared: stepper.Rules, max_steps: int) -> None:
+def _play(scripts: list[Script], shared: Rules, max_steps: int) -> None:
     """Run all scripts to their ends, answering together what they ask for at the same time."""
     asked: list[tuple[Script, list[batch.Start]]] = []
     for script in scripts:
