@@ -66,7 +66,7 @@ def _first_crossing(ends: Ends, slopes: Float[Array, "2 b d"], chord: Float[Arra
     level, order = jnp.log(chord), jnp.arange(size)
     living = ends.mass[near] > 0
     # Who is within the chord was decided by sums in another order: 1e-9 is far above their rounding.
-    closed = living[:, None] & living & (order[:, None] < order) & (value[1] < level + 1e-9)
+    closed = living[:, None] & living[None] & (order[:, None] < order[None]) & (value[1] < level + 1e-9)
     crossed = bisected(lambda share: _hermite(share, value, slope) <= level, value[0], _HALVINGS)
     moments = jnp.where(closed, jnp.where(value[0] <= level, 0.0, crossed), jnp.inf)
     first = jnp.argmin(moments)
@@ -110,7 +110,7 @@ def merge_crossed(
         last = mergers.number - 1
         here = jnp.sum(jnp.where((slots == mergers.kept[last])[:, None], _hermite(ends.moment, ends.x, slopes), 0), 0)
         noted = ((slots == last) & (first == 0))[:, None]
-        mergers = mergers._replace(position=jnp.where(noted, here / jnp.linalg.norm(here), mergers.position))
+        mergers = mergers._replace(position=jnp.where(noted, (here / jnp.linalg.norm(here))[None], mergers.position))
         within = (ends.mass > 0) & (ends.rates.nearest[1] < rules.chord**2)
         again = accept & jnp.any(within)
         ends, mergers = jax.lax.cond(again, lambda: merge_one(ends, slopes, mergers), lambda: (ends, mergers))
@@ -121,10 +121,10 @@ def merge_crossed(
         moment = jnp.clip(moment, ends.moment, 1.0)
         into, out = slots == i, slots == j
         share = jnp.where(into | out, ends.mass, 0.0)
-        centroid = jnp.sum(share[:, None] * ends.x, axis=1, keepdims=True)
+        centroid = jnp.sum(share[None, :, None] * ends.x, axis=1, keepdims=True)
         centroid = centroid / jnp.linalg.norm(centroid, axis=-1, keepdims=True)
         glued = ends._replace(
-            x=jnp.where(into[:, None], centroid, ends.x),
+            x=jnp.where(into[None, :, None], centroid, ends.x),
             mass=jnp.where(into, jnp.sum(share), jnp.where(out, 0.0, ends.mass)),
             moment=moment,
         )

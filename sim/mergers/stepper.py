@@ -123,7 +123,7 @@ def _error(
     distance = jnp.sqrt(jnp.where(course.mass > 0, start.nearest, 1.0))
     allowed = jnp.maximum(jnp.minimum(distance * jnp.minimum(share, 1e-2), rules.tolerance), 3e-16)
     clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + start.log_rate, 700.0)) + tau)
-    points = jnp.sum(errors[:, :-1].reshape(2, *course.x.shape) ** 2, axis=-1) / allowed**2
+    points = jnp.sum(errors[:, :-1].reshape(2, *course.x.shape) ** 2, axis=-1) / allowed[None] ** 2
     fifth, third = jnp.concatenate([points, (errors[:, -1:] / clock) ** 2], axis=1)
     ratio = jnp.max(both_errors(fifth, third))
     return jnp.where(jnp.isfinite(ratio), ratio, 1e10)
@@ -183,7 +183,7 @@ def _attempt(course: Course, bounds: Bounds, rules: Rules) -> Course:
             rates=end,
             log_elapsed=log_time(jnp.ones(()), ends.log_units),
             step=step,
-            growth=jnp.full((), GROWTH),
+            growth=jnp.full((), GROWTH, float),
             status=_status(end, ends.mass, mergers, target - tau < 1e-10, bounds),
             accepted=course.accepted + 1,
             mergers=mergers,
@@ -193,8 +193,8 @@ def _attempt(course: Course, bounds: Bounds, rules: Rules) -> Course:
         return course._replace(
             rates=jax.tree.map(lambda new, old: jnp.where(unseen, new, old), end, start),
             step=jnp.where(unseen, careful, jnp.where(fine & beyond, landing, step)),
-            growth=jnp.where(unseen, GROWTH, 1.0),
-            status=jnp.where(unseen & _still(end, course.mass), SADDLE, RUNNING),
+            growth=jnp.where(unseen, GROWTH, jnp.ones(())),
+            status=jnp.where(unseen & _still(end, course.mass), SADDLE, course.status),
         )
 
     tried = jax.lax.cond(accept, moved, refused)
@@ -217,4 +217,4 @@ def _status(
         ((mergers.number > 0) & (end.log_fastest < bounds.floor), SLOWED),
     ]
     conditions, statuses = zip(*ends)
-    return jnp.select(list(conditions), [jnp.full((), status) for status in statuses], jnp.full((), RUNNING))
+    return jnp.select(list(conditions), [jnp.full((), status, int) for status in statuses], RUNNING)
