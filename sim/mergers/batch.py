@@ -1,16 +1,16 @@
 """Groups of clusters handed to the compiled flow, several at once, and what comes back as one record a group."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from sim.mergers import pair, stepper
 from sim.mergers.crossing import Mergers
 from sim.mergers.rates import PairRates, Rules
-
 
 
 class Start(NamedTuple):
@@ -86,7 +86,7 @@ class Run:
 
 def rules(beta: float, usa: bool, tolerance: float, chord: float) -> Rules:
     """What all groups share."""
-    return Rules(np.float64(beta), np.bool_(usa), np.float64(tolerance), np.float64(chord))
+    return Rules(*map(_array, (float(beta), usa, tolerance, chord)))
 
 
 def follow(starts: list[Start], shared: Rules, max_steps: int) -> list[Run]:
@@ -123,9 +123,7 @@ def _follow_pairs(starts: list[Start], shared: Rules) -> list[Run]:
 def _follow(start: Start, shared: Rules, max_steps: int) -> Run:
     """One group in a buffer that holds it."""
     course = _placed(start)
-    bounds = stepper.Bounds(
-        np.int64(start.events), np.float64(start.floor), np.float64(start.limit), np.int64(max_steps)
-    )
+    bounds = stepper.Bounds(*map(_array, (start.events, start.floor, start.limit, max_steps)))
     accepted, logs, states = 0, [np.array([-np.inf])], [start.x[None]]
     while int(course.status) == stepper.RUNNING and int(course.attempts) < max_steps:
         course, rows = stepper.advance(course, bounds, shared)
@@ -143,21 +141,27 @@ def _placed(start: Start) -> stepper.Course:
     x, mass = np.zeros((size, d)), np.zeros(size)
     x[:, 0] = 1
     x[:clusters], mass[:clusters] = start.x, start.mass
-    zero, nothing, slots = np.int64(0), np.float64(0), np.zeros(size, np.int64)
+    zero, nothing = _array(0), _array(0.0)
+    slots, numbers, places = map(_array, (np.zeros(size, int), np.zeros(size), np.zeros((size, d))))
     return stepper.Course(
-        x=x,
-        mass=mass,
-        rates=PairRates(np.zeros((size, d)), nothing, nothing, np.zeros(size), slots, nothing),
-        log_begin=np.float64(start.log_begin),
-        log_elapsed=np.float64(-np.inf),
-        step=np.float64(np.nan),
-        growth=np.float64(stepper.GROWTH),
-        status=np.int64(stepper.RUNNING),
+        x=_array(x),
+        mass=_array(mass),
+        rates=PairRates(places, nothing, nothing, numbers, slots, nothing),
+        log_begin=_array(start.log_begin),
+        log_elapsed=_array(-np.inf),
+        step=_array(np.nan),
+        growth=_array(stepper.GROWTH),
+        status=_array(stepper.RUNNING),
         attempts=zero,
         accepted=zero,
         evaluations=zero,
-        mergers=Mergers(zero, slots, slots, slots, np.zeros(size), np.zeros((size, d))),
+        mergers=Mergers(zero, slots, slots, slots, numbers, places),
     )
+
+
+def _array(values: ArrayLike) -> Any:
+    """The values as the program takes them, of the type that NumPy gives them; JAX would compile a copy of each."""
+    return np.asarray(values)
 
 
 def _slots_for(clusters: int) -> int:

@@ -82,7 +82,7 @@ def merge_crossed(
     log_time: Callable[[Float[Array, ""], Float[Array, "2"]], Float[Array, ""]],
     rules: Rules,
 ) -> tuple[Ends, Mergers]:
-    """Look at the end of a step and merge the pairs that are within the merge chord there, one at a time, the earliest first.
+    """Look at the end of a step and merge the pairs within the merge chord there, one at a time, earliest first.
 
     A merged pair is replaced by its mass centroid at BOTH ends of the step, so that the next crossing is sought
     among true paths of centroids: merging all pairs of a step at once would let times depend on the step. The
@@ -99,18 +99,20 @@ def merge_crossed(
             return jax.tree.map(lambda both, new: both.at[end].set(new), rates, seen)
 
         rates = jax.lax.fori_loop(first, 2, one, ends.rates)
-        return ends._replace(
-            rates=rates, log_units=jnp.where(first == 1, rates.log_rate, ends.log_units)
-        )
+        return ends._replace(rates=rates, log_units=jnp.where(first == 1, rates.log_rate, ends.log_units))
 
     def settle(state):
         ends, mergers, first, _ = state
         ends = see(ends, first)
         slopes = _slopes(ends, step)
         last = mergers.number - 1
-        here = jnp.sum(jnp.where((slots == mergers.kept[last])[:, None], _hermite(ends.moment, ends.x, slopes), 0), 0)
+        here = jnp.sum(
+            jnp.where((slots == mergers.kept[last])[:, None], _hermite(ends.moment, ends.x, slopes), 0), 0
+        )
         noted = ((slots == last) & (first == 0))[:, None]
-        mergers = mergers._replace(position=jnp.where(noted, (here / jnp.linalg.norm(here))[None], mergers.position))
+        mergers = mergers._replace(
+            position=jnp.where(noted, (here / jnp.linalg.norm(here))[None], mergers.position)
+        )
         within = (ends.mass > 0) & (ends.rates.nearest[1] < rules.chord**2)
         again = accept & jnp.any(within)
         ends, mergers = jax.lax.cond(again, lambda: merge_one(ends, slopes, mergers), lambda: (ends, mergers))

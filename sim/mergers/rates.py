@@ -40,22 +40,15 @@ class PairRates(NamedTuple):
     spread: Float[Array, ""]
 
 
-class _Tile(NamedTuple):
-    """Some rows of all pairs: squared chords, and log(m_j q_ij), -inf for a point itself and where a slot is empty."""
-
-    squares: Float[Array, "rows b"]
-    logs: Float[Array, "rows b"]
-
-
 def pair_rates(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> PairRates:
     """Velocities, rates and nearest neighbours of a state."""
 
-    def look(tile: _Tile):
-        peak = jnp.max(tile.logs, axis=1)
-        weights = jnp.exp(tile.logs - jnp.where(jnp.isfinite(peak), peak, 0.0)[:, None])
-        nearest = jnp.min(jnp.where(jnp.isfinite(tile.logs), tile.squares, jnp.inf), axis=1)
-        spread = jnp.sum(weights * tile.squares, axis=1)
-        return _pulled(weights, x), peak, nearest, spread, jnp.argmax(tile.logs, axis=1)
+    def look(squares: Array, logs: Array):
+        peak = jnp.max(logs, axis=1)
+        weights = jnp.exp(logs - jnp.where(jnp.isfinite(peak), peak, 0.0)[:, None])
+        nearest = jnp.min(jnp.where(jnp.isfinite(logs), squares, jnp.inf), axis=1)
+        spread = jnp.sum(weights * squares, axis=1)
+        return _pulled(weights, x), peak, nearest, spread, jnp.argmax(logs, axis=1)
 
     pulled, peak, nearest, spread, strongest = _by_rows(look, x, mass, rules.beta)
     peak = jnp.where(mass > 0, peak, -jnp.inf)
@@ -78,17 +71,20 @@ def pulls(
     x: Float[Array, "b d"], mass: Float[Array, " b"], shift: Float[Array, ""], rules: Rules
 ) -> tuple[Float[Array, "b d"], Float[Array, " b"]]:
     """Velocities P_i sum_j w_ij x_j and row sums of w, both in units of e^shift."""
-    pulled = _by_rows(lambda tile: _pulled(jnp.exp(tile.logs - shift), x), x, mass, rules.beta)
+    pulled = _by_rows(lambda _, logs: _pulled(jnp.exp(logs - shift), x), x, mass, rules.beta)
     return _projected(pulled, x, mass, shift, shift, rules.usa)
 
 
-def _by_rows(look: Callable[[_Tile], Any], x: Float[Array, "b d"], mass: Float[Array, " b"], beta) -> Any:
-    """`look` at a tile of rows at a time, up to the last slot that is not empty; zeros beyond."""
+def _by_rows(look: Callable[..., Any], x: Float[Array, "b d"], mass: Float[Array, " b"], beta) -> Any:
+    """`look` at a tile of rows at a time, up to the last slot that is not empty; zeros beyond.
+
+    It takes |x_i - x_j|^2 and log(m_j q_ij), (rows, b), the latter -inf for a point itself and for empty slots.
+    """
     b = len(mass)
     rows = min(b, max(_FEWEST_ROWS, _ENTRIES // b))
     log_mass, slots = jnp.log(mass), jnp.arange(b)
 
-    def tile(first: Int[Array, ""]) -> _Tile:
+    def look_from(first: Int[Array, ""]) -> Any:
         own = jax.lax.dynamic_slice_in_dim(x, first, rows)
 
         # Differences: 2 - 2 <x_i, x_j> would lose chords below 2e-8, long before the merge chord.
@@ -99,18 +95,18 @@ def _by_rows(look: Callable[[_Tile], Any], x: Float[Array, "b d"], mass: Float[A
         squares = jax.lax.scan(add, zeros, (own.T, x.T), unroll=min(x.shape[1], _UNROLLED))[0]
         itself = (first + jnp.arange(rows))[:, None] == slots[None, :]
         empty = (jax.lax.dynamic_slice_in_dim(mass, first, rows) == 0)[:, None]
-        return _Tile(squares, jnp.where(itself | empty, -jnp.inf, log_mass[None, :] - beta * squares / 2))
+        return look(squares, jnp.where(itself | empty, -jnp.inf, log_mass[None, :] - beta * squares / 2))
 
     if rows == b:
-        return look(tile(jnp.zeros((), int)))
+        return look_from(jnp.zeros((), int))
 
     def fill(number: Int[Array, ""], found: Any) -> Any:
-        part = look(tile(number * rows))
+        part = look_from(number * rows)
         return jax.tree.map(
             lambda whole, new: jax.lax.dynamic_update_slice_in_dim(whole, new, number * rows, 0), found, part
         )
 
-    shapes = jax.eval_shape(lambda: look(tile(jnp.zeros((), int))))
+    shapes = jax.eval_shape(look_from, jnp.zeros((), int))
     empty = jax.tree.map(lambda part: jnp.zeros((b, *part.shape[1:]), part.dtype), shapes)
     used = jnp.max(jnp.where(mass > 0, slots + 1, 0))
     return jax.lax.fori_loop(0, (used + rows - 1) // rows, fill, empty)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sim.mergers.crossing import Ends, Mergers, merge_crossed
-from sim.mergers.rates import PairRates, Rules, pair_rates, pulls
+from sim.mergers.rates import PairRates, Rules, pulls
 from sim.stepping import STAGES, bisected, both_errors, factor, slopes, sums
 
 RUNNING, MERGED, SLOWED, LANDED, SADDLE, EXHAUSTED = range(6)
@@ -90,7 +90,9 @@ def _still(rates: PairRates, mass: Float[Array, " b"]) -> Bool[Array, ""]:
     return jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
 
 
-def _slopes(course: Course, step: Float[Array, ""], stages: Int[Array, ""], rules: Rules) -> Float[Array, "stage coordinate"]:
+def _slopes(
+    course: Course, step: Float[Array, ""], stages: Int[Array, ""], rules: Rules
+) -> Float[Array, "stage coordinate"]:
     """The slopes of the positions and of the clock at the stages of a step, per unit of s.
 
     Weights are scaled by that of the pairs that were strongest at the start: O(b), not a pass over all pairs.
