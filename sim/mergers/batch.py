@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from sim.mergers import pair, stepper
 from sim.mergers.crossing import Mergers
@@ -159,7 +158,7 @@ def _placed(start: Start) -> stepper.Course:
     )
 
 
-def _array(values: ArrayLike) -> Any:
+def _array(values: Any) -> Any:
     """The values as the program takes them, of the type that NumPy gives them; JAX would compile a copy of each."""
     return np.asarray(values)
 
