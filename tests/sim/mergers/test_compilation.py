@@ -27,7 +27,7 @@ def compiled():
     """Names of the programs compiled in this test."""
     names = []
 
-    def listen(event: str, _: float, **about: str | int) -> None:
+    def listen(event: str, duration_secs: float, **about: str | int) -> None:
         if event.endswith("backend_compile_duration"):
             names.append(about["fun_name"])
 
