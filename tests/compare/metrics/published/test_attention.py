@@ -109,13 +109,16 @@ def test_eigenvalues_are_counted_as_if_all_were_computed(attention):
 
 @pytest.mark.parametrize("second", [0.1, 0.4, 0.49, 0.499999, 0.500001, 0.51, 0.9])
 def test_a_second_eigenvalue_near_the_cut_is_seen(second):
-    """(1 - s) / n + s I has the eigenvalues 1 and s; so has the cyclic shift in place of I, s times roots of 1."""
+    """With eigenvalues s and 0 beside 1, alone or n - 1 times, or s times the roots of 1 in a cyclic shift."""
     n = 9
+    wave = np.cos(2 * np.pi * np.arange(n) / n) * np.sqrt(2 / n)
+    assert eigenvalues_above_half(np.full((n, n), 1 / n) + second * np.outer(wave, wave)) == 1 + (
+        second > 0.5
+    )
     uniform = np.full((n, n), (1 - second) / n)
     assert eigenvalues_above_half(uniform + second * np.eye(n)) == (n if second > 0.5 else 1)
-    shift = np.roll(np.eye(n), 1, axis=0)
     roots = second * np.cos(2 * np.pi * np.arange(1, n) / n)
-    assert eigenvalues_above_half(uniform + second * shift) == 1 + np.sum(roots > 0.5)
+    assert eigenvalues_above_half(uniform + second * np.roll(np.eye(n), 1, axis=0)) == 1 + np.sum(roots > 0.5)
 
 
 def test_most_heads_need_no_eigenvalues(monkeypatch):
