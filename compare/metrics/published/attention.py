@@ -10,7 +10,7 @@ FLOOR = 1e-12
 MOST_ITERATIONS = 100
 CONVERGED = 1e-6
 ACTIVE_RANK = 10
-MOST_POWERS = 16
+GLANCES, MOST_POWERS = 24, 16
 HALF = 0.5 * (1 - 1e-9)  # far beyond what rounding does to a power
 CLUSTER_BELOW, MIXING_ABOVE = 0.3, 0.7
 
@@ -123,13 +123,23 @@ def eigenvalues_above_half(balanced: Float[np.ndarray, "token token"]) -> int:
     and the others of P (Wielandt), and all eigenvalues of B are at most |B^k|_F^(1/k) in modulus: where that is below
     0.5 for k = 1, 2, 4, 8 or 16, there is no other one. Else all eigenvalues are computed.
     """
-    power = balanced - balanced.mean(axis=1, keepdims=True)
-    radius, exponent, expected = np.linalg.norm(power), 1, 0.0
-    while radius >= HALF and exponent < MOST_POWERS and expected < 0.5:
-        power, exponent, larger = power @ power, 2 * exponent, radius
-        radius = np.linalg.norm(power) ** (1 / exponent)
-        expected = radius**2 / larger  # its limit, were it to go on like c^(1/k)
-    return 1 if radius < HALF else int(np.sum(np.linalg.eigvals(balanced).real > 0.5))
+    power, exponent = balanced - balanced.mean(axis=1, keepdims=True), 1
+    if _growth(power) < 0.5:
+        while exponent <= MOST_POWERS:
+            if np.linalg.norm(power) ** (1 / exponent) < HALF:
+                return 1
+            power, exponent = power @ power, 2 * exponent
+    return int(np.sum(np.linalg.eigvals(balanced).real > 0.5))
+
+
+def _growth(matrix: Float[np.ndarray, "token token"]) -> float:
+    """A guess at the largest modulus of an eigenvalue, by power iteration: whether powers are worth their cost."""
+    vector, lengths = np.cos(np.arange(len(matrix))), []
+    for _ in range(GLANCES):
+        vector = matrix @ vector
+        lengths.append(np.linalg.norm(vector))
+        vector /= max(lengths[-1], FLOOR)
+    return float(np.exp(np.mean(np.log(np.maximum(lengths[GLANCES // 2 :], FLOOR)))))
 
 
 def fiedler_value(weights: Float[np.ndarray, "head token token"]) -> Float[np.ndarray, " head"]:
