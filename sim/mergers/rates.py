@@ -50,7 +50,7 @@ def pair_rates(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -
         spread = jnp.sum(weights * squares, axis=1)
         return _pulled(weights, x), peak, nearest, spread, jnp.argmax(logs, axis=1)
 
-    pulled, peak, nearest, spread, strongest = _by_rows(look, x, mass, rules.beta)
+    pulled, peak, nearest, spread, strongest = _by_rows(look, x, mass, rules.beta, _by_differences)
     peak = jnp.where(mass > 0, peak, -jnp.inf)
     top = jnp.maximum(jnp.max(peak), jnp.finfo(x.dtype).min)
     velocity, row = _projected(pulled, x, mass, peak, top, rules.usa)
@@ -71,11 +71,33 @@ def pulls(
     x: Float[Array, "b d"], mass: Float[Array, " b"], shift: Float[Array, ""], rules: Rules
 ) -> tuple[Float[Array, "b d"], Float[Array, " b"]]:
     """Velocities P_i sum_j w_ij x_j and row sums of w, both in units of e^shift."""
-    pulled = _by_rows(lambda _, logs: _pulled(jnp.exp(logs - shift), x), x, mass, rules.beta)
+    chords = _by_differences if x.shape[1] <= _UNROLLED else _by_products
+    pulled = _by_rows(lambda _, logs: _pulled(jnp.exp(logs - shift), x), x, mass, rules.beta, chords)
     return _projected(pulled, x, mass, shift, shift, rules.usa)
 
 
-def _by_rows(look: Callable[..., Any], x: Float[Array, "b d"], mass: Float[Array, " b"], beta) -> Any:
+def _by_differences(own: Float[Array, "rows d"], x: Float[Array, "b d"]) -> Float[Array, "rows b"]:
+    """|x_i - x_j|^2 of chords of any size: products would lose those below 2e-8, long before the merge chord."""
+
+    def add(total: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
+        return total + (column[0][:, None] - column[1][None, :]) ** 2, None
+
+    zeros = jnp.zeros((len(own), len(x)))
+    return jax.lax.scan(add, zeros, (own.T, x.T), unroll=min(x.shape[1], _UNROLLED))[0]
+
+
+def _by_products(own: Float[Array, "rows d"], x: Float[Array, "b d"]) -> Float[Array, "rows b"]:
+    """The same to 1e-15: enough for an exponent, to beta 1e-15, and in many dimensions much faster."""
+    return jnp.sum(own**2, axis=1)[:, None] + jnp.sum(x**2, axis=1)[None, :] - 2 * own @ x.T
+
+
+def _by_rows(
+    look: Callable[..., Any],
+    x: Float[Array, "b d"],
+    mass: Float[Array, " b"],
+    beta: Float[Array, ""],
+    chords: Callable[..., Float[Array, "rows b"]],
+) -> Any:
     """`look` at a tile of rows at a time, up to the last slot that is not empty; zeros beyond.
 
     It takes |x_i - x_j|^2 and log(m_j q_ij), (rows, b), the latter -inf for a point itself and for empty slots.
@@ -86,13 +108,7 @@ def _by_rows(look: Callable[..., Any], x: Float[Array, "b d"], mass: Float[Array
 
     def look_from(first: Int[Array, ""]) -> Any:
         own = jax.lax.dynamic_slice_in_dim(x, first, rows)
-
-        # Differences: 2 - 2 <x_i, x_j> would lose chords below 2e-8, long before the merge chord.
-        def add(total: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
-            return total + (column[0][:, None] - column[1][None, :]) ** 2, None
-
-        zeros = jnp.zeros((rows, b))
-        squares = jax.lax.scan(add, zeros, (own.T, x.T), unroll=min(x.shape[1], _UNROLLED))[0]
+        squares = chords(own, x)
         itself = (first + jnp.arange(rows))[:, None] == slots[None, :]
         empty = (jax.lax.dynamic_slice_in_dim(mass, first, rows) == 0)[:, None]
         return look(squares, jnp.where(itself | empty, -jnp.inf, log_mass[None, :] - beta * squares / 2))
