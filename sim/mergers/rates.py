@@ -130,7 +130,11 @@ def _by_rows(
 
 def _pulled(weights: Float[Array, "rows b"], x: Float[Array, "b d"]) -> Float[Array, "rows columns"]:
     """sum_j w_ij x_j, and in the last column the sums of w."""
-    return weights @ jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    with_one = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+    if len(x) <= _FEWEST_ROWS:
+        # A call of the matrix product takes longer than this.
+        return jnp.sum(weights[:, :, None] * with_one[None], axis=1)
+    return weights @ with_one
 
 
 def _projected(pulled: Float[Array, "b columns"], x, mass, log_unit, shift, usa: Bool[Array, ""]):
