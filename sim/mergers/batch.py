@@ -164,9 +164,8 @@ def _array(values: Any) -> Any:
 
 
 def _slots_for(clusters: int) -> int:
-    """16, 64, 256, and then powers of two: few sizes, as each is compiled anew."""
-    doublings = max((clusters - 1).bit_length(), 4)
-    return 1 << (doublings if doublings > 8 else doublings + doublings % 2)
+    """8, 64, 256, and then powers of two: few sizes, as each is compiled anew."""
+    return next(size for size in (8, 64, 256, 1 << (clusters - 1).bit_length()) if size >= clusters)
 
 
 def _run_of(

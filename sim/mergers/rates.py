@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 _UNROLLED = 8
-_FEWEST_ROWS, _ENTRIES = 16, 2**14
+_SMALLEST, _ENTRIES = 8, 2**14
 
 
 class Rules(NamedTuple):
@@ -103,7 +103,7 @@ def _by_rows(
     It takes |x_i - x_j|^2 and log(m_j q_ij), (rows, b), the latter -inf for a point itself and for empty slots.
     """
     b = len(mass)
-    rows = min(b, max(_FEWEST_ROWS, _ENTRIES // b))
+    rows = b if b <= _SMALLEST else min(b // 4, _ENTRIES // b)
     log_mass, slots = jnp.log(mass), jnp.arange(b)
 
     def look_from(first: Int[Array, ""]) -> Any:
@@ -131,7 +131,7 @@ def _by_rows(
 def _pulled(weights: Float[Array, "rows b"], x: Float[Array, "b d"]) -> Float[Array, "rows columns"]:
     """sum_j w_ij x_j, and in the last column the sums of w."""
     with_one = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
-    if len(x) <= _FEWEST_ROWS:
+    if len(x) <= _SMALLEST:
         # A call of the matrix product takes longer than this.
         return jnp.sum(weights[:, :, None] * with_one[None], axis=1)
     return weights @ with_one

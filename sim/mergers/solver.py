@@ -102,7 +102,7 @@ def coalesce(
     Raises ValueError for a causal or learned field, points off the sphere, masses that do not sum to 1, 32-bit JAX,
     and for a start that ends at a saddle; RuntimeError where max_steps is reached.
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
-    cluster that changed. A program is compiled once for each number of dimensions and for groups of up to 16, 64, 256,
+    cluster that changed. A program is compiled once for each number of dimensions and for groups of up to 8, 64, 256,
     512, ... clusters, whatever beta, kind, masses and tolerance: 3 s each, or nothing where JAX's cache holds it.
 
     >>> import sim

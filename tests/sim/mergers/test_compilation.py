@@ -39,7 +39,7 @@ def compiled():
 def test_a_size_is_compiled_once(compiled):
     x = sim.uniform(40, 5, seed=0)  # 5 dimensions, as in no other test
     sim.coalesce(sim.Attention(30.0), x)
-    # Groups of up to 16 and of up to 64 clusters.
+    # Groups of up to 8 and of up to 64 clusters.
     assert compiled.count("jit(advance)") == 2
     compiled.clear()
     sim.coalesce(sim.Attention(2e3, "USA"), x[:33], tolerance=1e-7)
@@ -73,10 +73,8 @@ def test_a_second_process_compiles_nothing(tmp_path):
 @pytest.mark.parametrize("kind", ["SA", "USA"])
 @pytest.mark.parametrize("slots", [64, 512])
 def test_empty_slots_change_nothing(monkeypatch, kind, slots):
-    """A dozen clusters alone in 16 slots, and with many empty ones, in tiles of all rows and of a few."""
-    start = batch.Start(
-        sim.uniform(12, 3, seed=4), np.random.default_rng(4).dirichlet(np.ones(12)), -np.inf, 12
-    )
+    """Eight clusters alone in their slots, and with many empty ones, in tiles of all rows and of a few."""
+    start = batch.Start(sim.uniform(8, 3, seed=4), np.random.default_rng(4).dirichlet(np.ones(8)), -np.inf, 8)
     rules = batch.rules(200.0, kind == "USA", 1e-8, 5e-8)
     (tight,) = batch.follow([start], rules, 10**6)
     monkeypatch.setattr(batch, "_slots_for", lambda _: slots)
