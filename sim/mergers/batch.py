@@ -1,17 +1,15 @@
 """Groups of clusters handed to the compiled flow, several at once, and what comes back as one record a group."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from sim.mergers import pair, stepper
-
-_LANES = (1, 16, 64, 256)
-_SMALLEST = 8
+from sim.mergers.crossing import Mergers
+from sim.mergers.rates import PairRates, Rules
 
 
 class Start(NamedTuple):
@@ -85,34 +83,19 @@ class Run:
         return self.extended(np.logaddexp(shift, rest.log_elapsed[1:]), rest.x[1:], mergers)
 
 
-def rules(beta: float, usa: bool, tolerance: float, chord: float) -> stepper.Rules:
-    """What all lanes share, on the device."""
-    return stepper.Rules(
-        jnp.asarray(beta, float), jnp.asarray(usa), jnp.asarray(tolerance, float), jnp.asarray(chord, float)
-    )
+def rules(beta: float, usa: bool, tolerance: float, chord: float) -> Rules:
+    """What all groups share."""
+    return Rules(*map(_array, (float(beta), usa, tolerance, chord)))
 
 
-def follow(starts: list[Start], shared: stepper.Rules, max_steps: int) -> list[Run]:
-    """Follow all groups: pairs with no limit by quadrature, the others by the flow, those of one size side by side.
-
-    Buffers hold a power of two of slots, at least 8, or three quarters of one above 256; and 1, 16, 64 or 256 lanes.
-    Each pair of sizes compiles once.
-    """
-    runs: list[Run | None] = [None] * len(starts)
-    sizes = [_slots_for(len(start.mass)) for start in starts]
-    alone = [k for k, start in enumerate(starts) if len(start.mass) == 2 and start.limit == np.inf]
-    for k, run in zip(alone, _follow_pairs([starts[k] for k in alone], shared)):
-        runs[k], sizes[k] = run, 0
-    for size in set(sizes) - {0}:
-        chosen = [k for k, s in enumerate(sizes) if s == size]
-        for first in range(0, len(chosen), _LANES[-1]):
-            block = chosen[first : first + _LANES[-1]]
-            for k, run in zip(block, _follow([starts[k] for k in block], size, shared, max_steps)):
-                runs[k] = run
-    return [run for run in runs if run is not None]
+def follow(starts: list[Start], shared: Rules, max_steps: int) -> list[Run]:
+    """Follow all groups: pairs with no limit by quadrature, the others by the flow, one after another."""
+    alone = [len(start.mass) == 2 and start.limit == np.inf for start in starts]
+    pairs = iter(_follow_pairs([start for start, pair in zip(starts, alone) if pair], shared))
+    return [next(pairs) if pair else _follow(start, shared, max_steps) for start, pair in zip(starts, alone)]
 
 
-def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
+def _follow_pairs(starts: list[Start], shared: Rules) -> list[Run]:
     """Isolated pairs to their mergers, all at once; one at exact antipodes stays where it is."""
     if not starts:
         return []
@@ -136,85 +119,75 @@ def _follow_pairs(starts: list[Start], shared: stepper.Rules) -> list[Run]:
     return runs
 
 
-def _follow(starts: list[Start], size: int, shared: stepper.Rules, max_steps: int) -> list[Run]:
-    """Groups in buffers of one size, side by side; lanes that have ended are dropped once the rest fits in fewer."""
-    lanes, bounds = _pack(starts, size, shared)
-    runs: dict[int, Run] = {}
-    held = dict(enumerate(range(len(starts))))
-    logs: list[list[np.ndarray]] = [[np.array([-np.inf])] for _ in starts]
-    states: list[list[np.ndarray]] = [[start.x[None]] for start in starts]
-    tried = 0
-    while held:
-        before = np.asarray(lanes.accepted)
-        lanes, rows, tries = stepper.run_lanes(lanes, bounds, shared, jnp.asarray(max_steps - tried))
-        tried += int(tries)
-        now, row_logs, row_x = jax.tree.map(np.asarray, (lanes, rows.log_elapsed, rows.x))
-        for lane, k in list(held.items()):
-            new = now.accepted[lane] - before[lane]
-            logs[k].append(row_logs[lane, :new].copy())
-            states[k].append(row_x[lane, :new, : len(starts[k].x)].copy())
-            if now.status[lane] != stepper.RUNNING or tried >= max_steps:
-                runs[k] = _unpack(starts[k], np.concatenate(logs[k]), np.concatenate(states[k]), now, lane)
-                del held[lane]
-        fewer = _lanes_for(len(held))
-        if held and fewer < now.status.size:
-            idle = next(lane for lane in range(now.status.size) if lane not in held)
-            pick = [*held, *[idle] * (fewer - len(held))]
-            lanes, bounds = stepper.take_lanes((lanes, bounds), jnp.asarray(pick))
-            held = dict(enumerate(held.values()))
-    return [runs[k] for k in range(len(starts))]
+def _follow(start: Start, shared: Rules, max_steps: int) -> Run:
+    """One group in a buffer that holds it."""
+    course = _placed(start)
+    bounds = stepper.Bounds(*map(_array, (start.events, start.floor, start.limit, max_steps)))
+    accepted, logs, states = 0, [np.array([-np.inf])], [start.x[None]]
+    while int(course.status) == stepper.RUNNING and int(course.attempts) < max_steps:
+        course, rows = stepper.advance(course, bounds, shared)
+        new = int(course.accepted) - accepted
+        accepted += new
+        logs.append(np.asarray(rows.log_elapsed)[:new].copy())
+        states.append(np.asarray(rows.x)[:new, : len(start.x)].copy())
+    return _run_of(start, np.concatenate(logs), np.concatenate(states), jax.tree.map(np.asarray, course))
+
+
+def _placed(start: Start) -> stepper.Course:
+    """The group at its start; empty slots have mass 0."""
+    clusters, d = start.x.shape
+    size = _slots_for(clusters)
+    x, mass = np.zeros((size, d)), np.zeros(size)
+    x[:, 0] = 1
+    x[:clusters], mass[:clusters] = start.x, start.mass
+    zero, nothing = _array(0), _array(0.0)
+    slots, numbers, places = map(_array, (np.zeros(size, int), np.zeros(size), np.zeros((size, d))))
+    return stepper.Course(
+        x=_array(x),
+        mass=_array(mass),
+        rates=PairRates(places, nothing, nothing, numbers, slots, nothing),
+        log_begin=_array(start.log_begin),
+        log_elapsed=_array(-np.inf),
+        step=_array(np.nan),
+        growth=_array(stepper.GROWTH),
+        status=_array(stepper.RUNNING),
+        attempts=zero,
+        accepted=zero,
+        evaluations=zero,
+        mergers=Mergers(zero, slots, slots, slots, numbers, places),
+    )
+
+
+def _array(values: Any) -> Any:
+    """The values as the program takes them, of the type that NumPy gives them; JAX would compile a copy of each."""
+    return np.asarray(values)
 
 
 def _slots_for(clusters: int) -> int:
-    size = max(_SMALLEST, 1 << (clusters - 1).bit_length())
-    return 3 * size // 4 if size > 256 and clusters <= 3 * size // 4 else size
+    """8, 64, 256, and then powers of two: few sizes, as each is compiled anew."""
+    return next(size for size in (8, 64, 256, 1 << (clusters - 1).bit_length()) if size >= clusters)
 
 
-def _lanes_for(groups: int) -> int:
-    return next(lanes for lanes in _LANES if lanes >= groups)
-
-
-def _pack(starts: list[Start], size: int, shared: stepper.Rules) -> tuple[stepper.Lane, stepper.Bounds]:
-    """Buffers of `size` slots; empty slots and idle lanes have mass 0."""
-    count, d = _lanes_for(len(starts)), starts[0].x.shape[1]
-    x, mass, log_begin = np.zeros((count, size, d)), np.zeros((count, size)), np.zeros(count)
-    x[..., 0] = 1
-    for k, start in enumerate(starts):
-        x[k, : len(start.x)], mass[k, : len(start.x)] = start.x, start.mass
-        log_begin[k] = start.log_begin
-    idle = [0] * (count - len(starts))
-    bounds = stepper.Bounds(
-        jnp.asarray([start.events for start in starts] + idle, int),
-        jnp.asarray([start.floor for start in starts] + idle, float),
-        jnp.asarray([start.limit for start in starts] + idle, float),
-    )
-    return stepper.start_lanes(jnp.asarray(x), jnp.asarray(mass), jnp.asarray(log_begin), shared), bounds
-
-
-def _unpack(
+def _run_of(
     start: Start,
     log_elapsed: Float[np.ndarray, " rows"],
     x: Float[np.ndarray, "rows s d"],
-    ended: stepper.Lane,
-    lane: int,
+    ended: stepper.Course,
 ) -> Run:
+    made = ended.mergers
     mergers = tuple(
-        Merge(
-            int(ended.row[lane, e]) + 1,
-            int(ended.kept[lane, e]),
-            int(ended.gone[lane, e]),
-            float(ended.event_log[lane, e]),
-            np.array(ended.event_x[lane, e]),
+        Merge(int(row) + 1, int(kept), int(gone), float(log_elapsed), np.array(position))
+        for row, kept, gone, log_elapsed, position in zip(
+            made.row[: made.number], made.kept, made.gone, made.log_elapsed, made.position
         )
-        for e in range(int(ended.events[lane]))
     )
-    status = int(ended.status[lane])
+    status = int(ended.status)
     return Run(
         start,
         log_elapsed,
         x,
         mergers,
         stepper.EXHAUSTED if status == stepper.RUNNING else status,
-        int(ended.accepted[lane]),
-        int(ended.evaluations[lane]),
+        int(ended.accepted),
+        int(ended.evaluations),
     )

@@ -1,12 +1,8 @@
 """Weighted clusters in a rescaled time: one compiled loop that crosses plateaus of any length and merges in place.
 
-The clusters c_k with masses m_k are an invariant subsystem of self-attention (2410.06833, Section 5; 2312.10794):
-
-    dc_i/dt = P_i sum_j w_ij c_j,    w_ij = m_j e^(-beta |c_i - c_j|^2 / 2) / z_i,
-
-with z_i the sum of the numerators over all j (SA) or 1 (USA). The rest of this file is ours. The loop steps in s,
-dt = ds / R, with the rate R = sum over i != j of w_ij evaluated inside the step: the unit of s is the closing of the
-fastest pair, so a plateau of length e^(beta v) costs as much as one of length 1. log t is the only clock kept.
+The loop steps in s, dt = ds / R, with the rate R = sum over i != j of w_ij evaluated inside the step
+(`sim.mergers.rates`): the unit of s is the closing of the fastest pair, so a plateau of length e^(beta v) costs as
+much as one of length 1. log t is the only clock kept. This is ours.
 """
 
 from typing import NamedTuple
@@ -14,31 +10,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
-from scipy.integrate import DOP853
 
-from sim.mergers.crossing import Ends, merge_crossed
+from sim.mergers.crossing import Ends, Mergers, merge_crossed
+from sim.mergers.rates import PairRates, Rules, pulls
+from sim.stepping import STAGES, bisected, both_errors, factor, slopes, sums
 
-ROWS = 64
 RUNNING, MERGED, SLOWED, LANDED, SADDLE, EXHAUSTED = range(6)
-_UNROLLED = 8
-_STAGES = DOP853.n_stages
+GROWTH = 6.0
+_ROWS, _ENTRIES = 64, 2**11
+_HALVINGS = 50
 
 
-class PairRates(NamedTuple):
-    """What a look at all pairs tells: velocity per unit of s, log of R and of the largest row of it, and for each
-    point its least squared chord and the point that pulls it most; `spread` is the squared chord in the mean of w.
+class Course(NamedTuple):
+    """Where a group stands: b slots, of which those with positive mass live; and what was seen there.
+
+    `step` is NaN as long as nothing was seen.
     """
-
-    velocity: Float[Array, "b d"]
-    log_rate: Float[Array, ""]
-    log_fastest: Float[Array, ""]
-    nearest: Float[Array, " b"]
-    strongest: Int[Array, " b"]
-    spread: Float[Array, ""]
-
-
-class Lane(NamedTuple):
-    """One integration: b slots of which those with positive mass live."""
 
     x: Float[Array, "b d"]
     mass: Float[Array, " b"]
@@ -48,319 +35,188 @@ class Lane(NamedTuple):
     step: Float[Array, ""]
     growth: Float[Array, ""]
     status: Int[Array, ""]
+    attempts: Int[Array, ""]
     accepted: Int[Array, ""]
     evaluations: Int[Array, ""]
-    events: Int[Array, ""]
-    kept: Int[Array, " b"]
-    gone: Int[Array, " b"]
-    row: Int[Array, " b"]
-    event_log: Float[Array, " b"]
-    event_x: Float[Array, "b d"]
+    mergers: Mergers
 
 
 class Bounds(NamedTuple):
-    """When a lane ends: after so many mergers, below a log rate, at a log elapsed time."""
+    """When a group ends: after so many mergers, below a log rate, at a log elapsed time, after so many attempts."""
 
-    events: Int[Array, ""]
+    mergers: Int[Array, ""]
     floor: Float[Array, ""]
     limit: Float[Array, ""]
+    attempts: Int[Array, ""]
 
 
-class Rules(NamedTuple):
-    """What all lanes share: inverse temperature, SA or USA, tolerance of a step, chord at which a pair is merged."""
+class Rows(NamedTuple):
+    """The accepted states of the last steps, and their log elapsed times."""
 
-    beta: Float[Array, ""]
-    usa: Bool[Array, ""]
-    tolerance: Float[Array, ""]
-    chord: Float[Array, ""]
+    log_elapsed: Float[Array, " rows"]
+    x: Float[Array, "rows b d"]
 
 
-def _squares(x: Float[Array, "b d"]) -> Float[Array, "b b"]:
-    """|x_i - x_j|^2, from differences: 2 - 2 <x_i, x_j> would lose chords below 2e-8, long before the merge chord."""
-    b, d = x.shape
+@jax.jit
+def advance(course: Course, bounds: Bounds, rules: Rules) -> tuple[Course, Rows]:
+    """Advance a group until it has ended or has filled its rows.
 
-    def add(total, column):
-        return total + (column[:, None] - column[None, :]) ** 2, None
-
-    return jax.lax.scan(add, jnp.zeros((b, b)), x.T, unroll=min(d, _UNROLLED))[0]
-
-
-def _log_weights(squares: Float[Array, "b b"], mass: Float[Array, " b"], beta: Float[Array, ""]):
-    """log(m_j q_ij) between different living slots; -inf elsewhere."""
-    pairs = (mass > 0)[:, None] & ~jnp.eye(mass.size, dtype=bool)
-    return jnp.where(pairs, jnp.log(mass)[None, :] - beta * squares / 2, -jnp.inf)
-
-
-def _pull(weights: Float[Array, "b b"], x, mass, shift, usa: Bool[Array, ""]):
-    """Velocity P_i sum_j w_ij x_j and row sums of w, both in units of e^shift.
-
-    The projection of the sum WITHOUT the self weight: its rounding is relative to the row's own weight, so the
-    pull keeps its digits where it is smaller than 1e-16 of the self weight.
+    Compiled once for each number of slots and of dimensions. More slots change rounding only.
     """
-    if mass.size > 32:
-        pulled, row = weights @ x, jnp.sum(weights, axis=1)
-    else:
-        pulled = jnp.stack([jnp.sum(weights * x[None, :, k], axis=1) for k in range(x.shape[1])], axis=1)
-        row = jnp.sum(weights, axis=1)
-    z = jnp.where(usa | (mass == 0), 1.0, mass + jnp.exp(shift) * row)
-    velocity = pulled - jnp.sum(pulled * x, axis=1)[:, None] * x
-    return velocity / z[:, None], row / z
+    b, d = course.x.shape
+    size, first = max(_ROWS, _ENTRIES // b), course.accepted
+    rows = Rows(jnp.zeros(size), jnp.zeros((size, b, d)))
+
+    def going(carry) -> Bool[Array, ""]:
+        course, _ = carry
+        room = (course.accepted - first < size) & (course.attempts < bounds.attempts)
+        return (course.status == RUNNING) & room
+
+    def move(carry):
+        course, rows = carry
+        tried = _attempt(course, bounds, rules)
+        place = jnp.where(tried.accepted > course.accepted, course.accepted - first, size)
+        return tried, Rows(
+            rows.log_elapsed.at[place].set(tried.log_elapsed, mode="drop"),
+            rows.x.at[place].set(tried.x, mode="drop"),
+        )
+
+    return jax.lax.while_loop(going, move, (course, rows))
 
 
-def pair_rates(x: Float[Array, "b d"], mass: Float[Array, " b"], rules: Rules) -> PairRates:
-    """Velocities, rates and nearest neighbours of a state."""
-    squares = _squares(x)
-    logs = _log_weights(squares, mass, rules.beta)
-    top = jnp.max(logs)
-    shift = jnp.where(jnp.isfinite(top), top, 0.0)
-    weights = jnp.exp(logs - shift)
-    velocity, row = _pull(weights, x, mass, shift, rules.usa)
-    total = jnp.sum(row)
-    others = jnp.where(jnp.isfinite(logs), squares, jnp.inf)
-    nearest = jnp.min(others, axis=1)
-    spread = jnp.sum(jnp.sum(weights * squares, axis=1) / jnp.maximum(jnp.sum(weights, axis=1), 1e-300) * row)
-    return PairRates(
-        velocity / jnp.where(total > 0, total, 1.0),
-        shift + jnp.log(total),
-        shift + jnp.log(jnp.max(row)),
-        nearest,
-        jnp.argmax(logs, axis=1),
-        spread / jnp.where(total > 0, total, 1.0),
-    )
+def _still(rates: PairRates, mass: Float[Array, " b"]) -> Bool[Array, ""]:
+    """Whether nothing moves, to rounding: the pulls of all pairs cancel."""
+    pulls = jnp.linalg.norm(rates.velocity, axis=1) / jnp.sqrt(jnp.maximum(rates.nearest, 1e-300))
+    return jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
 
 
-def _stages(lane: Lane, rules: Rules):
-    """The slopes of the positions and of the clock at the twelve stages of DOP853, per unit of s.
+def _slopes(
+    course: Course, step: Float[Array, ""], stages: Int[Array, ""], rules: Rules
+) -> Float[Array, "stage coordinate"]:
+    """The slopes of the positions and of the clock at the stages of a step, per unit of s.
 
     Weights are scaled by that of the pairs that were strongest at the start: O(b), not a pass over all pairs.
     """
-    b, d = lane.x.shape
-    start = lane.rates
-    log_mass = jnp.log(lane.mass)[start.strongest]
-    table = jnp.asarray(DOP853.A)
-    slopes = jnp.zeros((_STAGES, b * d + 1))
-    slopes = slopes.at[0].set(jnp.append(start.velocity.ravel(), 1.0))
+    start, (b, d) = course.rates, course.x.shape
+    log_mass = jnp.log(course.mass)[start.strongest]
 
-    def stage(i, slopes):
-        moved = lane.x + lane.step * (table[i] @ slopes)[:-1].reshape(b, d)
+    def slope_at(_: Int[Array, ""], state: Float[Array, " coordinate"]) -> Float[Array, " coordinate"]:
+        moved = state[:-1].reshape(b, d)
         loud = log_mass - rules.beta * jnp.sum((moved - moved[start.strongest]) ** 2, axis=1) / 2
-        shift = jnp.max(jnp.where(lane.mass > 0, loud, -jnp.inf))
-        logs = _log_weights(_squares(moved), lane.mass, rules.beta)
-        velocity, row = _pull(jnp.exp(logs - shift), moved, lane.mass, shift, rules.usa)
+        shift = jnp.max(jnp.where(course.mass > 0, loud, -jnp.inf))
+        velocity, row = pulls(moved, course.mass, shift, rules)
         total = jnp.sum(row)
-        slope = jnp.append((velocity / total).ravel(), jnp.exp(start.log_rate - shift) / total)
-        return slopes.at[i].set(slope)
+        return jnp.append((velocity / total).ravel(), jnp.exp(start.log_rate - shift) / total)
 
-    return jax.lax.fori_loop(1, _STAGES, stage, slopes)
+    state = jnp.append(course.x.ravel(), 0.0)
+    return slopes(slope_at, state, jnp.append(start.velocity.ravel(), 1.0), step, stages)
 
 
-def _error(lane: Lane, slopes, tau, rules: Rules):
+def _error(
+    course: Course, errors: Float[Array, "2 coordinate"], tau: Float[Array, ""], rules: Rules
+) -> Float[Array, ""]:
     """Largest error of a point relative to what it may have, or of the clock.
 
     A point may be off by a share of its distance to the nearest other one: tolerance (1 + t R), which is the
     accuracy of the log time, at most 1e-2, so that no pair hovers; and by the tolerance itself at most.
     """
-    b, d = lane.x.shape
-    fifth = lane.step * (jnp.asarray(DOP853.E5[:-1]) @ slopes)
-    third = lane.step * (jnp.asarray(DOP853.E3[:-1]) @ slopes)
-    log_t = jnp.logaddexp(lane.log_begin, lane.log_elapsed)
-    share = jnp.minimum(
-        rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + lane.rates.log_fastest, 40.0))), 1e-2
-    )
-    distance = jnp.sqrt(jnp.where(lane.mass > 0, lane.rates.nearest, 1.0))
-    allowed = jnp.maximum(jnp.minimum(distance * share, rules.tolerance), 3e-16)
-    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + lane.rates.log_rate, 700.0)) + tau)
-
-    def sizes(error):
-        points = jnp.linalg.norm(error[:-1].reshape(b, d), axis=1) / allowed
-        return jnp.append(points, jnp.abs(error[-1]) / clock)
-
-    high, low = sizes(fifth), sizes(third)
-    ratio = jnp.max(high**2 / jnp.sqrt(jnp.maximum(high**2 + 0.01 * low**2, 1e-300)))
+    start, log_t = course.rates, jnp.logaddexp(course.log_begin, course.log_elapsed)
+    share = rules.tolerance * (1 + jnp.exp(jnp.minimum(log_t + start.log_fastest, 40.0)))
+    distance = jnp.sqrt(jnp.where(course.mass > 0, start.nearest, 1.0))
+    allowed = jnp.maximum(jnp.minimum(distance * jnp.minimum(share, 1e-2), rules.tolerance), 3e-16)
+    clock = rules.tolerance * (jnp.exp(jnp.minimum(log_t + start.log_rate, 700.0)) + tau)
+    points = jnp.sum(errors[:, :-1].reshape(2, *course.x.shape) ** 2, axis=-1) / allowed[None] ** 2
+    fifth, third = jnp.concatenate([points, (errors[:, -1:] / clock) ** 2], axis=1)
+    ratio = jnp.max(both_errors(fifth, third))
     return jnp.where(jnp.isfinite(ratio), ratio, 1e10)
 
 
-def _share_of_step(target, tau, end_slope, step):
-    """Where in the step the clock, a cubic through both ends, shows `target`: a share in (0, 1)."""
-    slope = end_slope * step
-
-    def clock(u):
-        return u * (1 - u) ** 2 * step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * slope
-
-    def halve(_, ends):
-        low, high = ends
-        middle = (low + high) / 2
-        early = clock(middle) < target
-        return jnp.where(early, middle, low), jnp.where(early, high, middle)
-
-    low, high = jax.lax.fori_loop(0, 50, halve, (jnp.asarray(0.0), jnp.asarray(1.0)))
-    return (low + high) / 2
-
-
-def _attempt(lane: Lane, bounds: Bounds, rules: Rules) -> tuple[Lane, Bool[Array, ""]]:
-    """One step tried: accepted, with the mergers inside it, or repeated shorter."""
-    b, d = lane.x.shape
-    start = lane.rates
-    slopes = _stages(lane, rules)
-    change = lane.step * (jnp.asarray(DOP853.B) @ slopes)
-    tau = change[-1]
-    error = _error(lane, slopes, tau, rules)
-    factor = jnp.clip(0.9 * error ** (-1 / 8), 0.2, lane.growth)
-
-    x = lane.x + change[:-1].reshape(b, d)
-    x = x / jnp.where(lane.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
-    end = pair_rates(x, lane.mass, rules)
-    log_tau = jnp.log(jnp.maximum(tau, 1e-300)) - start.log_rate
-    end_slope = jnp.exp(start.log_rate - end.log_rate)
-
-    left = bounds.limit + jnp.log1p(-jnp.exp(jnp.minimum(lane.log_elapsed - bounds.limit, -1e-300)))
+def _attempt(course: Course, bounds: Bounds, rules: Rules) -> Course:
+    """One step tried: accepted, with the mergers inside it, or repeated shorter; before the first one, only a look."""
+    start, unseen = course.rates, jnp.isnan(course.step)
+    length, evaluations = jnp.where(unseen, 0.0, course.step), jnp.where(unseen, 1, STAGES)
+    moves = length * sums(_slopes(course, length, evaluations, rules))
+    change, tau = moves[0, :-1].reshape(course.x.shape), moves[0, -1]
+    error = _error(course, moves[1:], tau, rules)
+    left = bounds.limit + jnp.log1p(-jnp.exp(jnp.minimum(course.log_elapsed - bounds.limit, -1e-300)))
     target = jnp.exp(jnp.minimum(left + start.log_rate, 700.0))
-    beyond = tau - target > 1e-9
-    fine = (error <= 1) & (tau > 0) & jnp.isfinite(end.log_rate)
+    fine, beyond = (error <= 1) & (tau > 0), tau - target > 1e-9
     accept = fine & ~beyond
-    landed = accept & (target - tau < 1e-10)
+    x = course.x + change
+    x = x / jnp.where(course.mass > 0, jnp.linalg.norm(x, axis=1), 1.0)[:, None]
 
-    ends = Ends(lane.x, x, start, end, lane.mass, lane.step, start.log_rate, end.log_rate)
+    def clock(share: Float[Array, ""], log_units: Float[Array, "2"]) -> Float[Array, ""]:
+        """The step's clock at a share of it: the cubic through both ends."""
+        slope = jnp.exp(log_units[0] - log_units[1]) * length
+        rest = 1 - share
+        return share * (rest**2 * length + share * ((3 - 2 * share) * tau - rest * slope))
 
-    def look_again(x, mass):
-        return pair_rates(x, mass, rules)
+    def log_time(share: Float[Array, ""], log_units: Float[Array, "2"]) -> Float[Array, ""]:
+        passed = jnp.log(jnp.maximum(clock(share, log_units), 1e-300)) - start.log_rate
+        return jnp.logaddexp(course.log_elapsed, passed)
 
-    def log_time(u):
-        clock = (
-            u * (1 - u) ** 2 * lane.step + u**2 * (3 - 2 * u) * tau + u**2 * (u - 1) * end_slope * lane.step
-        )
-        return jnp.logaddexp(lane.log_elapsed, jnp.log(jnp.maximum(clock, 1e-300)) - start.log_rate)
-
-    merged = merge_crossed(ends, rules.chord, accept, look_again)
-    crossings = merged.number
-    slot = jnp.arange(b) - lane.events
-    new = (slot >= 0) & (slot < crossings)
-    pick = jnp.clip(slot, 0, b - 1)
-
-    step = lane.step * factor
-    softer = 0.25 / (1 + rules.beta * merged.end.spread)
-    kept_pace = step * jnp.exp(jnp.minimum(merged.end.log_rate - end.log_rate, 0.0))
-    step = jnp.where(accept & (crossings > 0), jnp.minimum(step, jnp.maximum(kept_pace, softer)), step)
-    step = jnp.where(fine & beyond, lane.step * _share_of_step(target, tau, end_slope, lane.step), step)
-
-    events = lane.events + jnp.where(accept, crossings, 0)
-    living = jnp.sum(merged.mass > 0)
-    pulls = jnp.linalg.norm(merged.end.velocity, axis=1) / jnp.sqrt(jnp.maximum(merged.end.nearest, 1e-300))
-    still = jnp.max(jnp.where(merged.mass > 0, pulls, 0.0)) < 1e-12
-    status = jnp.select(
-        [
-            landed,
-            accept & ((events >= bounds.events) | (living <= 1)),
-            accept & still,
-            accept & (events > 0) & (merged.end.log_fastest < bounds.floor),
-            lane.step < 1e-14,
-        ],
-        [jnp.full((), s) for s in (LANDED, MERGED, SADDLE, SLOWED, EXHAUSTED)],
-        jnp.full((), RUNNING),
+    ends, mergers = merge_crossed(
+        Ends(
+            jnp.stack([course.x, x]),
+            jax.tree.map(lambda seen: jnp.stack([seen, seen]), start),
+            course.mass,
+            jnp.stack([start.log_rate, start.log_rate]),
+            jnp.zeros(()),
+        ),
+        course.mergers,
+        accept,
+        length,
+        course.accepted,
+        log_time,
+        rules,
     )
-    after = lane._replace(
-        x=merged.x,
-        mass=merged.mass,
-        rates=merged.end,
-        log_elapsed=jnp.logaddexp(lane.log_elapsed, log_tau),
-        growth=jnp.full((), 6.0),
-        accepted=lane.accepted + 1,
-        events=events,
-        kept=jnp.where(new, merged.kept[pick], lane.kept),
-        gone=jnp.where(new, merged.gone[pick], lane.gone),
-        row=jnp.where(new, lane.accepted, lane.row),
-        event_log=jnp.where(new, log_time(merged.moment[pick]), lane.event_log),
-        event_x=jnp.where(new[:, None], merged.position[pick], lane.event_x),
-    )
-    before = lane._replace(growth=jnp.full((), 1.0))
-    chosen = jax.tree.map(lambda yes, no: jnp.where(accept, yes, no), after, before)
-    return chosen._replace(
-        step=step, status=status, evaluations=lane.evaluations + _STAGES + merged.looks
-    ), accept
+    end = jax.tree.map(lambda both: both[1], ends.rates)
+    crossings = mergers.number - course.mergers.number
+    careful = 0.25 / (1 + rules.beta * end.spread)
+    step = length * factor(error, course.growth)
+    kept_pace = step * jnp.exp(jnp.minimum(end.log_rate - ends.log_units[1], 0.0))
+    step = jnp.where(crossings > 0, jnp.minimum(step, jnp.maximum(kept_pace, careful)), step)
+    landing = length * bisected(lambda share: clock(share, ends.log_units) >= target, target, _HALVINGS)
 
-
-def begin(
-    x: Float[Array, "b d"], mass: Float[Array, " b"], log_begin: Float[Array, ""], rules: Rules
-) -> Lane:
-    """A lane at rest at its start, its first step small against the fastest change of an exponent."""
-    b, d = x.shape
-    rates = pair_rates(x, mass, rules)
-    pulls = jnp.linalg.norm(rates.velocity, axis=1) / jnp.sqrt(jnp.maximum(rates.nearest, 1e-300))
-    still = jnp.max(jnp.where(mass > 0, pulls, 0.0)) < 1e-12
-    zero = jnp.zeros((), int)
-    slots = jnp.zeros(b, int)
-    return Lane(
-        x=x,
-        mass=mass,
-        rates=rates,
-        log_begin=log_begin,
-        log_elapsed=jnp.full((), -jnp.inf, float),
-        step=0.25 / (1 + rules.beta * rates.spread),
-        growth=jnp.full((), 6.0),
-        status=jnp.where(still, zero + SADDLE, zero + RUNNING),
-        accepted=zero,
-        evaluations=zero + 1,
-        events=zero,
-        kept=slots,
-        gone=slots,
-        row=slots,
-        event_log=jnp.zeros(b),
-        event_x=jnp.zeros((b, d)),
-    )
-
-
-class Rows(NamedTuple):
-    """The accepted states of the last `ROWS` steps of each lane, and their log elapsed times."""
-
-    log_elapsed: Float[Array, "lanes rows"]
-    x: Float[Array, "lanes rows b d"]
-
-
-@jax.jit
-def start_lanes(x, mass, log_begin, rules: Rules) -> Lane:
-    """Lanes at their starts, from stacked (lanes, b, d) points, (lanes, b) masses and (lanes,) log times."""
-    return jax.vmap(begin, in_axes=(0, 0, 0, None))(x, mass, log_begin, rules)
-
-
-@jax.jit
-def run_lanes(
-    lanes: Lane, bounds: Bounds, rules: Rules, budget: Int[Array, ""]
-) -> tuple[Lane, Rows, Int[Array, ""]]:
-    """Advance all lanes until each has ended or has filled its rows; at most `budget` attempts a lane.
-
-    Returns lanes, rows, attempts."""
-    count, b, d = lanes.x.shape
-    first = lanes.accepted
-    number = jnp.arange(count)
-    rows = Rows(jnp.zeros((count, ROWS)), jnp.zeros((count, ROWS, b, d)))
-    attempt = jax.vmap(_attempt, in_axes=(0, 0, None))
-
-    def running(carry):
-        lanes, _, tries = carry
-        return jnp.any(going(lanes)) & (tries < budget)
-
-    def going(lanes):
-        return (lanes.status == RUNNING) & (lanes.accepted - first < ROWS)
-
-    def advance(carry):
-        lanes, rows, tries = carry
-        go = going(lanes)
-        tried, accept = attempt(lanes, bounds, rules)
-        place = jnp.where(go & accept, lanes.accepted - first, ROWS)
-        rows = Rows(
-            rows.log_elapsed.at[number, place].set(tried.log_elapsed, mode="drop"),
-            rows.x.at[number, place].set(tried.x, mode="drop"),
+    def moved() -> Course:
+        return course._replace(
+            x=ends.x[1],
+            mass=ends.mass,
+            rates=end,
+            log_elapsed=log_time(jnp.ones(()), ends.log_units),
+            step=step,
+            growth=jnp.full((), GROWTH, float),
+            status=_status(end, ends.mass, mergers, target - tau < 1e-10, bounds),
+            accepted=course.accepted + 1,
+            mergers=mergers,
         )
 
-        def choose(new, old):
-            return jnp.where(go.reshape(go.shape + (1,) * (new.ndim - 1)), new, old)
+    def refused() -> Course:
+        return course._replace(
+            rates=jax.tree.map(lambda new, old: jnp.where(unseen, new, old), end, start),
+            step=jnp.where(unseen, careful, jnp.where(fine & beyond, landing, step)),
+            growth=jnp.where(unseen, GROWTH, jnp.ones(())),
+            status=jnp.where(unseen & _still(end, course.mass), SADDLE, course.status),
+        )
 
-        return jax.tree.map(choose, tried, lanes), rows, tries + 1
+    tried = jax.lax.cond(accept, moved, refused)
+    lost = (course.step < 1e-14) & (tried.status == RUNNING)
+    return tried._replace(
+        status=jnp.where(lost, EXHAUSTED, tried.status),
+        attempts=course.attempts + 1,
+        evaluations=course.evaluations + evaluations + 2 * crossings,
+    )
 
-    return jax.lax.while_loop(running, advance, (lanes, rows, jnp.zeros((), int)))
 
-
-@jax.jit
-def take_lanes(lanes: tuple[Lane, Bounds], pick: Int[Array, " fewer"]) -> tuple[Lane, Bounds]:
-    """The lanes of these numbers."""
-    return jax.tree.map(lambda values: values[pick], lanes)
+def _status(
+    end: PairRates, mass: Float[Array, " b"], mergers: Mergers, landed: Bool[Array, ""], bounds: Bounds
+) -> Int[Array, ""]:
+    """Of a group at the end of a step."""
+    ends = [
+        (landed, LANDED),
+        ((mergers.number >= bounds.mergers) | (jnp.sum(mass > 0) <= 1), MERGED),
+        (_still(end, mass), SADDLE),
+        ((mergers.number > 0) & (end.log_fastest < bounds.floor), SLOWED),
+    ]
+    conditions, statuses = zip(*ends)
+    return jnp.select(list(conditions), [jnp.full((), status, int) for status in statuses], RUNNING)

@@ -1,29 +1,25 @@
 """One cell of a sweep: Dormand-Prince of order 8 in a lean loop, which observes between its steps.
 
-The method, its error estimate, step control and dense output are those of DOP853 (Hairer, Norsett, Wanner, *Solving
-Ordinary Differential Equations I*, II.5 and II.6), with the coefficients that SciPy carries. A step never ends at an
-asked time: what is asked for between two steps is read from the interpolant of order 7, which costs three more
-evaluations in the steps that are read. For runs of a few dozen tokens this loop costs a third of a general solver's.
+The dense output too is that of DOP853 (Hairer, Norsett, Wanner, *Solving Ordinary Differential Equations I*, II.6). A
+step never ends at an asked time: what is asked for between two steps is read from the interpolant of order 7, which
+costs three more evaluations in the steps that are read. For runs of a few dozen tokens this loop costs a third of a
+general solver's.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.integrate import DOP853
 
 from sim.attention import Attention
+from sim.stepping import NODES, STAGES, bisected, both_errors, factor, slopes, sums
 
 COLLAPSED = 0.999
-_STAGES = DOP853.n_stages
-# The rows of the stages, and the weights of the step itself as the last one: its slope is the first of the next step.
-_TABLE = np.pad(np.concatenate([DOP853.A, DOP853.B[None]]), ((0, 0), (0, 1)))
-_NODES = np.append(DOP853.C, 1.0)
-_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
+_SHRINK, _GROW = 0.2, 10.0
 _HALVINGS = 52
 
 Observations = Mapping[str, Array]
@@ -171,17 +167,14 @@ def advance(shape: ShapeClass, problem: Problem, course: Course) -> tuple[Course
         last = jnp.where(course.t < problem.tau, jnp.minimum(problem.tau, last), last)
     lands = course.t + course.step >= last
     h = jnp.where(lands, last - course.t, course.step)
-    table, nodes = jnp.asarray(_TABLE), jnp.asarray(_NODES)
 
-    def stage(i: Int[Array, ""], stages: Array) -> Array:
-        moved = course.x + h * (table[i] @ stages).reshape(n, d)
-        return stages.at[i].set(field(course.t + nodes[i] * h, moved, masses).ravel())
+    def slope_at(number: Int[Array, ""], state: Float[Array, " coordinate"]) -> Float[Array, " coordinate"]:
+        return field(course.t + jnp.asarray(NODES)[number] * h, state.reshape(n, d), masses).ravel()
 
-    stages = jnp.zeros((_STAGES + 1, n * d), course.x.dtype).at[0].set(course.slope.ravel())
-    stages = jax.lax.fori_loop(1, _STAGES + 1, stage, stages)
-    sums = jnp.asarray(np.stack([_TABLE[-1], DOP853.E5, DOP853.E3])) @ stages
-    end = course.x + h * sums[0].reshape(n, d)
-    error = h * _error(problem, course.x, end, sums[1], sums[2])
+    stages = slopes(slope_at, course.x.ravel(), course.slope.ravel(), h, STAGES + 1)
+    change, fifth, third = sums(stages)
+    end = course.x + h * change.reshape(n, d)
+    error = h * _error(problem, course.x, end, fifth, third)
     accept = error <= 1
     t = jnp.where(lands, last, course.t + h)
     slope = stages[-1].reshape(n, d)
@@ -190,21 +183,21 @@ def advance(shape: ShapeClass, problem: Problem, course: Course) -> tuple[Course
         after = jnp.where(t == problem.tau, jnp.nextafter(t, jnp.inf), t)
         slope = jax.lax.cond(after > t, lambda: field(after, end, masses), lambda: slope)
         t = after
-    factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-30) ** (-1 / 8), _SHRINK, course.growth)
+    scaled = h * factor(error, course.growth)
     moved = course._replace(
         t=t,
         x=end,
         slope=slope,
-        step=jnp.where(lands, jnp.maximum(course.step, h * factor), h * factor),
+        step=jnp.where(lands, jnp.maximum(course.step, scaled), scaled),
         growth=jnp.full_like(course.growth, _GROW),
         accepted=course.accepted + 1,
-        evaluations=course.evaluations + _STAGES,
+        evaluations=course.evaluations + STAGES,
     )
     refused = course._replace(
-        step=h * jnp.where(jnp.isfinite(error), jnp.minimum(factor, 1.0), _SHRINK),
+        step=jnp.where(jnp.isfinite(error), jnp.minimum(scaled, h), h * _SHRINK),
         growth=jnp.ones_like(course.growth),
         rejected=course.rejected + 1,
-        evaluations=course.evaluations + _STAGES,
+        evaluations=course.evaluations + STAGES,
     )
     chosen = jax.tree.map(lambda yes, no: jnp.where(accept, yes, no), moved, refused)
     return chosen, Step(course.t, course.x, jnp.where(accept, h, 0), stages, end)
@@ -239,14 +232,7 @@ def look_back(shape: ShapeClass, problem: Problem, course: Course, step: Step) -
     if not shape.collapse:
         return course
 
-    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = (low + high) / 2
-        late = mean_cosine(between(middle)) >= COLLAPSED
-        return jnp.where(late, low, middle), jnp.where(late, middle, high)
-
-    zero = jnp.zeros_like(step.length)
-    _, share = jax.lax.fori_loop(0, _HALVINGS, halve, (zero, zero + 1))
+    share = bisected(lambda share: mean_cosine(between(share)) >= COLLAPSED, step.length, _HALVINGS)
     crossed = jnp.isnan(course.collapse) & (mean_cosine(_on_sphere(step.end)) >= COLLAPSED)
     return course._replace(collapse=jnp.where(crossed, step.t + share * step.length, course.collapse))
 
@@ -262,7 +248,7 @@ def _interpolant(
 
     def stage(i: Int[Array, ""], stages: Array) -> Array:
         moved = step.x + step.length * (table[i] @ stages).reshape(n, d)
-        return stages.at[_STAGES + 1 + i].set(field(step.t + nodes[i] * step.length, moved, masses).ravel())
+        return stages.at[STAGES + 1 + i].set(field(step.t + nodes[i] * step.length, moved, masses).ravel())
 
     extra = jnp.zeros((len(table), n * d), step.x.dtype)
     stages = jnp.concatenate([step.stages, extra])
@@ -288,8 +274,7 @@ def _error(
 ) -> Float[Array, ""]:
     """The error of a step of unit length over what is allowed, root mean square; infinite where not finite."""
     allowed = (problem.atol + problem.rtol * jnp.maximum(jnp.abs(x), jnp.abs(end))).ravel()
-    high, low = jnp.sum((fifth / allowed) ** 2), jnp.sum((third / allowed) ** 2)
-    ratio = high / jnp.sqrt(jnp.maximum((high + 0.01 * low) * x.size, 1e-300))
+    ratio = both_errors(jnp.mean((fifth / allowed) ** 2), jnp.mean((third / allowed) ** 2))
     return jnp.where(jnp.isfinite(ratio), ratio, jnp.inf)
 
 

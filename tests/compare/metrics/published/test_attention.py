@@ -8,6 +8,7 @@ from scipy.sparse import csgraph
 from compare.metrics.published.attention import (
     CLUSTER_BELOW,
     attention_clusters,
+    eigenvalues_above_half,
     fiedler_value,
     head_classes,
     sinkhorn,
@@ -37,6 +38,20 @@ def sinkhorn_oracle(matrix):
     return np.array(current), 100
 
 
+def normalised_in_turn(attention):
+    """The plain formula, matrix by matrix: rows, then columns, until no entry moves by 1e-6."""
+    found = []
+    for before in np.clip(attention, 1e-12, None):
+        step, change = 0, 1.0
+        while step < 100 and change >= 1e-6:
+            step += 1
+            after = before / before.sum(axis=1, keepdims=True)
+            after /= after.sum(axis=0, keepdims=True)
+            change, before = np.abs(after - before).max(), after
+        found.append((before, step))
+    return found
+
+
 def fiedler_oracle(matrix):
     return eigh(csgraph.laplacian((matrix + matrix.T) / 2, normed=True), eigvals_only=True)[1]
 
@@ -64,6 +79,57 @@ def test_every_quantity_matches_a_loop():
             assert found["row_column_balance"][depth, head] == pytest.approx(spread, abs=ROUNDING)
     assert 100 in rounds
     assert min(rounds) < 100
+
+
+def kinds_of_attention():
+    """Loose and sharp, open and causal, hard (one key a query), in blocks, and near the identity."""
+    for seed, (sharpness, causal) in enumerate(
+        [(0.3, False), (3.0, False), (9.0, False), (0.3, True), (6.0, True)]
+    ):
+        yield softmax_attention(seed, heads=3, n=60, sharpness=sharpness, causal=causal)
+    random = np.random.default_rng(9)
+    yield np.eye(60)[random.integers(0, 60, (2, 60))]
+    yield np.kron(np.eye(5), softmax_attention(7, heads=2, n=12))
+    yield (8 * np.eye(60) + softmax_attention(8, heads=2, n=60)) / 9
+
+
+@pytest.mark.parametrize("attention", list(kinds_of_attention()))
+def test_factors_of_rows_and_columns_are_the_matrices_normalised_in_turn(attention):
+    balanced, rounds = sinkhorn(attention)
+    for head, (matrix, steps) in enumerate(normalised_in_turn(attention)):
+        assert rounds[head] == steps
+        np.testing.assert_allclose(balanced[head], matrix, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("attention", list(kinds_of_attention()))
+def test_eigenvalues_are_counted_as_if_all_were_computed(attention):
+    for matrix in sinkhorn(attention)[0]:
+        assert eigenvalues_above_half(matrix) == np.sum(np.linalg.eigvals(matrix).real > 0.5)
+
+
+@pytest.mark.parametrize("second", [0.1, 0.4, 0.49, 0.499999, 0.500001, 0.51, 0.9])
+def test_a_second_eigenvalue_near_the_cut_is_seen(second):
+    """With eigenvalues s and 0 beside 1, alone or n - 1 times, or s times the roots of 1 in a cyclic shift."""
+    n = 9
+    wave = np.cos(2 * np.pi * np.arange(n) / n) * np.sqrt(2 / n)
+    assert eigenvalues_above_half(np.full((n, n), 1 / n) + second * np.outer(wave, wave)) == 1 + (
+        second > 0.5
+    )
+    uniform = np.full((n, n), (1 - second) / n)
+    assert eigenvalues_above_half(uniform + second * np.eye(n)) == (n if second > 0.5 else 1)
+    roots = second * np.cos(2 * np.pi * np.arange(1, n) / n)
+    assert eigenvalues_above_half(uniform + second * np.roll(np.eye(n), 1, axis=0)) == 1 + np.sum(roots > 0.5)
+
+
+def test_most_heads_need_no_eigenvalues(monkeypatch):
+    asked = []
+    eigvals = np.linalg.eigvals
+    monkeypatch.setattr(np.linalg, "eigvals", lambda matrix: asked.append(1) or eigvals(matrix))
+    loose = attention_clusters(softmax_attention(0, heads=8, n=60)[None])
+    assert (loose["sinkhorn_clusters"] == 1).all()
+    assert not asked
+    attention_clusters(softmax_attention(0, heads=2, n=60, sharpness=9.0)[None])
+    assert len(asked) == 2
 
 
 def test_uniform_attention_has_closed_forms():
