@@ -71,6 +71,28 @@ def energy(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
     return over_depth(groups, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)")
 
 
+def held_out_gap(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
+    """Gap V of every number of clusters, not whitened: the mean over the runs of each group, late, and of each run."""
+    series: list[Series] = []
+    for style, (group, runs) in enumerate(groups.items()):
+        clusters = runs[0]["clusters"].values
+        late = [run["held_out_gap"][1:].mean("held_out_depth").values for run in runs]
+        first = np.mean([run["held_out_gap"][0].values for run in runs], axis=0)
+        series += [
+            Series(f"{group}: late", clusters, np.mean(late, axis=0), style),
+            Series(f"{group}: first depth", clusters, first, style, grey=True),
+            *(Series("", clusters, values, style, thin=True) for values in late),
+        ]
+    return Chart(
+        f"{name}: gap between clusters",
+        Axis("clusters k", whole=True),
+        Axis("gap V (1: tokens at centres)"),
+        series,
+        caption="Without whitening; a continuum has at most 0.",
+        defined=Defined(CALIBRATED, "held_out_gap"),
+    )
+
+
 def _lines(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> list[Series]:
     """Runs as thin lines, and the mean of each group whose runs have the same depths."""
     series: list[Series] = []

@@ -63,7 +63,7 @@ class Evidence:
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute.
     smallest_effect: of this form of the hypothesis, where it is not that of the registry. note: what else a reader
-    should know, as a sentence without its full stop.
+    should know, as a sentence without its full stop. reach: what REFUTED excludes, in the same form; said with it only.
     """
 
     claims: tuple[Claim, ...]
@@ -72,6 +72,7 @@ class Evidence:
     universal: bool = False
     smallest_effect: float | None = None
     note: str = ""
+    reach: str = ""
 
 
 class Weight(NamedTuple):

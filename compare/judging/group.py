@@ -10,6 +10,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from compare.judging.evidence import NotApplicable
+from compare.metrics.calibrated.held_out import HeldOut
+from compare.metrics.calibrated.whitening import held_out_of_group
 from compare.metrics.exclusions import Exclusions, apply, recorded
 from compare.statistics import stouffer
 from sim.trajectory import Trajectory
@@ -122,6 +124,19 @@ class Group:
         """The different beta that simulations were run at."""
         given = [run.facts["beta"] for run in self.runs if run.facts.get("beta") is not None]
         return np.unique(np.asarray(given, np.float64))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Held-out margins of all runs, each whitened by the others, as arrays (run, p, held_out_depth, clusters).
+
+        Coordinates that are rogue in one of the runs are left out of all. None for a single run, and where the runs
+        have not the same dimension.
+        """
+        if len(self.runs) < 2 or len({run.trajectory.points.shape[2] for run in self.runs}) > 1:
+            return None
+        rogue = np.unique(np.concatenate([run.exclusions.rogue for run in self.runs]))
+        clouds = [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
+        return held_out_of_group(clouds, int(self.runs[0].measured.attrs.get("seed", 0)))
 
 
 def is_control(facts: Mapping[str, Any]) -> bool:

@@ -1,0 +1,108 @@
+"""P20, cluster structure: whether tokens fall into clusters, tight or not, with gaps between them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from compare.judging import curves
+from compare.judging.evidence import RATE, Claim, Evidence
+from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
+from compare.judging.hypothesis import RUNS, TOKENS, Hypothesis, Threshold
+from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
+from compare.metrics.calibrated.whitening import POWERS
+from compare.statistics import means_above, t_interval
+
+GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
+REACH = "so there are no 3 to 5 clusters that hold 30 % of the variance or more: of others nothing is said"
+
+
+class Sought(NamedTuple):
+    """Every way in which clusters were sought: the power p that whitens and the number k, one entry a way.
+
+    late, first: held-out margins (run, way), means over the two late depths, and at the first.
+    """
+
+    power: Float[np.ndarray, " way"]
+    clusters: Float[np.ndarray, " way"]
+    late: HeldOut
+    first: HeldOut
+
+
+def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
+    """P20: at some p and k both the gap V and the agreement kappa, late; refuted where one of them fails at all.
+
+    Of the ways in which both hold at 95 %, or of all where there is none, the one of the largest V kappa is reported.
+    """
+    runs = require_tokens(group, at)
+    sought = _sought(group, runs)
+    gap, agreement = sought.late.gap, sought.late.agreement
+    holds = np.maximum(means_above(gap, at["delta"]), means_above(agreement, at["agreement"])) <= RATE / 2
+    score = gap.mean(axis=0) * np.maximum(agreement.mean(axis=0), 0)
+    way = int(np.argmax(np.where(holds, score + 2, score)))  # V kappa lies in [-1, 1]
+    against = np.sort([means_above(-gap, -at["delta"]), means_above(-agreement, -at["vague"])], axis=0)
+    return Evidence(
+        (
+            Claim(GAP, "1", gap[:, way], low=at["delta"]),
+            Claim(AGREEMENT, "1", agreement[:, way], low=at["agreement"]),
+        ),
+        labels(runs),
+        guard=float(np.max(np.minimum(2 * against[0], against[1]))),
+        note=_said(sought, way, at["delta"]),
+        reach=REACH,
+    )
+
+
+def _sought(group: Group, runs: tuple[MeasuredRun, ...]) -> Sought:
+    """All ways that every run has enough tokens for: without whitening, and whitened by the other runs of the group."""
+    parts = [np.stack([run[name] for run in runs])[:, None] for name in VARIABLES]
+    powers = np.zeros(1)
+    if group.held_out is not None:
+        places = [group.runs.index(run) for run in runs]
+        parts = [np.concatenate([own, more[places]], axis=1) for own, more in zip(parts, group.held_out)]
+        powers = np.array([0, *POWERS])
+    power, clusters = (each.ravel() for each in np.meshgrid(powers, CLUSTERS, indexing="ij"))
+    ways = [part.swapaxes(1, 2).reshape(len(runs), part.shape[2], -1) for part in parts]
+    known = np.isfinite(ways[0]).all(axis=(0, 1))
+    first = HeldOut(*(way[:, 0, known] for way in ways))
+    late = HeldOut(*(way[:, 1:, known].mean(axis=1) for way in ways))
+    return Sought(power[known], clusters[known], late, first)
+
+
+def _said(sought: Sought, way: int, delta: float) -> str:
+    """Where V is largest, how much of the variance is between the clusters, and whether they form over depth."""
+    gain = sought.late.gap[:, way] - sought.first.gap[:, way]
+    low, high = t_interval(gain)
+    formed = (
+        "they form" if low > delta else "they do not form" if high < delta else "whether they form is open"
+    )
+    share = sought.late.share[:, way]
+    least, most = t_interval(share)
+    return (
+        f"sought as {sought.clusters[way]:g} clusters at p = {sought.power[way]:g}, which hold {share.mean():.0%} of "
+        f"the variance beyond chance ({least:.0%} to {most:.0%}); V gains {gain.mean():.2f} over the first depth "
+        f"({low:.2f} to {high:.2f}): {formed}"
+    )
+
+
+HYPOTHESIS = Hypothesis(
+    id="P20",
+    statement="Tokens fall into clusters, tight or not",
+    source="ours",
+    applies_to="any runs of 32 different tokens or more",
+    statistic=f"{GAP}, and {AGREEMENT}: the best of 3 to 12 clusters, whitened or not, late in depth",
+    unit="1",
+    null="none needed: V is at most 0 for a continuum, and about -0.1 for a Gaussian cloud",
+    smallest=Threshold("delta", 0.1, 0.05, 0.15, "least gap V that matters"),
+    rule="in one of the ways: lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
+    refuted_by="in each of the ways: upper end of the 95 % interval of V below delta, or of kappa below vague; it "
+    "excludes 3 to 5 clusters that hold 30 % of the variance or more, and nothing else",
+    others=(
+        Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
+        Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
+        RUNS,
+        TOKENS,
+    ),
+    evidence=clusters_are_there,
+    chart=lambda behind: curves.held_out_gap(behind.own, behind.group),
+)
