@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 import compare
+from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
 from sim.sphere import normalise
 
@@ -41,6 +42,7 @@ def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, 
         "energy_noise": ("depth", np.full(depths, 1e-6)),
         "gate_z": ((), gate),
     }
+    held |= {name: (("held_out_depth", "clusters"), np.zeros((3, len(CLUSTERS)))) for name in VARIABLES}
     held |= {name: ((("depth",)[: np.ndim(value)]), value) for name, value in changed.items()}
     everything = {name: [] for name in ("special", "sinks", "duplicates", "rogue")}
     return xr.Dataset(

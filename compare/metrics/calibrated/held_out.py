@@ -40,7 +40,8 @@ VARIABLES = {
         "1",
         _SOURCE,
         f"{_FOUND}; Cohen's kappa between the cluster nearest to each held-out token, under the name of the cluster of "
-        f"all tokens that it shares most tokens with, and the token's own cluster of all tokens; {_NAN}",
+        "all tokens that it shares most tokens with (of two such, the smaller), and the token's own cluster of all "
+        f"tokens; {_NAN}",
     ),
     "share_between": Variable(
         _DIMS,
@@ -153,6 +154,7 @@ def margins(
     with np.errstate(invalid="ignore", divide="ignore"):
         margin = (distance[row, column, second] - distance[row, column, first]) / apart
     shared = np.einsum("fknc,kns->fkcs", members, centres.members[-1])
+    shared -= centres.size[-1][:, None] / (2 * len(gram))  # of two that share as many tokens the smaller
     named = shared.argmax(axis=-1)[fold[:, None], column, first]
     label = centres.members[-1].argmax(axis=-1)
     return Margins(margin.T, named.T, label, known.T)
