@@ -1,28 +1,115 @@
 """Cluster structure is seen where it is planted in a trained model, and not where tokens are a continuum."""
 
+import numpy as np
 import pytest
 
 import compare
 import probe
+from compare.calibration.generator import Shape, group
 from compare.calibration.plants import planted
+from compare.calibration.registry import GENERATORS
+from compare.judging.group import Group, MeasuredRun
+from compare.judging.judge import ask
+from compare.judging.registry import HYPOTHESES
+from compare.metrics.calibrated.held_out import CLUSTERS
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
 from compare.study.subjects import default_texts
+from tests.helpers.judged_runs import RUNS, TOKENS, measured, random, trajectory
 
-pytestmark = pytest.mark.filterwarnings("error")
+FEW_DRAWS = 2  # null draws play no part in cluster structure
+P20 = HYPOTHESES["P20"]
 
 
 @pytest.fixture(scope="module")
-def read():
+def texts():
     """Seven texts through the twelve blocks of a BERT."""
     return [probe.extract("bert-128", one.text, frame="layernorm", max_tokens=96) for one in default_texts()]
 
 
 def structure(runs):
-    """The row of cluster structure, measured as `compare` does with few draws, which play no part in it."""
-    return compare.judge({"runs": runs}, draws=2).row("P20", "runs")
+    tables = [calibrated(run, FEW_DRAWS, 0, {"base": BASE}) for run in runs]
+    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}).row("P20", "runs")
 
 
 @pytest.mark.parametrize(("groups", "share"), [(5, 0.3), (3, 0.2)])
-def test_clusters_planted_in_a_model_are_confirmed(read, groups, share):
-    row = structure([planted(run, groups, share, seed=seed) for seed, run in enumerate(read)])
-    assert row.verdict == "CONFIRMED", row.why
-    assert "they form" in row.why
+def test_clusters_planted_in_a_model_are_confirmed(texts, groups, share):
+    found = structure([planted(run, groups, share, seed=seed) for seed, run in enumerate(texts)])
+    assert found.verdict == "CONFIRMED", found.why
+    assert "they form" in found.why
+    assert "no 3 to 5 clusters" not in found.why
+
+
+def test_the_model_itself_has_no_clusters_of_that_size(texts):
+    assert structure(texts)["verdict"] != "CONFIRMED"
+
+
+@pytest.mark.parametrize("name", ["ring", "curve", "mean", "heavy"])
+def test_continua_are_not_confirmed(name):
+    found = structure(group(GENERATORS[name], 5, 0, Shape(7, 48, 7)))
+    assert found.verdict != "CONFIRMED", found.why
+
+
+def test_refuted_says_how_far_it_reaches():
+    found = structure(group(GENERATORS["mean"], 5, 1, Shape(7, 48, 7)))
+    assert found.verdict == "REFUTED"
+    assert "no 3 to 5 clusters that hold 30 % of the variance or more" in found.why
+
+
+def test_clusters_that_stand_still_are_there_and_do_not_form():
+    found = structure(group(GENERATORS["frozenclus"], 5, 0, Shape(7, 48, 7)))
+    assert found.verdict == "CONFIRMED"
+    assert "they do not form" in found.why
+
+
+def by_hand(gap, agreement, dims=(3,) * RUNS):
+    """A group whose held-out margins without whitening are these, at every number of clusters, late and first alike."""
+    runs = []
+    for place, dim in enumerate(dims):
+        run = trajectory(random(2, place).standard_normal((9, TOKENS, dim)))
+        full = (
+            (("held_out_depth", "clusters"), np.full((3, len(CLUSTERS)), each[place]))
+            for each in (gap, agreement)
+        )
+        table = measured(run).assign(dict(zip(("held_out_gap", "held_out_agreement"), full)))
+        runs.append(MeasuredRun(str(place), run, table))
+    return Group("by hand", tuple(runs))
+
+
+def around(mean, spread):
+    return mean + spread * np.linspace(-1, 1, RUNS)
+
+
+@pytest.mark.parametrize(
+    ("gap", "agreement", "p"),
+    [
+        (around(0.5, 0.1), around(0.9, 0.05), "confirmed"),
+        (around(0.5, 0.1), around(0.7, 0.05), ""),  # not found again for sure
+        (around(0.1, 0.1), around(0.9, 0.05), ""),
+        (around(0.5, 0.1), around(0.3, 0.05), "refuted"),
+        (around(-0.2, 0.1), around(0.9, 0.05), "refuted"),
+    ],
+)
+def test_both_gap_and_agreement_are_asked_for(gap, agreement, p):
+    runs = by_hand(gap, agreement, dims=(3,) * (RUNS - 1) + (4,))  # of unlike dimensions, so none is whitened
+    assert runs.held_out is None
+    found = ask(P20, runs).found
+    assert (found.p_confirmed < 0.025) == (p == "confirmed")
+    assert (found.p_refuted < 0.025) == (p == "refuted")
+
+
+def test_whitened_or_not_one_way_is_enough():
+    """The whitened clouds are Gaussian: clusters seen without whitening are not refuted by them, nor the other way."""
+    seen = ask(P20, by_hand(around(0.5, 0.1), around(0.9, 0.05)))
+    assert seen.found.p_confirmed < 0.025
+    assert "p = 0," in seen.evidence.note
+    unseen = ask(P20, by_hand(around(0.1, 0.2), around(0.9, 0.05)))
+    assert unseen.evidence.guard > 0.1
+
+
+def test_numbers_of_clusters_that_a_run_is_too_small_for_are_left_out():
+    runs = by_hand(around(0.5, 0.1), around(0.9, 0.05))
+    few = runs.runs[3].measured
+    few["held_out_gap"][:, -2:] = np.nan
+    few["held_out_agreement"][:, -2:] = np.nan
+    assert np.isfinite(ask(P20, runs).evidence.guard)
