@@ -40,14 +40,14 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
     holds = np.maximum(means_above(gap, at["delta"]), means_above(agreement, at["agreement"])) <= RATE / 2
     score = gap.mean(axis=0) * np.maximum(agreement.mean(axis=0), 0)
     way = int(np.argmax(np.where(holds, score + 2, score)))  # V kappa lies in [-1, 1]
-    against = np.sort([means_above(-gap, -at["delta"]), means_above(-agreement, -at["vague"])], axis=0)
+    fails = np.minimum(means_above(-gap, -at["delta"]), means_above(-agreement, -at["vague"]))
     return Evidence(
         (
             Claim(GAP, "1", gap[:, way], low=at["delta"]),
             Claim(AGREEMENT, "1", agreement[:, way], low=at["agreement"]),
         ),
         labels(runs),
-        guard=float(np.max(np.minimum(2 * against[0], against[1]))),
+        guard=float(fails.max()),
         note=_said(sought, way, at["delta"]),
         reach=REACH,
     )

@@ -141,19 +141,19 @@ def margins(
     """
     size, squares, members = centres.size[:-1], centres.squares[:-1], centres.members[:-1]
     tokens = np.arange(len(gram))
-    within = np.einsum("n,fkns->fks", np.diag(gram), members) - size * squares
+    within = np.diag(gram) @ members - size * squares
     spread = within / np.maximum(size - 1, 1) / np.maximum(size, 1)
     offset = np.where(size < LEAST_MEMBERS, np.inf, squares - spread)
     distance = np.diag(gram)[:, None, None] + offset[fold] - 2 * centres.products[fold, :, tokens]
     first, second = np.moveaxis(np.argsort(distance, axis=-1, kind="stable")[..., :2], -1, 0)
     row, column = tokens[:, None], np.arange(distance.shape[1])
-    between = np.einsum("fknc,fkns->fkcs", members, centres.products[:-1]) / np.maximum(size, 1)[..., None]
+    between = members.swapaxes(-1, -2) @ centres.products[:-1] / np.maximum(size, 1)[..., None]
     apart = squares[fold[:, None], column, first] + squares[fold[:, None], column, second]
     apart -= 2 * between[fold[:, None], column, first, second]
     known = np.isfinite(distance[row, column, second]) & (apart > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         margin = (distance[row, column, second] - distance[row, column, first]) / apart
-    shared = np.einsum("fknc,kns->fkcs", members, centres.members[-1])
+    shared = members.swapaxes(-1, -2) @ centres.members[-1]
     shared -= centres.size[-1][:, None] / (2 * len(gram))  # of two that share as many tokens the smaller
     named = shared.argmax(axis=-1)[fold[:, None], column, first]
     label = centres.members[-1].argmax(axis=-1)

@@ -104,5 +104,5 @@ def _centres(
     size = members.sum(axis=-2)
     share = 1 / np.maximum(size, 1)
     products = gram @ members * share[..., None, :]
-    squares = np.einsum("...tc,...tc->...c", members, products) * share
+    squares = np.sum(members * products, axis=-2) * share
     return Centres(members, size, products, squares)
