@@ -42,7 +42,9 @@ def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, 
         "energy_noise": ("depth", np.full(depths, 1e-6)),
         "gate_z": ((), gate),
     }
-    held |= {name: (("held_out_depth", "clusters"), np.zeros((3, len(CLUSTERS)))) for name in VARIABLES}
+    held |= {
+        name: (("held_out_depth", "clusters"), np.full((3, len(CLUSTERS)), np.nan)) for name in VARIABLES
+    }
     held |= {name: ((("depth",)[: np.ndim(value)]), value) for name, value in changed.items()}
     everything = {name: [] for name in ("special", "sinks", "duplicates", "rogue")}
     return xr.Dataset(

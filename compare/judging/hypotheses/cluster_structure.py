@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from compare.judging import curves
-from compare.judging.evidence import RATE, Claim, Evidence
+from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
 from compare.judging.hypothesis import RUNS, TOKENS, Hypothesis, Threshold
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
@@ -55,18 +55,19 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
 
 def _sought(group: Group, runs: tuple[MeasuredRun, ...]) -> Sought:
     """All ways that every run has enough tokens for: without whitening, and whitened by the other runs of the group."""
-    parts = [np.stack([run[name] for run in runs])[:, None] for name in VARIABLES]
-    powers = np.zeros(1)
+    plain = [np.stack([run[name] for run in runs])[:, None] for name in VARIABLES]
+    known = np.isfinite(plain[0]).all(axis=(0, 1, 2))
+    if not known.any():
+        raise NotApplicable(f"needs the held-out margins of {CLUSTERS[0]} clusters or more in every run")
+    parts, powers = plain, np.zeros(1)
     if group.held_out is not None:
-        places = [group.runs.index(run) for run in runs]
-        parts = [np.concatenate([own, more[places]], axis=1) for own, more in zip(parts, group.held_out)]
+        places = [place for place, run in enumerate(group.runs) if any(run is one for one in runs)]
+        parts = [np.concatenate([own, more[places]], axis=1) for own, more in zip(plain, group.held_out)]
         powers = np.array([0, *POWERS])
-    power, clusters = (each.ravel() for each in np.meshgrid(powers, CLUSTERS, indexing="ij"))
-    ways = [part.swapaxes(1, 2).reshape(len(runs), part.shape[2], -1) for part in parts]
-    known = np.isfinite(ways[0]).all(axis=(0, 1))
-    first = HeldOut(*(way[:, 0, known] for way in ways))
-    late = HeldOut(*(way[:, 1:, known].mean(axis=1) for way in ways))
-    return Sought(power[known], clusters[known], late, first)
+    power, clusters = (each.ravel() for each in np.meshgrid(powers, np.array(CLUSTERS)[known], indexing="ij"))
+    ways = [part[..., known].swapaxes(1, 2).reshape(len(runs), part.shape[2], -1) for part in parts]
+    first, late = (HeldOut(*(way[:, depths].mean(axis=1) for way in ways)) for depths in ([0], [1, 2]))
+    return Sought(power, clusters, late, first)
 
 
 def _said(sought: Sought, way: int, delta: float) -> str:

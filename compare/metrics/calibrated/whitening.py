@@ -47,12 +47,12 @@ def held_out_of_group(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 
 def whitened(
     clouds: Sequence[Float[np.ndarray, "_ dim"]],
 ) -> Iterator[list[Float[np.ndarray, "token dim"]]]:
-    """Each cloud under each of the `POWERS`, as in `held_out_of_group`."""
+    """Each cloud under each of the `POWERS`, as in `held_out_of_group`; as it is where all others are single points."""
     centred = [cloud - cloud.mean(axis=0) for cloud in clouds]
     scatters = [each.T @ each for each in centred]
     together, tokens = sum(scatters), sum(map(len, clouds))
     for each, scatter in zip(centred, scatters):
         size, axes = np.linalg.eigh((together - scatter) / (tokens - len(each)))
-        shrunk = (1 - SHRINKAGE) * size + SHRINKAGE * size.mean()
+        shrunk = (1 - SHRINKAGE) * size + SHRINKAGE * size.mean() if size.mean() > 0 else np.ones_like(size)
         along = each @ axes
         yield [along * shrunk ** (-power / 2) for power in POWERS]
