@@ -11,7 +11,7 @@ from compare.calibration.registry import GENERATORS
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.judge import ask
 from compare.judging.registry import HYPOTHESES
-from compare.metrics.calibrated.held_out import CLUSTERS
+from compare.metrics.calibrated.held_out import VARIABLES
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
 from compare.study.subjects import default_texts
@@ -67,11 +67,9 @@ def by_hand(gap, agreement, dims=(3,) * RUNS):
     runs = []
     for place, dim in enumerate(dims):
         run = trajectory(random(2, place).standard_normal((9, TOKENS, dim)))
-        full = (
-            (("held_out_depth", "clusters"), np.full((3, len(CLUSTERS)), each[place]))
-            for each in (gap, agreement)
-        )
-        table = measured(run).assign(dict(zip(("held_out_gap", "held_out_agreement"), full)))
+        table = measured(run)
+        for name, number in zip(VARIABLES, (gap[place], agreement[place], 0.3)):
+            table[name][:] = number
         runs.append(MeasuredRun(str(place), run, table))
     return Group("by hand", tuple(runs))
 
@@ -110,6 +108,6 @@ def test_whitened_or_not_one_way_is_enough():
 def test_numbers_of_clusters_that_a_run_is_too_small_for_are_left_out():
     runs = by_hand(around(0.5, 0.1), around(0.9, 0.05))
     few = runs.runs[3].measured
-    few["held_out_gap"][:, -2:] = np.nan
-    few["held_out_agreement"][:, -2:] = np.nan
+    for name in VARIABLES:
+        few[name][:, -2:] = np.nan
     assert np.isfinite(ask(P20, runs).evidence.guard)
