@@ -13,6 +13,7 @@ from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
 from compare.statistics import means_above, t_interval
 
+WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
 GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
 REACH = "so there are no 3 to 5 clusters that hold 30 % of the variance or more: of others nothing is said"
 
@@ -80,7 +81,7 @@ def _said(sought: Sought, way: int, delta: float) -> str:
     share = sought.late.share[:, way]
     least, most = t_interval(share)
     return (
-        f"sought as {sought.clusters[way]:g} clusters at p = {sought.power[way]:g}, which hold {share.mean():.0%} of "
+        f"sought as {sought.clusters[way]:g} clusters, {WORDS[sought.power[way]]}, which hold {share.mean():.0%} of "
         f"the variance beyond chance ({least:.0%} to {most:.0%}); V gains {gain.mean():.2f} over the first depth "
         f"({low:.2f} to {high:.2f}): {formed}"
     )
@@ -91,13 +92,14 @@ HYPOTHESIS = Hypothesis(
     statement="Tokens fall into clusters, tight or not",
     source="ours",
     applies_to="any runs of 32 different tokens or more",
-    statistic=f"{GAP}, and {AGREEMENT}: the best of 3 to 12 clusters, whitened or not, late in depth",
+    statistic=f"{GAP}, and {AGREEMENT}, at the late two of their depths, the best of all ways of seeking clusters",
     unit="1",
     null="none needed: V is at most 0 for a continuum, and about -0.1 for a Gaussian cloud",
     smallest=Threshold("delta", 0.1, 0.05, 0.15, "least gap V that matters"),
-    rule="in one of the ways: lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
-    refuted_by="in each of the ways: upper end of the 95 % interval of V below delta, or of kappa below vague; it "
-    "excludes 3 to 5 clusters that hold 30 % of the variance or more, and nothing else",
+    rule="in one way (3 to 12 clusters, of the points or of points whitened by the covariance of the other runs, "
+    "half or whole): lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
+    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague; it excludes "
+    "3 to 5 clusters that hold 30 % of the variance or more, and nothing else",
     others=(
         Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
         Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
