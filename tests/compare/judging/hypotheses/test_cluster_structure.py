@@ -74,6 +74,14 @@ def by_hand(gap, agreement, dims=(3,) * RUNS):
     return Group("by hand", tuple(runs))
 
 
+def asked(runs):
+    """The evidence, and what it weighs."""
+    question = ask(P20, runs)
+    assert question.evidence is not None
+    assert question.found is not None
+    return question.evidence, question.found
+
+
 def around(mean, spread):
     return mean + spread * np.linspace(-1, 1, RUNS)
 
@@ -91,18 +99,18 @@ def around(mean, spread):
 def test_both_gap_and_agreement_are_asked_for(gap, agreement, p):
     runs = by_hand(gap, agreement, dims=(3,) * (RUNS - 1) + (4,))  # of unlike dimensions, so none is whitened
     assert runs.held_out is None
-    found = ask(P20, runs).found
+    _, found = asked(runs)
     assert (found.p_confirmed < 0.025) == (p == "confirmed")
     assert (found.p_refuted < 0.025) == (p == "refuted")
 
 
 def test_whitened_or_not_one_way_is_enough():
     """The whitened clouds are Gaussian: clusters seen without whitening are not refuted by them, nor the other way."""
-    seen = ask(P20, by_hand(around(0.5, 0.1), around(0.9, 0.05)))
-    assert seen.found.p_confirmed < 0.025
-    assert "clusters, not whitened," in seen.evidence.note
-    unseen = ask(P20, by_hand(around(0.1, 0.2), around(0.9, 0.05)))
-    assert unseen.evidence.guard > 0.1
+    evidence, found = asked(by_hand(around(0.5, 0.1), around(0.9, 0.05)))
+    assert found.p_confirmed < 0.025
+    assert "clusters, not whitened," in evidence.note
+    evidence, _ = asked(by_hand(around(0.1, 0.2), around(0.9, 0.05)))
+    assert evidence.guard > 0.1
 
 
 def test_numbers_of_clusters_that_a_run_is_too_small_for_are_left_out():
@@ -110,4 +118,4 @@ def test_numbers_of_clusters_that_a_run_is_too_small_for_are_left_out():
     few = runs.runs[3].measured
     for name in VARIABLES:
         few[name][:, -2:] = np.nan
-    assert np.isfinite(ask(P20, runs).evidence.guard)
+    assert np.isfinite(asked(runs)[0].guard)

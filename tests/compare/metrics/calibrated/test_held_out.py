@@ -7,10 +7,10 @@ from scipy.spatial.distance import pdist
 from scipy.stats import special_ortho_group
 from sklearn.metrics import cohen_kappa_score
 
-import sim
 from compare.metrics.calibrated.held_out import CLUSTERS, blurred, held_out, held_out_of_run, read_depths
 from compare.metrics.calibrated.partitions import FOLDS, cuts, dealt
 from compare.metrics.calibrated.whitening import POWERS, SHRINKAGE, held_out_of_group, whitened
+from sim.sphere import normalise
 from tests.helpers.clouds import groups, measured
 
 ROUNDING = 1e-9  # of sums of a hundred products; a token that changed its cluster would move all by 1e-2
@@ -147,9 +147,7 @@ def test_too_few_tokens_have_no_numbers_and_coincident_ones_no_gap():
 
 
 def test_half_precision_leaves_no_clusters_where_all_tokens_have_met():
-    points = sim.sphere.normalise(
-        np.array([1.0, 2.0, 3.0]) + 1e-4 * cloud(12, tokens=60, dim=3, clusters=3, width=0.1)
-    )
+    points = normalise(np.array([1.0, 2.0, 3.0]) + 1e-4 * cloud(12, tokens=60, dim=3, clusters=3, width=0.1))
     assert held_out(points).gap[0] > 0.5
     assert held_out(blurred(points, 0, 0)).gap[0] < 0.3
 
@@ -157,7 +155,7 @@ def test_half_precision_leaves_no_clusters_where_all_tokens_have_met():
 def test_a_run_is_read_at_three_depths():
     assert [read_depths(depths) for depths in (13, 7, 1)] == [(0, 10, 12), (0, 5, 6), (0, 0, 0)]
     random = np.random.default_rng(13)
-    points = sim.sphere.normalise(random.standard_normal((7, 40, 5)))
+    points = normalise(random.standard_normal((7, 40, 5)))
     found, table = held_out_of_run(points), measured(points, draws=2)
     np.testing.assert_array_equal(table["held_out_gap"], found.gap)
     np.testing.assert_array_equal(table["share_between"], found.share)
@@ -187,7 +185,7 @@ def test_whitening_finds_clusters_under_a_wide_spread():
     for seed in range(6):
         points = cloud(15, seed, tokens=48, dim=12, clusters=4, width=0.1) @ rotation(12, seed)
         wide = 2 * np.random.default_rng((16, seed)).standard_normal(48)[:, None] * np.eye(12)[0]
-        runs.append(sim.sphere.normalise(points + wide + 8 * np.eye(12)[1])[None])
+        runs.append(normalise(points + wide + 8 * np.eye(12)[1])[None])
     four = CLUSTERS.index(4)
     plain = np.mean([held_out_of_run(run).gap[-1, four] for run in runs])
     found = held_out_of_group(runs)
