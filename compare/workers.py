@@ -12,8 +12,6 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Generic, TypeVar
 
-import jax
-import torch
 from threadpoolctl import threadpool_limits
 
 MOST_PROCESSES = 2
@@ -86,10 +84,10 @@ def _uninterrupted() -> Iterator[None]:
 def _prepare(ended: Connection) -> None:
     Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    jax.config.update("jax_enable_x64", True)
-    torch.set_num_threads(1)
     threadpool_limits(limits=1)
-    for library in ("OMP", "OPENBLAS", "MKL"):  # of those that are loaded from now on
+    # What is loaded from now on, JAX and torch with the first task, reads these.
+    os.environ["JAX_ENABLE_X64"] = "1"
+    for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
 
 

@@ -76,6 +76,7 @@ def run(program, folder):
 
 
 HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "jax", "diffrax", "xarray", "pandas"}
+COMMAND = "import click; from click.testing import CliRunner; from compare.cli import main; "
 SIMULATION = {"jax", "diffrax", "xarray", "pandas"}
 
 
@@ -90,6 +91,8 @@ SIMULATION = {"jax", "diffrax", "xarray", "pandas"}
         ("import sim; sim.Trajectory", {"xarray", "pandas"}),
         ("import sim; sim.Attention(1.0)", {"jax"}),
         ("from sim import *", SIMULATION),
+        (COMMAND + "CliRunner().invoke(main, ['--version'], catch_exceptions=False)", set()),
+        (COMMAND + "assert main.shell_complete(click.Context(main), 'co')", set()),
     ],
 )
 def test_an_import_costs_what_it_uses(tmp_path, statement, loaded):

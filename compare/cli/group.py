@@ -3,26 +3,52 @@
 import sys
 import warnings
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import jax
+from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
-from compare.study.results import LeftOutWarning
+PLACES = {
+    "calibrate": "study",
+    "coalesce": "theory",
+    "compare": "study",
+    "experiment": "theory",
+    "hypotheses": "study",
+    "models": "models",
+    "probe": "models",
+    "prompts": "models",
+    "report": "study",
+    "simulate": "theory",
+    "sweep": "sweep",
+}
+"""Command -> its module in this folder, which is imported when the command is called for."""
 
 
-class OneLineErrors(click.Group):
-    """A group whose commands end what cannot be done with one line on standard error and exit code 2.
+class Commands(click.Group):
+    """Commands that are imported when called, and end what cannot be done with one line on standard error, exit code 2.
 
     A warning of ours is one line too. Ctrl-C is one line and exit code 130.
     """
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*PLACES, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in PLACES:
+            import_module(f"compare.cli.{PLACES[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands and options; Click itself would import every command for its help."""
+        names = [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("always", LeftOutWarning)
                 warnings.showwarning = _warn
                 status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as error:
@@ -54,13 +80,16 @@ def _warn(message: Warning | str, *_: Any) -> None:
     click.echo("Warning: " + " ".join(str(message).split()), err=True)
 
 
-@click.group(
-    cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="metasphere")
 def main() -> None:
     """Run the theory of token clustering, read trained transformers, score both with one set of metrics."""
+    import jax  # a start that ends with the version or with names of commands does without
+
+    from compare.study.results import LeftOutWarning
+
     jax.config.update("jax_enable_x64", True)
+    warnings.simplefilter("always", LeftOutWarning)
 
 
 OUT = click.option("--out", type=Path, default=Path("out"), show_default=True, help="Folder for results.")

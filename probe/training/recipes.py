@@ -1,6 +1,6 @@
 """What each checkpoint is and how it is trained: architecture, seed, phases."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,7 @@ class Phase:
         length: tokens in a window, special tokens included.
         batch: windows in a step.
         rate: learning rate after the warm-up.
-        final_rate: learning rate at the last step.
+        final_rate: learning rate at the last step (None: `rate`).
         warmup: steps over which the rate rises from zero at the start of this phase.
         blocks: depth in this phase (None: the full depth).
         left_neighbour: whether nothing is hidden in this phase and each position is asked for the token on its left.
@@ -41,7 +41,7 @@ class Phase:
     length: int
     batch: int
     rate: float
-    final_rate: float
+    final_rate: float | None = None
     warmup: int = 0
     blocks: int | None = None
     left_neighbour: bool = False
@@ -51,6 +51,8 @@ class Phase:
         """Learning rate at a step of this phase, counted from 0."""
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
+        if self.final_rate is None:
+            return self.rate
         done = (step - self.warmup) / max(1, self.steps - self.warmup - 1)
         return self.rate + (self.final_rate - self.rate) * done
 
@@ -132,6 +134,11 @@ def sinusoids(positions: int, width: int) -> Float[Tensor, "positions width"]:
     return torch.stack((angles.sin(), angles.cos()), dim=-1).reshape(positions, width)
 
 
+# How the masked models begin: three blocks of what becomes the full depth, on short windows.
+LEFT = Phase(350, length=32, batch=64, rate=2e-3, warmup=100, blocks=3, left_neighbour=True, anywhere=True)
+SHORT = Phase(2150, length=32, batch=64, rate=2e-3, warmup=20, blocks=3, anywhere=True)
+MIDDLE = Phase(900, length=64, batch=64, rate=1e-3, warmup=100, anywhere=True)
+
 RECIPES = {
     "gpt2-128": Recipe(
         family="gpt2",
@@ -140,8 +147,8 @@ RECIPES = {
         seed=1,
         spread=0.04,
         phases=(
-            Phase(steps=4000, length=128, batch=16, rate=2e-3, final_rate=2e-3, warmup=150),
-            Phase(steps=300, length=512, batch=8, rate=2e-3, final_rate=5e-5),
+            Phase(4000, length=128, batch=16, rate=2e-3, warmup=150),
+            Phase(300, length=512, batch=8, rate=2e-3, final_rate=5e-5),
         ),
         keep={"initial": 0, "early": 400},
     ),
@@ -153,29 +160,10 @@ RECIPES = {
         spread=0.05,
         mask_rate=0.2,
         phases=(
-            Phase(
-                steps=350,
-                length=32,
-                batch=64,
-                rate=2e-3,
-                final_rate=2e-3,
-                warmup=100,
-                blocks=3,
-                left_neighbour=True,
-                anywhere=True,
-            ),
-            Phase(
-                steps=2150,
-                length=32,
-                batch=64,
-                rate=2e-3,
-                final_rate=2e-3,
-                warmup=20,
-                blocks=3,
-                anywhere=True,
-            ),
-            Phase(steps=900, length=64, batch=64, rate=1e-3, final_rate=5e-4, warmup=100, anywhere=True),
-            Phase(steps=150, length=512, batch=8, rate=5e-4, final_rate=2e-5),
+            LEFT,
+            SHORT,
+            replace(MIDDLE, final_rate=5e-4),
+            Phase(150, length=512, batch=8, rate=5e-4, final_rate=2e-5),
         ),
     ),
     "bert-128": Recipe(
@@ -186,39 +174,11 @@ RECIPES = {
         spread=0.05,
         mask_rate=0.2,
         phases=(
-            Phase(
-                steps=350,
-                length=32,
-                batch=64,
-                rate=2e-3,
-                final_rate=2e-3,
-                warmup=100,
-                blocks=3,
-                left_neighbour=True,
-                anywhere=True,
-            ),
-            Phase(
-                steps=2150,
-                length=32,
-                batch=64,
-                rate=2e-3,
-                final_rate=2e-3,
-                warmup=20,
-                blocks=3,
-                anywhere=True,
-            ),
-            Phase(
-                steps=400,
-                length=64,
-                batch=64,
-                rate=1e-3,
-                final_rate=1e-3,
-                warmup=100,
-                blocks=6,
-                anywhere=True,
-            ),
-            Phase(steps=1100, length=64, batch=64, rate=7e-4, final_rate=7e-4, warmup=100, anywhere=True),
-            Phase(steps=150, length=512, batch=8, rate=7e-4, final_rate=2e-5),
+            LEFT,
+            SHORT,
+            replace(MIDDLE, steps=400, blocks=6),
+            replace(MIDDLE, steps=1100, rate=7e-4),
+            Phase(150, length=512, batch=8, rate=7e-4, final_rate=2e-5),
         ),
     ),
     "albert-384": Recipe(
@@ -229,32 +189,11 @@ RECIPES = {
         spread=0.03,
         mask_rate=0.2,
         phases=(
-            Phase(
-                steps=400,
-                length=32,
-                batch=64,
-                rate=1e-3,
-                final_rate=1e-3,
-                warmup=100,
-                blocks=3,
-                left_neighbour=True,
-                anywhere=True,
-            ),
-            Phase(
-                steps=850,
-                length=32,
-                batch=64,
-                rate=1e-3,
-                final_rate=1e-3,
-                warmup=20,
-                blocks=3,
-                anywhere=True,
-            ),
-            Phase(
-                steps=200, length=64, batch=32, rate=5e-4, final_rate=5e-4, warmup=50, blocks=6, anywhere=True
-            ),
-            Phase(steps=600, length=64, batch=32, rate=4e-4, final_rate=4e-4, warmup=50, anywhere=True),
-            Phase(steps=100, length=512, batch=4, rate=4e-4, final_rate=2e-5),
+            replace(LEFT, steps=400, rate=1e-3),
+            replace(SHORT, steps=850, rate=1e-3),
+            replace(MIDDLE, steps=200, batch=32, rate=5e-4, warmup=50, blocks=6),
+            replace(MIDDLE, steps=600, batch=32, rate=4e-4, warmup=50),
+            Phase(100, length=512, batch=4, rate=4e-4, final_rate=2e-5),
         ),
     ),
 }

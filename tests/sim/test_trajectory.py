@@ -36,6 +36,14 @@ def full():
     )
 
 
+def test_a_record_prints_as_one_line():
+    points = np.broadcast_to(np.eye(2, 3), (4, 2, 3))
+    run = sim.Trajectory(points, [0, 1, 2, 1e6], provenance={"kind": "USA", "beta": 9.0})
+    assert repr(run) == "<Trajectory: 4 depths (time 0 to 1e+06), 2 tokens in 3 dimensions, USA, beta 9>"
+    read = sim.Trajectory(points[:1], [0], "layer", provenance={"model": "gpt2"})
+    assert repr(read) == "<Trajectory: 1 depths (layer 0 to 0), 2 tokens in 3 dimensions, gpt2>"
+
+
 def test_what_is_not_given_is_filled_in():
     record = example()
     np.testing.assert_array_equal(record.norms, np.ones((2, 3)))

@@ -38,6 +38,13 @@ def test_rows_are_found_by_hypothesis_and_group():
         found.row("H2", "other")
 
 
+def test_a_table_prints_as_one_line():
+    assert repr(table(verdict(), verdict(group="other", verdict="REFUTED"), verdict(hypothesis="H2"))) == (
+        "<Verdicts: 3 rows on 2 groups: 2 CONFIRMED, 1 REFUTED>"
+    )
+    assert repr(table()) == "<Verdicts: 0 rows on 0 groups>"
+
+
 def test_latex_escapes_and_leaves_out_what_does_not_apply():
     text = table(verdict(), verdict(verdict="NOT APPLICABLE", group="gone")).to_latex()
     assert (

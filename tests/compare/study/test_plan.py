@@ -3,6 +3,7 @@
 from dataclasses import replace
 from operator import neg
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -104,15 +105,16 @@ def test_many_tasks_are_spread_over_processes():
         list(Spread(len, [[], None]))  # pyright: ignore[reportArgumentType]
 
 
-def threads_here(_):
-    """How many threads every pool that BLAS and OpenMP have in this process may use, and torch."""
-    return {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}
+def threads_and_digits_here(_):
+    """Threads that every pool of BLAS and OpenMP in this process may use, and torch; the numbers of JAX."""
+    return {pool["num_threads"] for pool in threadpool_info()} | {torch.get_num_threads()}, jnp.zeros(1).dtype
 
 
-def test_a_process_computes_on_one_thread(monkeypatch):
+def test_a_process_computes_on_one_thread_and_in_64_bits(monkeypatch):
     """Threads that wait for each other took 7 times the processor time for the tables of a model."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert all(found == {1} for found in Spread(threads_here, range(6)))
+    monkeypatch.delenv("JAX_ENABLE_X64", raising=False)
+    assert all(found == ({1}, np.float64) for found in Spread(threads_and_digits_here, range(6)))
 
 
 def test_a_program_is_compiled_in_one_process():

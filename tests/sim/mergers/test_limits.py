@@ -175,6 +175,7 @@ def test_shared_ties_are_flagged():
 
 def test_one_and_two_points():
     one = sim.coalesce(sim.Attention(10.0), on_circle([0.3]))
+    assert repr(one) == "<Coalescence: 0 mergers of 1 points in 2 dimensions, complete, SA, beta 10>"
     assert one.ending == "complete"
     assert one.pairs.shape == (0, 2)
     np.testing.assert_allclose(one.at(3.0).points, on_circle([0.3]))
