@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from compare.metrics.calibrated.held_out import CLUSTERS, HeldOut, blurred, held_out, read_depths
+from compare.metrics.calibrated.planting import with_clusters
 
 POWERS = (0.5, 1.0)
 """Powers p of the inverse covariance: 1 whitens, 1/2 goes half of the way, and 0 is `held_out_of_run`."""
@@ -34,20 +35,44 @@ def held_out_of_group(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 
     if len(runs) < 2:
         raise ValueError(f"a run is whitened by the others, got {len(runs)} of them: give two or more")
     places = [read_depths(len(points)) for points in runs]
-    found = HeldOut(*np.empty((3, len(runs), len(POWERS), len(places[0]), len(CLUSTERS))))
-    for reading, at in enumerate(zip(*places)):
-        clouds = [blurred(points[depth], seed, depth) for points, depth in zip(runs, at)]
-        for run, each in enumerate(whitened(clouds)):
-            for power, cloud in enumerate(each):
-                for whole, part in zip(found, held_out(cloud, clouds[run])):
-                    whole[run, power, reading] = part
+    found = [
+        held_out_of_clouds([blurred(points[depth], seed, depth) for points, depth in zip(runs, at)], POWERS)
+        for at in zip(*places)
+    ]
+    return HeldOut(*(np.stack(part, axis=2) for part in zip(*found)))
+
+
+def held_out_with_clusters(
+    runs: Sequence[Float[np.ndarray, "_ _ dim"]], clusters: int, share: float, seed: int = 0
+) -> HeldOut:
+    """What `held_out_of_clouds` finds at the last depth where `with_clusters` has planted some, others in each run.
+
+    Arguments: runs and seed as in `held_out_of_group`; clusters and share of `with_clusters`.
+    Returns arrays (run, p, clusters), p = 0 and then `POWERS`. Cost: about half of that of `held_out_of_group`.
+    """
+    clouds = [
+        with_clusters(
+            blurred(points[-1], seed, len(points) - 1), clusters, share, np.random.default_rng((seed, 7, run))
+        )
+        for run, points in enumerate(runs)
+    ]
+    return held_out_of_clouds(clouds, (0.0, *POWERS))
+
+
+def held_out_of_clouds(clouds: Sequence[Float[np.ndarray, "_ dim"]], powers: Sequence[float]) -> HeldOut:
+    """`held_out` of each cloud, whitened by the others to each power, as arrays (run, p, clusters)."""
+    found = HeldOut(*np.empty((3, len(clouds), len(powers), len(CLUSTERS))))
+    for run, each in enumerate(whitened(clouds, powers)):
+        for power, cloud in enumerate(each):
+            for whole, part in zip(found, held_out(cloud, clouds[run])):
+                whole[run, power] = part
     return found
 
 
 def whitened(
-    clouds: Sequence[Float[np.ndarray, "_ dim"]],
+    clouds: Sequence[Float[np.ndarray, "_ dim"]], powers: Sequence[float]
 ) -> Iterator[list[Float[np.ndarray, "token dim"]]]:
-    """Each cloud under each of the `POWERS`, as in `held_out_of_group`; as it is where all others are single points."""
+    """Each cloud to each power, as in `held_out_of_group`; as it is where all others are single points."""
     centred = [cloud - cloud.mean(axis=0) for cloud in clouds]
     scatters = [each.T @ each for each in centred]
     together, tokens = sum(scatters), sum(map(len, clouds))
@@ -55,4 +80,4 @@ def whitened(
         size, axes = np.linalg.eigh((together - scatter) / (tokens - len(each)))
         shrunk = (1 - SHRINKAGE) * size + SHRINKAGE * size.mean() if size.mean() > 0 else np.ones_like(size)
         along = each @ axes
-        yield [along * shrunk ** (-power / 2) for power in POWERS]
+        yield [along * shrunk ** (-power / 2) for power in powers]

@@ -170,7 +170,7 @@ def test_a_cloud_is_whitened_by_the_others():
     others = np.concatenate([each - each.mean(axis=0) for each in clouds[1:]])
     covariance = others.T @ others / len(others)
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / 3 * np.eye(3)
-    half, full = next(iter(whitened(clouds)))
+    half, full = next(iter(whitened(clouds, POWERS)))
     centred = clouds[0] - clouds[0].mean(axis=0)
     assert POWERS == (0.5, 1.0)
     np.testing.assert_allclose(full @ full.T, centred @ np.linalg.solve(shrunk, centred.T), atol=ROUNDING)
