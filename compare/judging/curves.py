@@ -71,13 +71,13 @@ def energy(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
     return over_depth(groups, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)")
 
 
-def held_out_gap(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
-    """Gap V of every number of clusters, not whitened: the mean over the runs of each group, late, and of each run."""
+def held_out_gap(groups: Mapping[str, Sequence[xr.Dataset]], name: str, least: float) -> Chart:
+    """Gap V against the number of clusters, not whitened: each run late, and group means, first and late."""
     series: list[Series] = []
     for style, (group, runs) in enumerate(groups.items()):
         clusters = runs[0]["clusters"].values
-        late = [run["held_out_gap"][1:].mean("held_out_depth").values for run in runs]
-        first = np.mean([run["held_out_gap"][0].values for run in runs], axis=0)
+        first = np.mean([run["held_out_gap"].values[0] for run in runs], axis=0)
+        late = [run["held_out_gap"].values[1:].mean(axis=0) for run in runs]
         series += [
             Series(f"{group}: late", clusters, np.mean(late, axis=0), style),
             Series(f"{group}: first depth", clusters, first, style, grey=True),
@@ -88,7 +88,8 @@ def held_out_gap(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart
         Axis("clusters k", whole=True),
         Axis("gap V (1: tokens at centres)"),
         series,
-        caption="Without whitening; a continuum has at most 0.",
+        [Level(least, "smallest gap that matters")],
+        caption="Of the points as they are; what the verdict is on may be whitened. A continuum has at most 0.",
         defined=Defined(CALIBRATED, "held_out_gap"),
     )
 

@@ -14,6 +14,7 @@ from compare.metrics.calibrated.whitening import POWERS
 from compare.statistics import means_above, t_interval
 
 WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
+LEAST_GAP = 0.1
 GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
 _SIZE = f"{PLANTED[1]:.0%} of the variance"
 REACH = (
@@ -124,7 +125,7 @@ HYPOTHESIS = Hypothesis(
     statistic=f"{GAP}, and {AGREEMENT}, at the late two of their depths, the best of all ways of seeking clusters",
     unit="1",
     null="none needed: V is at most 0 for a continuum, and about -0.1 for a Gaussian cloud",
-    smallest=Threshold("delta", 0.1, 0.05, 0.15, "least gap V that matters"),
+    smallest=Threshold("delta", LEAST_GAP, 0.05, 0.15, "least gap V that matters"),
     rule="in one way (3 to 12 clusters, of the points or of points whitened by the covariance of the other runs, "
     "half or whole): lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
     refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague; it excludes "
@@ -136,5 +137,5 @@ HYPOTHESIS = Hypothesis(
         TOKENS,
     ),
     evidence=clusters_are_there,
-    chart=lambda behind: curves.held_out_gap(behind.own, behind.group),
+    chart=lambda behind: curves.held_out_gap(behind.own, behind.group, LEAST_GAP),
 )

@@ -8,6 +8,7 @@ import probe
 from compare.calibration.generator import Shape, group
 from compare.calibration.plants import planted
 from compare.calibration.registry import GENERATORS
+from compare.judging.chart import Behind
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.judge import ask
 from compare.judging.registry import HYPOTHESES
@@ -135,3 +136,18 @@ def test_numbers_of_clusters_that_a_run_is_too_small_for_are_left_out():
     for name in VARIABLES:
         few[name][:, -2:] = np.nan
     assert np.isfinite(asked(runs)[0].guard)
+
+
+def test_the_chart_shows_late_and_first_depth_and_every_run():
+    tables = {}
+    for run in by_hand(around(0.5, 0.1), around(0.9, 0.05)).runs:
+        run.measured["held_out_gap"][0] = -0.1
+        tables[run.label] = run.measured.assign_coords(clusters=[*CLUSTERS])
+    assert P20.chart is not None
+    chart = P20.chart(Behind("net", tables, {}))
+    assert chart is not None
+    late, first, *each = chart.series
+    np.testing.assert_allclose(np.asarray(late.y), 0.5, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(first.y), -0.1, atol=1e-12)
+    np.testing.assert_allclose([np.asarray(one.y)[0] for one in each], around(0.5, 0.1), atol=1e-12)
+    np.testing.assert_array_equal(np.asarray(late.x), CLUSTERS)
