@@ -85,16 +85,16 @@ def cuts(
     tree: Float[np.ndarray, "merger 4"], counts: Int[np.ndarray, " count"]
 ) -> Int[np.ndarray, "count token"]:
     """The cluster, 0 to count - 1, of each leaf of a tree by SciPy's conventions, cut into each number of clusters."""
-    tokens = len(tree) + 1
+    tokens, cut = len(tree) + 1, np.arange(len(counts))[:, None]
     nodes = np.arange(2 * tokens - 1)
     parent = nodes.copy()
     parent[tree[:, :2].astype(int)] = nodes[tokens:, None]
     there = nodes < 2 * tokens - counts[:, None]  # merged before that many clusters are left
-    top = np.where(np.take_along_axis(there, parent[None], axis=1), parent, nodes)
-    while not np.array_equal(top, further := np.take_along_axis(top, top, axis=1)):
+    top = np.where(there[:, parent], parent, nodes)
+    while not np.array_equal(top, further := top[cut, top]):
         top = further
     number = np.cumsum((top == nodes) & there, axis=1) - 1
-    return np.take_along_axis(number, top[:, :tokens], axis=1)
+    return number[cut, top[:, :tokens]]
 
 
 def _centres(

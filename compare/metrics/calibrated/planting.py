@@ -16,8 +16,9 @@ def with_clusters(
     point becomes the direction of m + k (sqrt(1 - s) C + sqrt(s) A), where k keeps the variance. So mean, anisotropy
     and each token's own noise stay, up to the projection to the sphere.
 
-    Arguments: cloud, unit points that do not all coincide; clusters, from 2 to the number of tokens; share in [0, 1].
-    Returns unit points. Cost: O(token dim clusters). `compare.calibration.plants` does so over all depths of a run.
+    Arguments: cloud, unit points; clusters, from 2 to the number of tokens; share in [0, 1].
+    Returns unit points, the same where all coincide.
+    Cost: O(token dim clusters). `compare.calibration.plants` does so over all depths of a run.
     """
     mean = cloud.mean(axis=0)
     own = cloud - mean
@@ -30,5 +31,6 @@ def with_clusters(
 def _of_size(
     deviations: Float[np.ndarray, "token dim"], model: Float[np.ndarray, "token dim"]
 ) -> Float[np.ndarray, "token dim"]:
-    """Deviations scaled to the variance of others."""
-    return deviations * (np.linalg.norm(model) / np.linalg.norm(deviations))
+    """Deviations scaled to the variance of others; none stay none."""
+    found = np.linalg.norm(deviations)
+    return deviations * (np.linalg.norm(model) / found) if found > 0 else deviations

@@ -36,6 +36,8 @@ def test_a_share_of_0_changes_nothing_and_one_of_1_leaves_the_centres():
     places, sizes = np.unique(centres.round(12), axis=0, return_counts=True)
     assert len(places) == 5
     assert sizes.tolist() == [12] * 5
+    together = np.tile(np.eye(4)[0], (9, 1))
+    np.testing.assert_array_equal(with_clusters(together, 3, 0.5, np.random.default_rng(4)), together)
 
 
 def test_the_share_is_found_again():
