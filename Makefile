@@ -25,6 +25,7 @@ check: .venv/test-installed
 bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	$(BIN)/python benchmarks/coalesce.py --large
 	$(BIN)/python -m benchmarks.kernel
+	$(BIN)/python -m benchmarks.fast_sums
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.sweep
 
@@ -38,7 +39,7 @@ bench: .venv/test-installed  ## what it costs, with rivals; minutes
 	touch $@
 
 .venv/test-installed: .venv/torch-installed pyproject.toml
-	$(EDITABLE) ".[pretrained,cluster,dev]"
+	$(EDITABLE) ".[pretrained,cluster,meanfield,dev]"
 	touch $@
 
 clean:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sim.integration import Outcome as Outcome
     from sim.integration import simulate as simulate
     from sim.interaction_energy import energy as energy
+    from sim.mean_field import simulate_mean_field as simulate_mean_field
     from sim.mergers.record import Coalescence as Coalescence
     from sim.mergers.record import Ending as Ending
     from sim.mergers.solver import coalesce as coalesce

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     MAX_STEPS = "max_steps"
     NOT_FINITE = "not_finite"
+    PLATEAU = "plateau"
 
 
 def simulate(
@@ -85,8 +86,8 @@ def simulate(
     """
     require_64_bit(field)
     given = json_values(provenance)
-    start, lengths = _checked_start(x0)
-    moments = _checked_times(times)
+    start, lengths = checked_start(x0)
+    moments = checked_times(times)
     if not (1e-14 <= rtol < 1 and 0 < atol < 1 and max_steps >= 1):
         raise ValueError(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol} and {max_steps}"
@@ -220,7 +221,7 @@ def _distinct(
     return first[order], np.argsort(order)[place]
 
 
-def _checked_start(x0: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+def checked_start(x0: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
     """Unit rows and the lengths that they had."""
     start = np.asarray(x0, np.float64)
     if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] < 2:
@@ -252,7 +253,8 @@ def _checked_radii(
     return given
 
 
-def _checked_times(times: ArrayLike | Sequence[float | int]) -> Float[np.ndarray, " depth"]:
+def checked_times(times: ArrayLike | Sequence[float | int]) -> Float[np.ndarray, " depth"]:
+    """Finite times that increase strictly, the first one that of the start."""
     moments = np.asarray(times, np.float64)
     if moments.ndim != 1 or len(moments) < 1 or not np.all(np.isfinite(moments)):
         raise ValueError(

@@ -14,7 +14,8 @@ from sim.interaction_energy import dissipation, gradient
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
-    "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate sweep uniform",
+    "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate "
+    "simulate_mean_field sweep uniform",
     "probe": "extract models operators prompts",
     "compare": "Verdicts judge measure plot published_criteria report theory",
 }

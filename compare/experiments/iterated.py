@@ -227,7 +227,7 @@ def _lines(panel: Axes, values: xr.DataArray, along: str) -> None:
 
 EXPERIMENT = Experiment(
     name="iterated",
-    place=9,
+    place=10,
     question="Beyond its native depth, does ALBERT collapse, come back or stay where it is?",
     source="the post, which iterates ALBERT up to 60 times; 2312.10794, where the flow ends in one cluster",
     run=run,

@@ -174,7 +174,7 @@ def draw(table: xr.Dataset) -> Figure:
 
 EXPERIMENT = Experiment(
     name="lengths",
-    place=10,
+    place=11,
     question="How do mean cosine, clusters and beta_eff of trained models depend on the number of tokens?",
     source="2510.05554 (P11: attention merges its context where beta (1 - rho) < log n); the post's length sweep",
     run=run,

@@ -282,7 +282,7 @@ def _speeds(axes: Axes, one: xr.Dataset) -> None:
 
 EXPERIMENT = Experiment(
     name="value_matrices",
-    place=8,
+    place=9,
     question="Does the value matrix set the speed of collapse, and by its spectral radius, its sign or its directions?",
     source="the post, Group E and H5: the spectral radius of V governs collapse, and not the dimension",
     run=run,

@@ -137,7 +137,8 @@ def plateaus(runs: Mapping[str, xr.Dataset], title: str) -> Chart:
         depth_axis(next(iter(runs.values()))),
         Axis("run", ticks=[str(place + 1) for place in range(len(names))]),
         series,
-        caption="Depths between which the partition stays and its clusters do not loosen.",
+        caption="Depths between which the partition stays and its clusters do not loosen, and which have more of them "
+        "than the depth with least.",
         defined=Defined(CALIBRATED, "plateau_share"),
     )
 

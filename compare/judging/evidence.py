@@ -43,7 +43,8 @@ class Claim:
     Student's t; "share", of runs with value 1 and not 0, by Clopper and Pearson; "median", by order statistics;
     "slope", the coefficient of the last of `terms` in a least squares fit of the values, by Student's t;
     "correlation" of the ranks of values and terms. ceilings: (run,) for a median whose runs are known only to lie
-    between values and ceilings. terms: (run, term), for a slope or a correlation.
+    between values and ceilings. terms: (run, term), for a slope or a correlation. smallest_effect: the least of this
+    number that matters, where it is not that of the hypothesis.
     """
 
     statistic: str
@@ -54,6 +55,7 @@ class Claim:
     kind: str = "mean"
     ceilings: Float[np.ndarray, " run"] | None = None
     terms: Float[np.ndarray, "run term"] | None = None
+    smallest_effect: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,15 @@ class Evidence:
     """What the runs of a group have to say about one hypothesis.
 
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
-    p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute.
-    smallest_effect: of this form of the hypothesis, where it is not that of the registry. note: what else a reader
-    should know, as a sentence without its full stop. reach: what REFUTED excludes, in the same form; said with it only.
+    p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
+    what else a reader should know, as a sentence without its full stop. reach: what REFUTED excludes, in the same form,
+    said with that verdict only.
     """
 
     claims: tuple[Claim, ...]
     labels: tuple[str, ...]
     guard: float = 0.0
     universal: bool = False
-    smallest_effect: float | None = None
     note: str = ""
     reach: str = ""
 

@@ -203,8 +203,8 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
         effect=found.weight.effect,
         ci=(found.weight.interval.low, found.weight.interval.high),
         smallest_effect=hypothesis.smallest_effect
-        if evidence.smallest_effect is None
-        else evidence.smallest_effect,
+        if claim.smallest_effect is None
+        else claim.smallest_effect,
         claimed=(claim.low, claim.high),
         p=found.p,
         q=q,

@@ -24,7 +24,9 @@ def trajectory(points=None, depth=None, axis="layer", norms=None, **facts):
     return Trajectory(normalise(points), depth, axis=axis, norms=norms, provenance=facts)
 
 
-def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, first=(-1, -1), **changed):
+def measured(
+    run, late=0.0, gain=0.0, share=0.0, stage=0.0, varied=(0, 0, 0, 0), gate=3.0, first=(-1, -1), **changed
+):
     """What `measure(preset="calibrated")` would say, with the numbers put in by hand."""
     depths, tokens, _ = run.points.shape
     shifts = np.array([0, *varied], float)
@@ -32,6 +34,7 @@ def measured(run, late=0.0, gain=0.0, share=0.0, varied=(0, 0, 0, 0), gate=3.0, 
         "late_excess": ("variant", late + shifts),
         "gain": ("variant", gain + shifts),
         "plateau_share_effect": ("variant", share + shifts),
+        "stage_excess": ("variant", stage + shifts),
         "plateau_share": ((), max(share, 0.0)),
         "plateau_share_null": ("draw", np.zeros(5)),
         "first_plateau_start": ((), first[0]),

@@ -53,7 +53,13 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
     return Evidence(
         (
             Claim(GAP, "1", sought.late.gap[:, way], low=at["delta"]),
-            Claim(AGREEMENT, "1", sought.late.agreement[:, way], low=at["agreement"]),
+            Claim(
+                AGREEMENT,
+                "1",
+                sought.late.agreement[:, way],
+                low=at["agreement"],
+                smallest_effect=at["agreement"],
+            ),
         ),
         labels(runs),
         guard=guard,

@@ -1,4 +1,4 @@
-"""H2, clusters persist: the share of depth that the longest plateau fills, above that of rotated tokens."""
+"""H2, clusters persist: how much of the depth the longest plateau fills, and how clustered the best third is."""
 
 import numpy as np
 
@@ -19,18 +19,24 @@ from compare.judging.hypothesis import (
     CLUSTER_VARIANTS,
     DYNAMICS,
     EVERY_RUN,
+    LEAST_LIFE,
+    LIFE_UNIT,
     ROTATION,
     Hypothesis,
     Threshold,
 )
 from compare.statistics import share_below
 
-PLATEAU_VARIANTS = ("least", "deviations", "successive", "ends", "depths", "loosening")
+SHARE = "share of depth in the longest plateau, over that of the null"
+STAGE = "excess of cluster life over the best third of the depths"
+PLATEAU_VARIANTS = ("least", "deviations", "successive", "ends", "depths", "loosening", "rival", "contrast")
 
 
 def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
-    """H2: share of the depths that the longest plateau fills, less that of the null.
+    """H2: share of the depths that the longest plateau fills, less that of the null, and how clustered its stage is.
 
+    Shares alone would confirm where some runs of a continuum have a few depths just above the least excess. So the
+    excess of cluster life must be what H1 asks of the last third of the depths, over the third that has most of it.
     Refuted only where the share of runs with a plateau, as long as `long` and longer than in every null draw, is
     below one half too: where all shares are 0 their interval has no width.
     """
@@ -44,11 +50,13 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     seen = sum(_has_plateau(run, at) for run in runs)
     return Evidence(
         (
+            Claim(SHARE, "share", effect, low=at["delta"]),
             Claim(
-                "share of depth in the longest plateau, over that of the null",
-                "share",
-                effect,
-                low=at["delta"],
+                STAGE,
+                LIFE_UNIT,
+                np.array([run.number("stage_excess", at) for run in runs]),
+                low=at["excess"],
+                smallest_effect=at["excess"],
             ),
         ),
         labels(runs),
@@ -67,13 +75,14 @@ HYPOTHESIS = Hypothesis(
     statement="Clusters persist: metastable plateaus",
     source="post, Group B; 2410.06833",
     applies_to=EVERY_RUN,
-    statistic="share of depth in the longest plateau, over that of the null",
-    unit="share",
+    statistic=f"{SHARE}, and {STAGE}",
+    unit=f"share, and {LIFE_UNIT}",
     null=ROTATION,
     smallest=Threshold("delta", 0.1, 0.05, 0.15, "least share of depth that matters"),
-    rule=ABOVE,
-    refuted_by=f"{BELOW}, and fewer than half of the runs have a plateau that no null draw reaches, at 95 %",
+    rule=f"both: {ABOVE}",
+    refuted_by=f"either: {BELOW}, and fewer than half of the runs have a plateau that no null draw reaches, at 95 %",
     others=(
+        Threshold("excess", LEAST_LIFE, 0.15, 0.35, "least excess of cluster life over the best third"),
         Threshold(
             "long", 0.2, 0.1, 0.3, "share of depth that a run's plateau must fill to be counted as one"
         ),

@@ -113,10 +113,10 @@ def _life_over_formation(group: Group, at: Thresholds) -> Evidence:
                 low=bound,
                 kind="median",
                 ceilings=ranges[:, 1],
+                smallest_effect=at["ratio"],
             ),
         ),
         labels(chosen),
-        smallest_effect=at["ratio"],
         note=f"{len(missing)} of {len(chosen)} runs have no plateau and count as 0, {ended} end inside theirs, and "
         f"{at_start} more are left out, whose clusters are there from the first depth",
     )

@@ -58,6 +58,14 @@ VARIABLES = {
         _SOURCE,
         "mean of cluster_life_excess over the last third of the depths, under each changed threshold",
     ),
+    "stage_excess": Variable(
+        ("variant",),
+        "excess over the best third",
+        "nat",
+        _SOURCE,
+        "largest mean of cluster_life_excess over a third of the depths in a row, less the mean of what draws reach "
+        "in the same way, under each changed threshold",
+    ),
     "gain": Variable(
         ("variant",),
         "gain of the excess",
@@ -104,11 +112,14 @@ class Life(NamedTuple):
     life: W, at least 0, in natural logarithms of a range of radii. cut: place, in order of radius, of the merger that
     makes the partition which lives longest, -1 where nothing is clustered. onset: log of the smallest radius, from the
     floor on, at which the components that count hold the share `Rule.coverage` of the tokens, clustered or not.
+    lives: how long the partition that each merger makes lives, in order of radius, 0 where it is not clustered; `life`
+    is their sum.
     """
 
     life: Float[np.ndarray, "*batch"]
     cut: Int[np.ndarray, "*batch"]
     onset: Float[np.ndarray, "*batch"]
+    lives: Float[np.ndarray, "*batch cut"]
 
 
 class Growth(NamedTuple):
@@ -240,7 +251,7 @@ def cluster_life(grown: Growth, which: int, rule: Rule) -> Life:
     first = np.argmax(covering, axis=1)
     found = np.take_along_axis(lives, longest[:, None], axis=1)[:, 0] > 0
     onset = np.take_along_axis(inside, first[:, None], axis=1)[:, 0]
-    return Life(lives.sum(axis=1), np.where(found, longest, -1), onset)
+    return Life(lives.sum(axis=1), np.where(found, longest, -1), onset, lives)
 
 
 def components(found: Mergers, cut: int | np.integer) -> Int[np.ndarray, " token"]:

@@ -11,15 +11,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 from compare.metrics.calibrated import cluster_life as life
 from compare.metrics.calibrated import plateaus
 from compare.metrics.calibrated.cluster_life import Growth, Life, Mergers, Rule
-from compare.metrics.calibrated.plateaus import PlateauRule, Plateaus
+from compare.metrics.calibrated.plateaus import Agreement, Course, PlateauRule, Plateaus
+
+LEAST_SPREAD = 1e-12
 
 
 class Linked(NamedTuple):
-    """Single linkage of a batch of clouds, and the components along it for each of the shares `components`."""
+    """Single linkage of a batch of clouds, and the components along it for each of the shares `components`.
+
+    spread: log of the root mean square distance of the points of a cloud from their mean.
+    """
 
     mergers: Mergers
     growth: Growth
     components: tuple[float, ...]
+    spread: Float[np.ndarray, " batch"]
 
 
 class Lives(NamedTuple):
@@ -33,6 +39,15 @@ class Lives(NamedTuple):
         """W less the mean of the null."""
         return self.own.life - self.null.life.mean(axis=0)
 
+    def best_stretch(self, depths: int) -> float:
+        """Largest mean excess over so many depths in a row, less the mean of what the draws reach in the same way."""
+        mean = self.null.life.mean(axis=0)
+        own, drawn = (
+            sliding_window_view(life - mean, depths, axis=-1).mean(axis=-1).max(axis=-1)
+            for life in (self.own.life, self.null.life)
+        )
+        return float(own - drawn.mean())
+
 
 def linked(
     blocks: Iterable[Float[np.ndarray, "*batch token dim"]], rules: Iterable[Rule]
@@ -44,18 +59,21 @@ def linked(
     rules = tuple(rules)
     components = tuple(dict.fromkeys(rule.component for rule in rules))
     found: dict[int, list[Mergers]] = {rule.neighbour: [] for rule in rules}
+    spreads = []
     for points in blocks:
         squared = life.squared_chords(points)
         squared = squared.reshape(-1, *squared.shape[-2:])
+        spreads.append(np.sqrt(squared.mean(axis=(1, 2), dtype=np.float64) / 2))
         core = life.core_squares(squared)
         for neighbour, several in found.items():
             several.append(life.mergers(squared, core[neighbour - 1]))
+    spread = np.log(np.maximum(np.concatenate(spreads), LEAST_SPREAD))
     result = {}
     for neighbour, several in found.items():
         joined = Mergers(*(np.concatenate(parts) for parts in zip(*several)))
         tokens = joined.order.shape[1]
         least = np.array([life.least_size(tokens, Rule(component=share)) for share in components])
-        result[neighbour] = Linked(joined, life.growth(joined.radius, least), components)
+        result[neighbour] = Linked(joined, life.growth(joined.radius, least), components, spread)
     return result
 
 
@@ -68,38 +86,48 @@ def lives(own: Linked, null: Linked, rule: Rule) -> Lives:
     data, drawn = (
         life.cluster_life(side.growth, side.components.index(rule.component), rule) for side in (own, null)
     )
-    return Lives(data, Life(*(part.reshape(-1, len(data.life)) for part in drawn)))
+    return Lives(data, Life(*(part.reshape(-1, *whole.shape) for part, whole in zip(drawn, data))))
 
 
 def stays(
-    own: Linked, null: Linked, found: Lives, rule: PlateauRule
+    own: Linked, null: Linked, found: Lives, rule: PlateauRule, axis: str
 ) -> tuple[Plateaus, Float[np.ndarray, " draw"]]:
     """The plateaus of the data, and the share D of depth that the longest plateau of each draw fills.
 
-    Arguments: own, null, those of `linked` at the neighbour number of the rule behind `found`; found, of `lives`.
+    Arguments: own, null, those of `linked` at the neighbour number of the rule behind `found`; found, of `lives`; axis,
+    "time" or "layer".
     """
     draws, depths = found.null.life.shape
     mean, deviation = found.null.life.mean(axis=0), found.null.life.std(axis=0)
     least = mean + np.maximum(rule.least, rule.deviations * deviation)
-    longest = _plateaus(own.mergers, found.own, found.own.life >= least, rule)
+
+    def plateaus_of(linkage: Linked, lived: Life) -> Plateaus:
+        course = Course(lived.life >= least, lived.life - mean, lived.onset, linkage.spread, axis)
+        return plateaus.plateaus(course, _agreement(linkage.mergers, lived, rule.rival), rule)
+
     shares = np.zeros(draws)
-    on = found.null.life >= least
-    for draw in np.flatnonzero(_some_run(on, rule.depths)):
-        mergers = Mergers(*(part[draw * depths : (draw + 1) * depths] for part in null.mergers))
-        drawn = _plateaus(mergers, Life(*(part[draw] for part in found.null)), on[draw], rule)
-        shares[draw] = plateaus.share(drawn, depths)
-    return longest, shares
+    for draw in np.flatnonzero(_some_run(found.null.life >= least, rule.depths)):
+        here = slice(draw * depths, (draw + 1) * depths)
+        mergers = Mergers(*(part[here] for part in null.mergers))
+        drawn = null._replace(mergers=mergers, spread=null.spread[here])
+        shares[draw] = plateaus.share(plateaus_of(drawn, Life(*(part[draw] for part in found.null))), depths)
+    return plateaus_of(own, found.own), shares
 
 
-def _plateaus(mergers: Mergers, found: Life, on: Bool[np.ndarray, " depth"], rule: PlateauRule) -> Plateaus:
+def _agreement(mergers: Mergers, found: Life, rival: float) -> Agreement:
+    """The adjusted Rand index of two depths: the largest over the partitions that stand for each of them."""
+
     @cache
-    def labels(depth: int) -> Int[np.ndarray, " token"]:
-        return life.components(Mergers(mergers.order[depth], mergers.radius[depth]), found.cut[depth])
+    def rivals(depth: int) -> list[Int[np.ndarray, " token"]]:
+        here = Mergers(mergers.order[depth], mergers.radius[depth])
+        lives = found.lives[depth]
+        return [life.components(here, cut) for cut in np.flatnonzero(lives >= rival * lives.max())]
 
+    @cache
     def agreement(one: int, other: int) -> float:
-        return plateaus.adjusted_rand(labels(one), labels(other))
+        return max(plateaus.adjusted_rand(left, right) for left in rivals(one) for right in rivals(other))
 
-    return plateaus.plateaus(on, agreement, found.onset, rule)
+    return agreement
 
 
 def _some_run(on: Bool[np.ndarray, "draw depth"], depths: int) -> Bool[np.ndarray, " draw"]:

@@ -11,6 +11,8 @@ from compare.metrics.variable import Variable
 _SOURCE = "calibrated"
 _INDEX = "index of depth; -1 where there is no plateau"
 
+Agreement = Callable[[int, int], float]
+
 VARIABLES = {
     "plateau_share": Variable(
         (),
@@ -18,9 +20,12 @@ VARIABLES = {
         "1",
         _SOURCE,
         "(b - a) / (depths - 1) of the longest plateau a..b: cluster_life_excess at least max(0.25, 2.5 standard "
-        "deviations of the null) throughout, adjusted Rand index of consecutive partitions at least 0.8, of the ends "
-        "at least 0.7, 3 depths or more; none in a run of such depths from whose start to the depth behind its end the "
-        "radius at which the clusters form grows by more than a factor exp(0.3); 0 where there is none",
+        "deviations of the null) throughout, and on average 0.25 above the lowest of any depth; adjusted Rand index of "
+        "consecutive partitions at least 0.8, of the ends at least 0.7, the largest over the partitions that live at "
+        "least half as long as the longest of their depth; 3 depths or more; from none of them to a later one does the "
+        "radius at which the clusters form grow by more than a factor exp(0.3), in itself or over the spread of the "
+        "cloud, whichever grows less. Where that happens in a run of such depths from the first depth on, on a time "
+        "axis with the depth behind it, the run has no plateau. 0 where there is none",
     ),
     "plateau_share_null": Variable(
         ("draw",),
@@ -49,7 +54,10 @@ class PlateauRule(NamedTuple):
     least, deviations: a depth is on where the excess of its cluster life is at least the larger of `least` and
     `deviations` standard deviations of the null. successive, ends: least adjusted Rand index of consecutive partitions,
     and of the first with the last. depths: of the shortest plateau. loosening: the log of the radius at which the
-    clusters form may rise by this much.
+    clusters form may rise by this much, in itself or over the spread of the cloud. rival: a depth is stood for by every
+    partition that lives at least this share of its longest life, as near ties decide by chance which lives longest.
+    contrast: how far the mean excess over a plateau must lie above the lowest of any depth. Clusters that are alike at
+    all depths were neither formed nor lost.
     """
 
     least: float = 0.25
@@ -58,6 +66,8 @@ class PlateauRule(NamedTuple):
     ends: float = 0.7
     depths: int = 3
     loosening: float = 0.3
+    rival: float = 0.5
+    contrast: float = 0.25
 
 
 class Plateaus(NamedTuple):
@@ -70,6 +80,38 @@ class Plateaus(NamedTuple):
 
 
 NONE = Plateaus(-1, -1, -1, -1)
+
+
+class Course(NamedTuple):
+    """What a trajectory is like at each depth.
+
+    on: whether the cluster life stands out from the null. excess: of it over the mean of the null. onset: log of the
+    radius at which the clusters form (`compare.metrics.calibrated.cluster_life.Life`). spread: log of the root mean
+    square distance of the points from their mean. axis: "time" or "layer".
+    """
+
+    on: Bool[np.ndarray, " depth"]
+    excess: Float[np.ndarray, " depth"]
+    onset: Float[np.ndarray, " depth"]
+    spread: Float[np.ndarray, " depth"]
+    axis: str
+
+    def loosening(self, start: int, end: int) -> float:
+        """The most that the log radius rises from one of these depths to a later one, at least 0.
+
+        It is taken in itself and over the spread, and the lesser counts: in a cloud that widens as a whole, where a
+        common mean gets shorter, the clusters widen with it, and in one that contracts tight clusters take up more of
+        it. Neither is a loosening.
+        """
+        inside = slice(start, end + 1)
+        return min(
+            float(np.max(radius - np.minimum.accumulate(radius)))
+            for radius in (self.onset[inside], self.onset[inside] - self.spread[inside])
+        )
+
+    def contrast(self, start: int, end: int) -> float:
+        """How far the mean excess over these depths lies above the lowest of any depth."""
+        return float(self.excess[start : end + 1].mean() - self.excess.min())
 
 
 def adjusted_rand(left: Int[np.ndarray, " token"], right: Int[np.ndarray, " token"]) -> float:
@@ -88,32 +130,36 @@ def adjusted_rand(left: Int[np.ndarray, " token"], right: Int[np.ndarray, " toke
     return 1.0 if most == chance else float((together - chance) / (most - chance))
 
 
-def plateaus(
-    on: Bool[np.ndarray, " depth"],
-    agreement: Callable[[int, int], float],
-    onset: Float[np.ndarray, " depth"],
-    rule: PlateauRule,
-) -> Plateaus:
+def plateaus(course: Course, agreement: Agreement, rule: PlateauRule) -> Plateaus:
     """The longest and the first plateau of a trajectory.
 
-    A run is as many depths as there are in a row that are all on and of which consecutive partitions agree. A run whose
-    clusters loosen from its first depth to the one behind its last holds no plateau: clusters that melt were only slow
-    at first. In any other a plateau is a segment a..b of enough depths whose ends agree. The longest has most depths,
-    the earliest on a tie; the first one starts earliest and is as long as it can be.
+    A run is as many depths as there are in a row that are all on and of which consecutive partitions agree. A plateau
+    is a segment a..b of a run, of enough depths, whose ends agree, within which the clusters do not loosen, and which
+    stands out from the depth with least of them. What comes behind it does not count: a stage may dissolve. But a run
+    from the first depth on, within which the clusters loosen, has no plateau: nobody saw them form, and clusters that
+    melt were only slow at first. In log time every start looks still, and the depth behind such a run counts too. The
+    longest plateau has most depths, the earliest on a tie; the first one starts earliest and is as long as it can be.
 
-    Arguments: on, where the cluster life stands out from the null; agreement, the adjusted Rand index of two depths
-    that are on; onset, log of the radius at which the clusters form (`compare.metrics.calibrated.cluster_life.Life`);
-    rule.
+    Arguments: course; agreement, the adjusted Rand index of two depths that are on; rule.
 
     That a partition stays and does not loosen is all that a plateau certifies: its clusters may still move or tighten.
     """
+
+    def stays(start: int, end: int) -> bool:
+        return (
+            agreement(start, end) >= rule.ends
+            and course.loosening(start, end) <= rule.loosening
+            and course.contrast(start, end) >= rule.contrast
+        )
+
     found = []
-    for first, last in _runs(on, agreement, rule):
-        if onset[min(last + 1, len(on) - 1)] - onset[first] > rule.loosening:
+    for first, last in _runs(course.on, agreement, rule):
+        behind = min(last + 1, len(course.on) - 1) if course.axis == "time" else last
+        if first == 0 and course.loosening(first, behind) > rule.loosening:
             continue
         for start in range(first, last - rule.depths + 2):
             ends = range(last, start + rule.depths - 2, -1)
-            end = next((end for end in ends if agreement(start, end) >= rule.ends), None)
+            end = next((end for end in ends if stays(start, end)), None)
             if end is not None:
                 found.append((start, end))
     if not found:
@@ -122,7 +168,7 @@ def plateaus(
 
 
 def _runs(
-    on: Bool[np.ndarray, " depth"], agreement: Callable[[int, int], float], rule: PlateauRule
+    on: Bool[np.ndarray, " depth"], agreement: Agreement, rule: PlateauRule
 ) -> Iterator[tuple[int, int]]:
     """First and last depth of each run that is long enough."""
     first = 0

@@ -22,7 +22,6 @@ from probe.temperature import temperature
 from sim.trajectory import Trajectory
 
 LEAST_TOKENS = 6
-LATE_SHARE = 1 / 3
 
 VARIABLES = {
     "mean_length": Variable(
@@ -52,7 +51,8 @@ def calibrated(
     made = exclusions.exclude(trajectory)
     points = exclusions.apply(trajectory, made)
     beta, source = own_beta(trajectory, made)
-    measured = _clusters(points, draws, seed, variants) | _means(points) | gate.gate(points, seed)._asdict()
+    measured = _clusters(points, draws, seed, variants, trajectory.axis) | _means(points)
+    measured |= gate.gate(points, seed)._asdict()
     measured |= _energy(trajectory, made, points, beta, seed)
     measured |= zip(HELD_OUT, held_out_of_run(points, seed))
     labels = np.full((len(points), len(made.kept)), -2)
@@ -109,7 +109,11 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
 
 
 def _clusters(
-    points: Float[np.ndarray, "depth token dim"], draws: int, seed: int, variants: Mapping[str, Thresholds]
+    points: Float[np.ndarray, "depth token dim"],
+    draws: int,
+    seed: int,
+    variants: Mapping[str, Thresholds],
+    axis: str,
 ) -> dict[str, Any]:
     """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one."""
     depths, tokens, _ = points.shape
@@ -124,10 +128,11 @@ def _clusters(
         sides = own[rule.neighbour], null[rule.neighbour]
         if rule not in known:
             known[rule] = lives(*sides, rule)
-        held[name] = stays(*sides, known[rule], plateau_rule)
+        held[name] = stays(*sides, known[rule], plateau_rule, axis)
     base, (stay, null_shares) = known[BASE.cluster], held["base"]
     excesses = np.array([known[rule].excess for rule in rules])
-    late = excesses[:, -int(np.ceil(LATE_SHARE * depths)) :].mean(axis=1)
+    third = int(np.ceil(depths / 3))
+    late = excesses[:, -third:].mean(axis=1)
     return {
         "cluster_life": base.own.life,
         "cluster_life_null": base.null.life,
@@ -140,6 +145,7 @@ def _clusters(
         "plateau_share_null": null_shares,
         "late_excess": late,
         "gain": late - excesses[:, 0],
+        "stage_excess": [known[rule].best_stretch(third) for rule in rules],
         "plateau_share_effect": [
             plateaus.share(own, depths) - shares.mean() for own, shares in held.values()
         ],
@@ -165,7 +171,7 @@ def _labels(side: Linked, cut: Int[np.ndarray, " depth"], tokens: int) -> Mappin
 
 def _nothing(depths: int, tokens: int, draws: int, variants: int) -> dict[str, Any]:
     """What too few tokens for two clusters have: no life, no label, no plateau."""
-    names = ("late_excess", "gain", "plateau_share_effect")
+    names = ("late_excess", "gain", "stage_excess", "plateau_share_effect")
     return {
         "cluster_life": np.zeros(depths),
         "cluster_life_null": np.zeros((draws, depths)),

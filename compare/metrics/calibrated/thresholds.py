@@ -32,6 +32,8 @@ PLATEAU_SWEEP = {
     "ends": (0.6, 0.8),
     "depths": (4, 5),
     "loosening": (0.15, 0.5),
+    "rival": (0.33, 0.67),
+    "contrast": (0.15, 0.35),
 }
 
 

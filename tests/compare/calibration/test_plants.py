@@ -7,6 +7,8 @@ import probe
 import sim
 from compare.calibration.plants import NO_GROUP, planted, planted_groups
 from compare.metrics import exclusions
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
 from probe.loading import load
 
 STAGE = {"start": 1, "full": 4, "until": 9, "gone": 11}
@@ -14,11 +16,12 @@ STAGE = {"start": 1, "full": 4, "until": 9, "gone": 11}
 
 @pytest.fixture(scope="module")
 def run():
-    return probe.extract(load("gpt2-128"), probe.prompts()["winter_letter"].text)
+    return probe.extract(load("gpt2-128"), probe.prompts()["tides"].text)
 
 
-def seen(trajectory):
-    return exclusions.apply(trajectory, exclusions.exclude(trajectory))
+def seen(trajectory, run):
+    """The points that are measured, of the tokens and in the coordinates that are kept of the run itself."""
+    return exclusions.apply(trajectory, exclusions.exclude(run))
 
 
 def share_between(points, label):
@@ -34,7 +37,7 @@ def share_between(points, label):
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_the_share_is_planted_and_means_and_variances_stay(run, share):
     clustered = planted(run, share=share, seed=1, **STAGE)
-    before, after = seen(run), seen(clustered)
+    before, after = seen(run, run), seen(clustered, run)
     kept = exclusions.exclude(run).kept
     label = planted_groups(run, seed=1)[kept]
     asked = share * np.array([0, 0, 1 / 3, 2 / 3, *[1] * 6, 1 / 2, 0, 0])
@@ -51,15 +54,29 @@ def test_the_share_is_planted_and_means_and_variances_stay(run, share):
     assert clustered.provenance["planted"] == {"groups": 5, "share": share, "seed": 1, **STAGE}
 
 
+def test_a_plateau_is_seen_where_it_was_planted(run):
+    """Half of the depths, dissolving long before the end, in a cloud that widens while it lasts."""
+    found = {
+        share: calibrated(planted(run, share=share, seed=1, **STAGE), 29, 0, {"base": BASE})
+        for share in (0.0, 0.8)
+    }
+    stage, none = found[0.8], found[0.0]
+    assert 2 <= stage["plateau_start"] <= STAGE["full"]
+    assert STAGE["until"] <= stage["plateau_end"] < STAGE["gone"]
+    assert stage["stage_excess"][0] > 0.5
+    assert none["plateau_share"] == 0
+    assert none["stage_excess"][0] < 0.1
+
+
 def test_centres_have_the_covariance_of_the_data(run):
     """Over many seeds the centres vary along each axis as the tokens do, at one depth and between two."""
-    points = seen(run)[[5, 8]]
+    points = seen(run, run)[[5, 8]]
     own = points - points.mean(axis=1, keepdims=True)
     axes = np.stack([np.linalg.eigh(cloud.T @ cloud)[1][:, ::-1][:, :8] for cloud in own])
     kept = exclusions.exclude(run).kept
     sums = np.zeros((2, 8, 8))
     for seed in range(60):
-        clouds = seen(planted(run, groups=8, share=1.0, seed=seed))[[5, 8]]
+        clouds = seen(planted(run, groups=8, share=1.0, seed=seed), run)[[5, 8]]
         first = np.unique(planted_groups(run, 8, seed)[kept], return_index=True)[1]
         centres = clouds[:, first] - clouds.mean(axis=1, keepdims=True)
         along = centres @ axes

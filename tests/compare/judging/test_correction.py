@@ -35,7 +35,7 @@ FAMILIES = {
 def test_q_is_the_larger_of_the_two_corrections():
     """Against SciPy's, over each family of rows and over all of them, where each family is unsure in its own way."""
     unsure = around(0.3, 0.2)
-    groups = {f"theory {place}": group(late=around(2), gain=2.0, share=0.5) for place in range(4)}
+    groups = {f"theory {place}": group(late=around(2), gain=2.0, share=0.5, stage=2.0) for place in range(4)}
     groups |= {"theory 4": group(late=unsure, gain=1.0)}
     groups |= {f"net {place}": of_models(unsure - 0.01 * place, f"net {place}") for place in range(3)}
     groups |= {f"net {place}": of_models([1.0], f"net {place}") for place in range(3, 9)}
@@ -58,7 +58,7 @@ def test_what_is_sure_of_simulations_lends_models_nothing():
     """The whole table alone would confirm it: there it is one of many discoveries."""
     trained = {"net": of_models(around(0.29, 0.07), "net")}
     trained |= {f"net {place}": of_models(around(0.25, 0.3), f"net {place}") for place in range(8)}
-    sure = {f"theory {place}": group(late=around(2), gain=2.0, share=0.5) for place in range(8)}
+    sure = {f"theory {place}": group(late=around(2), gain=2.0, share=0.5, stage=2.0) for place in range(8)}
     alone, among = judged(trained), judged(trained | sure)
     row = among.row("H1", "net")
     assert row.q == alone.row("H1", "net").q

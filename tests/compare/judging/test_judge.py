@@ -48,7 +48,7 @@ def test_an_effect_that_is_real_and_too_small_is_refuted():
 
 @pytest.mark.parametrize(("gate", "applies"), [(3.0, True), (0.5, False), (np.nan, False), (-3.0, False)])
 def test_without_dynamics_nothing_is_said(gate, applies):
-    found = judged({"runs": group(late=around(1), gain=around(1), share=around(0.5), gate=gate)})
+    found = judged({"runs": group(late=around(1), gain=around(1), share=around(0.5), stage=1.0, gate=gate)})
     verdicts = {name: found.row(name, "runs").verdict for name in ("H1", "H2", "H4")}
     # the energies put in rise in every run
     everything = {"H1": "CONFIRMED", "H2": "CONFIRMED", "H4": "CONFIRMED"}
@@ -66,11 +66,18 @@ def test_five_runs_are_not_enough():
 
 def test_plateaus_and_their_binomial_guard():
     """Shares that are all 0 have an interval of no width: only the number of runs speaks."""
-    assert judged({"runs": group(share=around(0.5))}).row("H2", "runs").verdict == "CONFIRMED"
+    assert judged({"runs": group(share=around(0.5), stage=1.0)}).row("H2", "runs").verdict == "CONFIRMED"
     assert judged({"runs": group(share=0.0)}).row("H2", "runs").verdict == "REFUTED"
     mixed = [0.0] * 5 + [0.25] * 4
-    row = judged({"runs": group(share=np.array(mixed) - 0.1)}).row("H2", "runs")
+    row = judged({"runs": group(share=np.array(mixed) - 0.1, stage=1.0)}).row("H2", "runs")
     assert row.verdict == "UNDECIDED"
+
+
+def test_plateaus_need_clusters_as_clear_as_those_that_form():
+    row = judged({"runs": group(share=around(0.5), stage=around(0.1))}).row("H2", "runs")
+    assert row.verdict == "UNDECIDED"
+    assert (row.smallest_effect, row.claimed) == (0.25, (0.25, np.inf))
+    assert row.statistic == "excess of cluster life over the best third of the depths"
 
 
 RISE = np.linspace(0.1, 0.5, DEPTHS)

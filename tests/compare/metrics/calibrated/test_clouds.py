@@ -4,7 +4,9 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from compare.metrics.calibrated.energy import descent_share
-from tests.helpers.clouds import groups, measured
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
+from tests.helpers.clouds import groups, in_time, measured
 from tests.helpers.vectors import unit
 
 
@@ -76,5 +78,36 @@ def test_clusters_without_order_in_depth_do_not_pass_the_gate():
     random = np.random.default_rng(7)
     base, _ = groups(random, 40, 6, 4, 0.1)
     frozen = measured(unit(base + 0.1 * random.standard_normal((9, 40, 6))), draws=9)
-    assert frozen["plateau_share"] == 1
+    assert frozen["plateau_share"] == 0  # alike at all depths
     assert frozen["gate_p"] > 0.01
+
+
+def test_partitions_that_take_turns_to_live_longest_are_one_plateau():
+    """Four clusters, two of them near each other: as many radii tell these two apart as do not."""
+    random = np.random.default_rng(8)
+    own = 0.02 * random.standard_normal((48, 6))
+    points = [random.standard_normal((48, 6)) for _ in range(2)]
+    for depth in range(8):
+        apart = 0.32 if depth % 2 else 0.2
+        centres = np.eye(6)[[0, 0, 1, 2]] + apart * np.eye(6)[[4, 5, 1, 2]]
+        points.append(np.repeat(centres, 12, axis=0) + own)
+    only = BASE._replace(plateau=BASE.plateau._replace(rival=1.0))
+    found = calibrated(in_time(unit(np.array(points))), 29, 0, {"base": BASE, "rival 1": only})
+    assert list(found["cluster_number"].values[2:]) == [3, 4] * 4
+    assert found["plateau_share"] == 7 / 9
+    assert found["plateau_share_effect"][1] < 0.05  # none, less what the draws have
+
+
+def test_the_best_third_is_found_where_it_is():
+    random = np.random.default_rng(9)
+    base, labels = groups(random, 40, 8, 4, 0.5)
+    width = np.concatenate([[2.0, 2.0], np.full(3, 0.2), np.full(4, 2.0)])[:, None, None]
+    centres = np.eye(8)[labels]
+    found = measured(unit(centres + width * (base - centres)), draws=29)
+    excess, null = found["cluster_life_excess"].values, found["cluster_life_null"].values
+    best = [(null - null.mean(axis=0))[:, start : start + 3].mean(axis=1) for start in range(7)]
+    np.testing.assert_allclose(
+        found["stage_excess"][0], excess[2:5].mean() - np.max(best, axis=0).mean(), atol=1e-12
+    )
+    assert found["stage_excess"][0] > 0.5
+    assert found["late_excess"][0] < 0.1

@@ -8,9 +8,12 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
 from compare.metrics.calibrated import cluster_life as life
-from compare.metrics.calibrated.plateaus import PlateauRule, adjusted_rand, plateaus
+from compare.metrics.calibrated.plateaus import Course, PlateauRule, adjusted_rand, plateaus
 from tests.helpers.clouds import groups
 from tests.helpers.vectors import unit
+
+NONE = (-1, -1, -1, -1)
+STILL = np.zeros(9)
 
 
 def slow_life(points, rule):
@@ -97,39 +100,65 @@ def test_adjusted_rand_agrees_with_scikit_learn():
     assert adjusted_rand(np.arange(5), np.arange(5)) == 1
 
 
-def plateaus_of(on, labels, onset, **changed):
+def plateaus_of(on, labels, onset, spread=STILL, axis="layer", excess=STILL, **changed):
+    """Ends of the longest and the first plateau; the contrast is not asked for where it is not given."""
     labels = np.asarray(labels)
-    return tuple(
-        plateaus(
-            np.asarray(on, bool),
-            lambda one, other: adjusted_rand(labels[one], labels[other]),
-            np.asarray(onset, float),
-            PlateauRule(**changed),
-        )
-    )
+    course = Course(np.asarray(on, bool), excess, np.asarray(onset, float), spread, axis)
+    rule = PlateauRule(contrast=0.0)._replace(**changed)
+    return tuple(plateaus(course, lambda one, other: adjusted_rand(labels[one], labels[other]), rule))
 
 
 def test_plateaus_by_hand():
     first, second = np.repeat([0, 1, 2], 4), np.tile([0, 1, 2], 4)
-    still = np.zeros(9)
-    assert plateaus_of([0, 1, 1, 1, 1, 0, 1, 1, 0], [first] * 9, still) == (1, 4, 1, 4)
-    assert plateaus_of([1] * 9, [first] * 4 + [second] * 5, still) == (4, 8, 0, 3)
-    assert plateaus_of([1] * 9, [first] * 9, still, depths=10) == (-1, -1, -1, -1)
-    assert plateaus_of([1, 1, 0, 1, 1, 0, 1, 1, 0], [first] * 9, still) == (-1, -1, -1, -1)
-    # a run whose clusters form at a radius that grows by more than exp(.3) is no plateau, however still it was at first
-    loosening = [0, 0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5]
-    assert plateaus_of([1] * 9, [first] * 9, loosening) == (-1, -1, -1, -1)
-    assert plateaus_of([1] * 9, [first] * 9, -np.array(loosening)) == (0, 8, 0, 8)
+    assert plateaus_of([0, 1, 1, 1, 1, 0, 1, 1, 0], [first] * 9, STILL) == (1, 4, 1, 4)
+    assert plateaus_of([1] * 9, [first] * 4 + [second] * 5, STILL) == (4, 8, 0, 3)
+    assert plateaus_of([1] * 9, [first] * 9, STILL, depths=10) == NONE
+    assert plateaus_of([1, 1, 0, 1, 1, 0, 1, 1, 0], [first] * 9, STILL) == NONE
+
+
+def test_clusters_that_loosen_within_a_stage_are_no_plateau():
+    """By more than exp(.3), in itself and over the spread, however still they were at first."""
+    same, on = [np.repeat([0, 1, 2], 4)] * 9, [1] * 9
+    loosening = np.array([0, 0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert plateaus_of(on, same, loosening) == NONE
+    assert plateaus_of(on, same, -loosening) == (0, 8, 0, 8)
+    assert plateaus_of(on, same, 0.6 * loosening) == (0, 8, 0, 8)
+    # a cloud that widens takes its clusters with it, and one that contracts does not loosen them
+    assert plateaus_of(on, same, loosening, spread=0.6 * loosening) == (0, 8, 0, 8)
+    assert plateaus_of(on, same, STILL, spread=-loosening) == (0, 8, 0, 8)
+    # a rise inside that ends below the start: .4 from the fourth depth to the seventh
+    assert plateaus_of(on, same, [0.5, 0.3, 0.1, 0, 0.2, 0.3, 0.4, 0.3, 0.2]) == NONE
+
+
+def test_what_comes_behind_a_stage_counts_only_where_its_start_was_not_seen():
+    same = [np.repeat([0, 1, 2], 4)] * 9
     melts = [0, 0, 0, 0, 0, 1, 1, 1, 1]
-    assert plateaus_of([1] * 5 + [0] * 4, [first] * 9, melts) == (-1, -1, -1, -1)
-    assert plateaus_of([1] * 5 + [0] * 4, [first] * 9, still) == (0, 4, 0, 4)
+    from_the_start, formed = [1] * 5 + [0] * 4, [0] + [1] * 4 + [0] * 4
+    assert plateaus_of(from_the_start, same, STILL) == (0, 4, 0, 4)
+    assert plateaus_of(from_the_start, same, melts) == (0, 4, 0, 4)
+    assert plateaus_of(formed, same, melts) == (1, 4, 1, 4)
+    # every start looks still in log time
+    assert plateaus_of(from_the_start, same, melts, axis="time") == NONE
+    assert plateaus_of(formed, same, melts, axis="time") == (1, 4, 1, 4)
+    # formed, and then loosening: the part before is the plateau
+    late = [0, 0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5]
+    assert plateaus_of([0] + [1] * 8, same, late) == (1, 4, 1, 4)
+    assert plateaus_of([1] * 9, same, late) == NONE
+
+
+def test_clusters_alike_at_all_depths_are_no_stage():
+    same, on = [np.repeat([0, 1, 2], 4)] * 9, [1] * 9
+    assert plateaus_of(on, same, STILL, contrast=0.25) == NONE
+    rising = np.array([0.3, 0.5, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7])
+    assert plateaus_of(on, same, STILL, excess=rising, contrast=0.33) == (0, 8, 0, 8)  # by .333
+    assert plateaus_of(on, same, STILL, excess=rising, contrast=0.35) == (1, 8, 1, 8)  # by .375
 
 
 def test_a_partition_that_creeps_away_ends_its_plateau():
     labels = np.repeat([np.repeat([0, 1], 20)], 9, axis=0)
     for depth in range(9):
         labels[depth, :depth] = 1  # one token more changes side at each depth
-    start, end, *_ = plateaus_of([1] * 9, labels, np.zeros(9))
+    start, end, *_ = plateaus_of([1] * 9, labels, STILL)
     assert (start, end) != (-1, -1)
     assert adjusted_rand_score(labels[start], labels[end]) >= 0.7
     assert end - start < 8

@@ -32,6 +32,7 @@ VARIABLES = {
     "late_excess": ("variant",),
     "gain": ("variant",),
     "plateau_share_effect": ("variant",),
+    "stage_excess": ("variant",),
 }
 
 
