@@ -128,14 +128,15 @@ HYPOTHESIS = Hypothesis(
     statement="Tokens fall into clusters, tight or not",
     source="ours",
     applies_to="any runs of 32 different tokens or more",
-    statistic=f"{GAP}, and {AGREEMENT}, at the late two of their depths, the best of all ways of seeking clusters",
+    statistic=f"{GAP}, and {AGREEMENT}, at two late depths, in the best way of seeking clusters",
     unit="1",
     null="none needed: V is at most 0 for a continuum, and about -0.1 for a Gaussian cloud",
     smallest=Threshold("delta", LEAST_GAP, 0.05, 0.15, "least gap V that matters"),
     rule="in one way (3 to 12 clusters, of the points or of points whitened by the covariance of the other runs, "
     "half or whole): lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
-    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague; it excludes "
-    "3 to 5 clusters that hold 30 % of the variance or more, and nothing else",
+    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague, while "
+    f"{PLANTED[0]} clusters that hold {_SIZE}, planted in the same runs, are confirmed; it excludes 3 to {PLANTED[0]} "
+    "clusters that hold as much, and nothing else",
     others=(
         Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
         Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
