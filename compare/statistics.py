@@ -40,13 +40,18 @@ def mean_above(values: ArrayLike, bound: float) -> float:
     Values that agree have no spread to compare with, and then only their number counts: p = 2^(-R) where they lie
     above the bound, 1 where they do not. Returns a number in [0, 1], 1 for fewer than two runs.
     """
-    runs = _finite(values)
-    if len(runs) < 2:
-        return 1.0
-    spread = runs.std(ddof=1)
-    if spread <= SAME * max(1.0, float(np.abs(runs).max())):
-        return 0.5 ** len(runs) if runs.mean() > bound else 1.0
-    return float(stats.t.sf((runs.mean() - bound) / spread * np.sqrt(len(runs)), len(runs) - 1))
+    return float(means_above(_finite(values), bound))
+
+
+def means_above(values: Float[np.ndarray, "run *others"], bound: float) -> Float[np.ndarray, "*others"]:
+    """`mean_above` over the runs of each of several quantities, finite, at once."""
+    runs = len(values)
+    if runs < 2:
+        return np.ones(values.shape[1:])
+    above, spread = values.mean(axis=0) - bound, values.std(axis=0, ddof=1)
+    agree = spread <= SAME * np.maximum(1.0, np.abs(values).max(axis=0))
+    p = stats.t.sf(above / np.where(agree, 1, spread) * np.sqrt(runs), runs - 1)
+    return np.where(agree, np.where(above > 0, 0.5**runs, 1.0), p)
 
 
 def bootstrap_t_interval(

@@ -73,14 +73,19 @@ def _widths(shape: Shape) -> Float[np.ndarray, " depth"]:
 
 
 MIXTURES = (
-    Generator("iidclus", "new clusters at each layer", STILL, fresh_clusters),
-    Generator("frozenclus", "clusters that stand still, with jitter", STILL, frozen_clusters),
+    Generator("iidclus", "new clusters at each layer", STILL | {"P20": True}, fresh_clusters),
+    Generator("frozenclus", "clusters that stand still, with jitter", STILL | {"P20": True}, frozen_clusters),
     Generator(
         "churn",
         "clusters whose members change",
-        {"H1": True, "H2": False, "H3": False, "H4": "oracle"},
+        {"H1": True, "H2": False, "H3": False, "H4": "oracle", "P20": True},
         churn,
     ),
-    Generator("sharpen", "one partition that sharpens", {"H1": True, "H4": "oracle"}, sharpen),
-    Generator("cdrift", "one partition, centres that drift", {"H1": True, "H4": "oracle"}, drifting_centres),
+    Generator("sharpen", "one partition that sharpens", {"H1": True, "H4": "oracle", "P20": True}, sharpen),
+    Generator(
+        "cdrift",
+        "one partition, centres that drift",
+        {"H1": True, "H4": "oracle", "P20": True},
+        drifting_centres,
+    ),
 )

@@ -5,7 +5,16 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from compare.calibration.clouds import anisotropic, directions, frames, noise, one_of, spectra
+from compare.calibration.clouds import (
+    anisotropic,
+    at_centres,
+    directions,
+    frames,
+    memberships,
+    noise,
+    one_of,
+    spectra,
+)
 from compare.calibration.generator import Clouds, Generator, Shape, layers, moments
 from compare.calibration.positives import FIRST, in_caps, of_the_theory
 from sim.sphere import normalise
@@ -224,6 +233,17 @@ def sink(random: np.random.Generator, shape: Shape) -> Clouds:
     return over_layers(random, shape, points)
 
 
+def star(random: np.random.Generator, shape: Shape) -> Clouds:
+    """Tokens all along 3 to 6 straight arms that grow out of one centre, with noise around them."""
+    d, arms = one_of(random, (8, 16, 64)), one_of(random, range(3, 7))
+    axes = directions(random, shape.runs, arms, d)
+    along = random.uniform(size=(shape.runs, shape.tokens, 1))
+    placed = along * at_centres(axes, memberships(random, shape.runs, shape.tokens, arms))
+    cloud = random.uniform(0.1, 0.3) / np.sqrt(d) * noise(random, shape.runs, shape.tokens, d)
+    length = 0.2 + random.uniform(1, 2) * _share(shape)
+    return over_layers(random, shape, _common(random, shape, d) + length * (placed + cloud)[:, None])
+
+
 NEVER = {"H1": False, "H2": False, "H3": False, "H4": "oracle"}
 STILL = {"H1": False, "H2": False, "H3": False, "H4": False}
 
@@ -232,7 +252,7 @@ def _negative(
     name: str, meaning: str, draw: Callable[[np.random.Generator, Shape], Clouds], moves: bool = True
 ) -> Generator:
     """A generator without clusters; where nothing moves but noise, its energy has no direction either."""
-    return Generator(name, meaning, NEVER if moves else STILL, draw)
+    return Generator(name, meaning, {**(NEVER if moves else STILL), "P20": False}, draw)
 
 
 NEGATIVES = (
@@ -243,7 +263,7 @@ NEGATIVES = (
     _negative("smallbeta", "SA at small beta: collapse without clusters", smallbeta),
     _negative("rw", "random walk with the step lengths of SA", walk),
     _negative("vneg", "V = -I from a blob", repelled_blob),
-    _negative("vneg_caps", "V = -I from four caps", repelled_caps),
+    Generator("vneg_caps", "V = -I from four caps", NEVER, repelled_caps),
     _negative("ring", "an arc that opens", ring),
     _negative("lowd", "axes that grow at different rates, d = 3 or 4", lowd),
     _negative("heavy", "a dense core with a halo", heavy),
@@ -253,6 +273,12 @@ NEGATIVES = (
     _negative("gains", "coordinates that grow at rates of their own", gains),
     _negative("rotating", "a still cloud with jitter in a frame that turns", rotating, moves=False),
     _negative("curve", "tokens along a curve of their position", curve),
-    Generator("repeats", "repeated words that part, named", {"H1": False, "H2": False, "H3": False}, repeats),
+    Generator(
+        "repeats",
+        "repeated words that part, named",
+        {"H1": False, "H2": False, "H3": False, "P20": False},
+        repeats,
+    ),
     _negative("sink", "one token that goes off, not marked", sink),
+    _negative("star", "arms that grow out of one centre", star),
 )

@@ -106,37 +106,37 @@ POSITIVES = (
     Generator(
         "sa",
         "SA on S^2 from uniform points",
-        {"H1": True, "H2": "oracle", "H4": "oracle", "H6": True},
+        {"H1": True, "H2": "oracle", "H4": "oracle", "H6": True, "P20": True},
         sa,
     ),
     Generator(
         "usa",
         "USA on S^2 from uniform points",
-        {"H1": True, "H2": "oracle", "H4": "oracle"},
+        {"H1": True, "H2": "oracle", "H4": "oracle", "P20": True},
         usa,
     ),
     Generator(
         "sa_mid",
         "SA from uniform points in 4 to 8 dimensions",
-        {"H1": True, "H2": "oracle", "H4": "oracle"},
+        {"H1": True, "H2": "oracle", "H4": "oracle", "P20": True},
         sa_mid,
     ),
     Generator(
         "causal",
         "SA on S^2 with a causal mask",
-        {"H1": True, "H2": "oracle", "H4": "oracle", "H6": True, "P10": True},
+        {"H1": True, "H2": "oracle", "H4": "oracle", "H6": True, "P10": True, "P20": True},
         causal,
     ),
     Generator(
         "caps",
         "SA from orthogonal caps",
-        {"H1": True, "H2": True, "H4": "oracle", "H6": True},
+        {"H1": True, "H2": True, "H4": "oracle", "H6": True, "P20": True},
         orthogonal_caps,
     ),
     Generator(
         "fuzzy",
         "soft clusters that grow, with jitter",
-        {"H1": True, "H4": "oracle"},
+        {"H1": True, "H4": "oracle", "P20": True},
         fuzzy,
     ),
 )

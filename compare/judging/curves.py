@@ -71,6 +71,29 @@ def energy(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> Chart:
     return over_depth(groups, "energy", f"{name}: energy at its own beta", "energy E (off the diagonal)")
 
 
+def held_out_gap(groups: Mapping[str, Sequence[xr.Dataset]], name: str, least: float) -> Chart:
+    """Gap V against the number of clusters, not whitened: each run late, and group means, first and late."""
+    series: list[Series] = []
+    for style, (group, runs) in enumerate(groups.items()):
+        clusters = runs[0]["clusters"].values
+        first = np.mean([run["held_out_gap"].values[0] for run in runs], axis=0)
+        late = [run["held_out_gap"].values[1:].mean(axis=0) for run in runs]
+        series += [
+            Series(f"{group}: late", clusters, np.mean(late, axis=0), style),
+            Series(f"{group}: first depth", clusters, first, style, grey=True),
+            *(Series("", clusters, values, style, thin=True) for values in late),
+        ]
+    return Chart(
+        f"{name}: gap between clusters",
+        Axis("clusters k", whole=True),
+        Axis("gap V (1: tokens at centres)"),
+        series,
+        [Level(least, "smallest gap that matters")],
+        caption="Of the points as they are; what the verdict is on may be whitened. A continuum has at most 0.",
+        defined=Defined(CALIBRATED, "held_out_gap"),
+    )
+
+
 def _lines(groups: Mapping[str, Sequence[xr.Dataset]], name: str) -> list[Series]:
     """Runs as thin lines, and the mean of each group whose runs have the same depths."""
     series: list[Series] = []

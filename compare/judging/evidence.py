@@ -64,7 +64,8 @@ class Evidence:
 
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
-    what else a reader should know, as a sentence without its full stop.
+    what else a reader should know, as a sentence without its full stop. reach: what REFUTED excludes, in the same form,
+    said with that verdict only.
     """
 
     claims: tuple[Claim, ...]
@@ -72,6 +73,7 @@ class Evidence:
     guard: float = 0.0
     universal: bool = False
     note: str = ""
+    reach: str = ""
 
 
 class Weight(NamedTuple):

@@ -15,7 +15,8 @@ def explain(verdict: str, evidence: Evidence, found: Balance, q: float, asked: i
         f"over {len(evidence.labels)} runs the {claim.statistic} {_CENTRE[claim.kind]} {_number(weight.effect)} "
         f"(95 % interval {low} to {high}), {_place(verdict, evidence, found, q, asked)}"
     )
-    return text[0].upper() + text[1:] + (f"; {evidence.note}" if evidence.note else "") + "."
+    said = [text[0].upper() + text[1:], evidence.note, evidence.reach if verdict == REFUTED else ""]
+    return "; ".join(filter(None, said)) + "."
 
 
 def _place(verdict: str, evidence: Evidence, found: Balance, q: float, asked: int) -> str:

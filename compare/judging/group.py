@@ -10,6 +10,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from compare.judging.evidence import NotApplicable
+from compare.metrics.calibrated.held_out import HeldOut
+from compare.metrics.calibrated.whitening import held_out_of_group, held_out_with_clusters
 from compare.metrics.exclusions import Exclusions, apply, recorded
 from compare.statistics import stouffer
 from sim.trajectory import Trajectory
@@ -18,6 +20,8 @@ Thresholds = Mapping[str, Any]
 """A value for each threshold of a hypothesis, by name; ``"variant"`` names one of the data set's variants."""
 
 KINDS = ("SA", "USA")
+PLANTED = (5, 0.3)
+"""How many clusters are planted, and the share of the variance that they hold, to see whether they would be seen."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,33 @@ class Group:
         """The different beta that simulations were run at."""
         given = [run.facts["beta"] for run in self.runs if run.facts.get("beta") is not None]
         return np.unique(np.asarray(given, np.float64))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Held-out margins of all runs, each whitened by the others, as arrays (run, p, held_out_depth, clusters).
+
+        Coordinates that are rogue in one of the runs are left out of all. None for a single run, and where the runs
+        have not the same dimension.
+        """
+        return held_out_of_group(self._alike, self._seed) if self._alike else None
+
+    @cached_property
+    def held_out_with_clusters(self) -> HeldOut | None:
+        """The same at the last depth, without whitening too, where `PLANTED` clusters are put into every run."""
+        return held_out_with_clusters(self._alike, *PLANTED, self._seed) if self._alike else None
+
+    @cached_property
+    def _alike(self) -> list[Float[np.ndarray, "_ _ dim"]]:
+        """The points of all runs in the same coordinates; none where they have no coordinates in common."""
+        if len(self.runs) < 2 or len({run.trajectory.points.shape[2] for run in self.runs}) > 1:
+            return []
+        rogue = np.unique(np.concatenate([run.exclusions.rogue for run in self.runs]))
+        return [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
+
+    @property
+    def _seed(self) -> int:
+        """Of the measurements."""
+        return int(self.runs[0].measured.attrs.get("seed", 0))
 
 
 def is_control(facts: Mapping[str, Any]) -> bool:

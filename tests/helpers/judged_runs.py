@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 import compare
+from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
 from sim.sphere import normalise
 
@@ -43,6 +44,9 @@ def measured(
         "energy": ("depth", np.linspace(0.1, 0.5, depths)),
         "energy_noise": ("depth", np.full(depths, 1e-6)),
         "gate_z": ((), gate),
+    }
+    held |= {
+        name: (("held_out_depth", "clusters"), np.full((3, len(CLUSTERS)), np.nan)) for name in VARIABLES
     }
     held |= {name: ((("depth",)[: np.ndim(value)]), value) for name, value in changed.items()}
     everything = {name: [] for name in ("special", "sinks", "duplicates", "rogue")}

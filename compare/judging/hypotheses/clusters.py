@@ -1,4 +1,4 @@
-"""H1, several clusters form over depth: cluster life above that of rotated tokens."""
+"""H1, several tight clusters form over depth, as in the theory: cluster life above that of rotated tokens."""
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
 
 HYPOTHESIS = Hypothesis(
     id="H1",
-    statement="Several clusters form over depth",
+    statement="Several tight clusters form over depth",
     source="post, Group A; 2312.10794",
     applies_to=EVERY_RUN,
     statistic="excess of cluster life: late, and as a gain over depth 0",

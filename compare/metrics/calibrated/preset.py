@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 
 from compare.metrics import exclusions
 from compare.metrics.calibrated import attention, cluster_life, energy, gate, plateaus
+from compare.metrics.calibrated.held_out import CLUSTERS, held_out_of_run, read_depths
+from compare.metrics.calibrated.held_out import VARIABLES as HELD_OUT
 from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
 from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
 from compare.metrics.exclusions import Exclusions
@@ -52,6 +54,7 @@ def calibrated(
     measured = _clusters(points, draws, seed, variants, trajectory.axis) | _means(points)
     measured |= gate.gate(points, seed)._asdict()
     measured |= _energy(trajectory, made, points, beta, seed)
+    measured |= zip(HELD_OUT, held_out_of_run(points, seed))
     labels = np.full((len(points), len(made.kept)), -2)
     labels[:, made.kept] = measured["cluster_label"]
     measured["cluster_label"] = labels
@@ -61,7 +64,7 @@ def calibrated(
         followed = attention.attention_follow(trajectory.attention, labels, causal, local, draws, seed)
         measured |= dict(zip(attention.VARIABLES, followed))
     modules = (cluster_life, plateaus, gate, energy, attention)
-    table = VARIABLES | {name: row for module in modules for name, row in module.VARIABLES.items()}
+    table = VARIABLES | HELD_OUT | {name: row for module in modules for name, row in module.VARIABLES.items()}
     return xr.Dataset(
         labelled(table, measured),
         coords={
@@ -69,6 +72,8 @@ def calibrated(
             "kept": ("token", made.kept),
             "token_name": ("token", np.asarray(trajectory.tokens, dtype=object)),
             "variant": list(variants),
+            "held_out_depth": trajectory.depth[list(read_depths(len(points)))],
+            "clusters": list(CLUSTERS),
         },
         attrs={
             "preset": "calibrated",

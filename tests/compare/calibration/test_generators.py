@@ -54,7 +54,7 @@ NAMES = (
         "heavy",
         "artok",
     ),
-    *("student", "classes", "gains", "rotating", "curve", "repeats", "sink"),
+    *("student", "classes", "gains", "rotating", "curve", "repeats", "sink", "star"),
     *("iidclus", "frozenclus", "churn", "sharpen", "cdrift", "scalefree", "scalefree_sweep", "power_sweep"),
     "fall_0.1",
     *("following", "blind", "distracted", "local", "learned", "unlearned", "words"),

@@ -42,7 +42,12 @@ def test_the_record():
     found = measured(points, draws=7, seed=3)
     assert {name: variable.dims for name, variable in found.items()}.items() >= VARIABLES.items()
     assert found["variant"].values[0] == "base"
-    assert found.sizes == {"depth": 5, "token": 16, "draw": 7, "variant": found.sizes["variant"]}
+    assert {name: found.sizes[name] for name in ("depth", "token", "draw")} == {
+        "depth": 5,
+        "token": 16,
+        "draw": 7,
+    }
+    assert {*found.sizes} == {"depth", "token", "draw", "variant", "held_out_depth", "clusters"}
     assert found["kept"].dtype == bool
     plain = {name: found.attrs[name] for name in ("preset", "axis", "draws", "seed", "beta", "beta_source")}
     assert plain == {

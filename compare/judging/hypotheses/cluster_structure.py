@@ -1,0 +1,148 @@
+"""P20, cluster structure: whether tokens fall into clusters, tight or not, with gaps between them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from compare.judging import curves
+from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
+from compare.judging.group import PLANTED, Group, MeasuredRun, Thresholds, labels, require_tokens
+from compare.judging.hypothesis import RUNS, TOKENS, Hypothesis, Threshold
+from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
+from compare.metrics.calibrated.whitening import POWERS
+from compare.statistics import means_above, t_interval
+
+WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
+LEAST_GAP = 0.1
+GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
+_SIZE = f"{PLANTED[1]:.0%} of the variance"
+REACH = (
+    f"{PLANTED[0]} clusters that hold {_SIZE}, planted in these runs, are seen, so there are no 3 to {PLANTED[0]} that "
+    "hold as much; of others nothing is said"
+)
+BLIND = f"{PLANTED[0]} clusters that hold {_SIZE}, planted in these runs, are not seen, so nothing is refuted"
+
+
+class Sought(NamedTuple):
+    """Every way in which clusters were sought: the power p that whitens and the number k, one entry a way.
+
+    late, first: held-out margins (run, way), means over the two late depths, and at the first.
+    """
+
+    power: Float[np.ndarray, " way"]
+    clusters: Float[np.ndarray, " way"]
+    late: HeldOut
+    first: HeldOut
+
+
+def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
+    """P20: at some p and k both the gap V and the agreement kappa, late; refuted where one of them fails at all.
+
+    Of the ways in which both hold at 95 %, or of all where there is none, the one of the largest V kappa is reported.
+    """
+    runs = require_tokens(group, at)
+    sought = _sought(group, runs)
+    holds, fails = _weighed(sought.late, at)
+    score = sought.late.gap.mean(axis=0) * np.maximum(sought.late.agreement.mean(axis=0), 0)
+    way = int(np.argmax(np.where(holds <= RATE / 2, score + 2, score)))  # V kappa lies in [-1, 1]
+    guard, blind = float(fails.max()), False
+    if guard <= RATE / 2 and not _would_be_seen(group, runs, at):
+        guard, blind = 1.0, True
+    said = _said(sought, way, at["delta"])
+    return Evidence(
+        (
+            Claim(GAP, "1", sought.late.gap[:, way], low=at["delta"]),
+            Claim(
+                AGREEMENT,
+                "1",
+                sought.late.agreement[:, way],
+                low=at["agreement"],
+                smallest_effect=at["agreement"],
+            ),
+        ),
+        labels(runs),
+        guard=guard,
+        note=f"{said}; {BLIND}" if blind else said,
+        reach=REACH,
+    )
+
+
+def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"], Float[np.ndarray, " way"]]:
+    """One-sided p, small where both V and kappa are large enough in a way, and where one of them is not."""
+    holds = np.maximum(means_above(found.gap, at["delta"]), means_above(found.agreement, at["agreement"]))
+    fails = np.minimum(means_above(-found.gap, -at["delta"]), means_above(-found.agreement, -at["vague"]))
+    return holds, fails
+
+
+def _would_be_seen(group: Group, runs: tuple[MeasuredRun, ...], at: Thresholds) -> bool:
+    """Whether the rule confirms the clusters that are planted in these runs."""
+    if group.held_out_with_clusters is None:
+        return False
+    places = _places(group, runs)
+    planted = HeldOut(*(part[places].reshape(len(places), -1) for part in group.held_out_with_clusters))
+    known = np.isfinite(planted.gap).all(axis=0)
+    holds, _ = _weighed(HeldOut(*(part[:, known] for part in planted)), at)
+    return bool(np.min(holds, initial=1) <= RATE / 2)
+
+
+def _places(group: Group, runs: tuple[MeasuredRun, ...]) -> list[int]:
+    return [place for place, run in enumerate(group.runs) if any(run is one for one in runs)]
+
+
+def _sought(group: Group, runs: tuple[MeasuredRun, ...]) -> Sought:
+    """All ways that every run has enough tokens for: without whitening, and whitened by the other runs of the group."""
+    plain = [np.stack([run[name] for run in runs])[:, None] for name in VARIABLES]
+    known = np.isfinite(plain[0]).all(axis=(0, 1, 2))
+    if not known.any():
+        raise NotApplicable(f"needs the held-out margins of {CLUSTERS[0]} clusters or more in every run")
+    parts, powers = plain, np.zeros(1)
+    if group.held_out is not None:
+        places = _places(group, runs)
+        parts = [np.concatenate([own, more[places]], axis=1) for own, more in zip(plain, group.held_out)]
+        powers = np.array([0, *POWERS])
+    power, clusters = (each.ravel() for each in np.meshgrid(powers, np.array(CLUSTERS)[known], indexing="ij"))
+    ways = [part[..., known].swapaxes(1, 2).reshape(len(runs), part.shape[2], -1) for part in parts]
+    first, late = (HeldOut(*(way[:, depths].mean(axis=1) for way in ways)) for depths in ([0], [1, 2]))
+    return Sought(power, clusters, late, first)
+
+
+def _said(sought: Sought, way: int, delta: float) -> str:
+    """Where V is largest, how much of the variance is between the clusters, and whether they form over depth."""
+    gain = sought.late.gap[:, way] - sought.first.gap[:, way]
+    low, high = t_interval(gain)
+    formed = (
+        "they form" if low > delta else "they do not form" if high < delta else "whether they form is open"
+    )
+    share = sought.late.share[:, way]
+    least, most = t_interval(share)
+    return (
+        f"sought as {sought.clusters[way]:g} clusters, {WORDS[sought.power[way]]}, which hold {share.mean():.0%} of "
+        f"the variance beyond chance ({least:.0%} to {most:.0%}); V gains {gain.mean():.2f} over the first depth "
+        f"({low:.2f} to {high:.2f}): {formed}"
+    )
+
+
+HYPOTHESIS = Hypothesis(
+    id="P20",
+    statement="Tokens fall into clusters, tight or not",
+    source="ours",
+    applies_to="any runs of 32 different tokens or more",
+    statistic=f"{GAP}, and {AGREEMENT}, at two late depths, in the best way of seeking clusters",
+    unit="1",
+    null="none needed: V is at most 0 for a continuum, and about -0.1 for a Gaussian cloud",
+    smallest=Threshold("delta", LEAST_GAP, 0.05, 0.15, "least gap V that matters"),
+    rule="in one way (3 to 12 clusters, of the points or of points whitened by the covariance of the other runs, "
+    "half or whole): lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
+    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague, while "
+    f"{PLANTED[0]} clusters that hold {_SIZE}, planted in the same runs, are confirmed; it excludes 3 to {PLANTED[0]} "
+    "clusters that hold as much, and nothing else",
+    others=(
+        Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
+        Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
+        RUNS,
+        TOKENS,
+    ),
+    evidence=clusters_are_there,
+    chart=lambda behind: curves.held_out_gap(behind.own, behind.group, LEAST_GAP),
+)
