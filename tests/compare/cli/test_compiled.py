@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import jax
+
 from compare.cli.compiled import compiled_once
 from compare.workers import Spread
 
@@ -55,7 +57,13 @@ def place(_):
 
 
 def test_processes_share_it(tmp_path, monkeypatch):
+    of_the_suite = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with compiled_once():
-        assert all(found.startswith(str(tmp_path)) for found in Spread(place, range(6)))
-    assert place(0) == "None"
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        with compiled_once():
+            assert all(found.startswith(str(tmp_path)) for found in Spread(place, range(6)))
+        assert place(0) == "None"
+    finally:
+        jax.config.update("jax_compilation_cache_dir", of_the_suite)
