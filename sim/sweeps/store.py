@@ -214,7 +214,8 @@ def _check(path: Path, plan: Plan) -> None:
     if held["sweep_digest"] != own["sweep_digest"]:
         differ = _differences(held["sweep"], json.loads(json.dumps(own["sweep"])))
         raise ValueError(
-            f"{path} is the store of another grid ({differ} differ): give another store, or remove it"
+            f"{path} is the store of another grid (of other {differ}): give another store, or this grid another name, "
+            "or remove it"
         )
     if held["device"] != own["device"]:
         raise ValueError(
