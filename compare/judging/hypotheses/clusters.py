@@ -20,17 +20,28 @@ from compare.judging.hypothesis import (
     EVERY_RUN,
     LEAST_LIFE,
     LIFE_UNIT,
+    MATTERS,
     ROTATION,
+    SEEN,
     Hypothesis,
     Threshold,
 )
+from compare.judging.limits import CLUSTERS, HOLD, clustered_rung, within_reach
 
 LATE, GAIN = "late excess of cluster life", "gain of late cluster life over depth 0"
 GROWN = 0.1
 
 
 def clusters_form(group: Group, at: Thresholds) -> Evidence:
-    """H1: the excess of cluster life over the common token rotation, late and against depth 0, both above delta."""
+    """H1: the excess of cluster life over the common token rotation, late and against depth 0, both above delta.
+
+    Refuted only where clusters of the size that matters, planted in the same runs, are confirmed.
+    """
+    seen = clustered_rung(_formed, group, at, HOLD)
+    return within_reach(_formed(group, at), f"{CLUSTERS} tight clusters", at["matters"], seen)
+
+
+def _formed(group: Group, at: Thresholds) -> Evidence:
     require_dynamics(group, at)
     runs, late = finite(
         require_tokens(group, at), lambda run: run.number("late_excess", at), at, " with a cluster life"
@@ -60,8 +71,8 @@ HYPOTHESIS = Hypothesis(
         "delta", LEAST_LIFE, 0.15, 0.35, "least excess that matters; 0.25 is a factor 1.28 in radius"
     ),
     rule=f"both: {ABOVE}",
-    refuted_by=f"either: {BELOW}",
-    others=DYNAMICS,
+    refuted_by=f"either: {BELOW}, {SEEN}",
+    others=(MATTERS, *DYNAMICS),
     evidence=clusters_form,
     variants=CLUSTER_VARIANTS,
     chart=lambda behind: curves.cluster_life(behind.own, f"{behind.group}: cluster life over depth"),

@@ -1,0 +1,143 @@
+"""Clusters planted in the runs of a group say what its rules see, and nothing is refuted that they do not."""
+
+import numpy as np
+import pytest
+
+import compare
+import probe
+from compare.calibration.generator import Shape, group
+from compare.calibration.registry import GENERATORS
+from compare.judging.evidence import Claim, Evidence
+from compare.judging.groups import groups_of
+from compare.judging.limits import (
+    HOLD,
+    LADDER,
+    STAGE,
+    planted_groups,
+    with_clusters,
+    with_lives,
+    within_reach,
+)
+from compare.judging.reach import Rung
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.planting import planted
+from compare.study.subjects import default_texts
+
+FEW_DRAWS = 19
+ROWS = ("H1", "H2")
+
+
+@pytest.fixture(scope="module")
+def texts():
+    """Seven texts through the twelve blocks of a BERT."""
+    return [probe.extract("bert-128", one.text, frame="layernorm", max_tokens=96) for one in default_texts()]
+
+
+def measured(runs):
+    return [calibrated(run, FEW_DRAWS, 0, {"base": BASE}) for run in runs]
+
+
+def judged(runs):
+    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": measured(runs)})
+
+
+def made(runs):
+    """The runs as one group."""
+    (found,) = groups_of({"runs": runs}, {"runs": measured(runs)}, {}, 0, FEW_DRAWS, list)
+    return found
+
+
+def test_what_is_planted_is_confirmed_by_both_rows(texts):
+    clustered = [planted(run, share=0.8, seed=place) for place, run in enumerate(texts)]
+    found = judged(clustered)
+    for name in ROWS:
+        row = found.row(name, "runs")
+        assert (row.verdict, row.reach) == ("CONFIRMED", None), row.why
+
+
+def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
+    found = judged(texts)
+    for name in ROWS:
+        row = found.row(name, "runs")
+        assert row.verdict == "REFUTED", row.why
+        assert row.reach is not None
+        assert row.reach["limit"] == 0.65
+        assert "of 65% of the variance or more, which would have been seen here" in row.why
+    assert found.to_json() == judged(texts).to_json()
+
+
+@pytest.mark.parametrize("name", ["lowd"])
+def test_where_nothing_would_be_seen_nothing_is_refuted(name):
+    found = judged(group(GENERATORS[name], 5, 1, Shape(7, 48, 7)))
+    for row in (found.row(one, "runs") for one in ROWS):
+        assert row.verdict == "UNDECIDED", row.why
+        assert "the instrument does not see 5" in row.why
+        assert "of the variance here" in row.why
+
+
+def evidence(mean):
+    return Evidence((Claim("excess", "nat", mean + np.linspace(-0.1, 0.1, 7), low=0.25),), tuple("abcdefg"))
+
+
+@pytest.mark.parametrize(
+    ("least_seen", "tried"),
+    [
+        (0.0, (0.5, 0.65)),
+        (0.6, (0.5, 0.65)),
+        (0.7, (0.65, 0.8)),
+        (0.85, (0.65, 0.8, 0.9)),
+        (1.0, (0.65, 0.8, 0.9)),
+    ],
+)
+def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, tried):
+    found = within_reach(
+        evidence(0.0), "clusters", 0.65, lambda share: Rung(share, 4 * (share > least_seen), 4)
+    )
+    assert found.reach is not None
+    assert tuple(rung.share for rung in found.reach.rungs) == tried
+
+
+def test_nothing_is_planted_where_nothing_would_be_refuted():
+    for mean in (0.25, 1.0):
+        untouched = evidence(mean)
+        assert (
+            within_reach(untouched, "clusters", 0.65, lambda share: pytest.fail(f"planted {share}"))
+            is untouched
+        )
+
+
+@pytest.mark.parametrize(
+    ("depths", "hold", "stage"),
+    [
+        (13, (1, 4, 24, 36), (1, 4, 9, 11)),
+        (7, (0, 2, 12, 18), (0, 2, 4, 6)),
+        (6, (0, 2, 10, 15), (0, 2, 4, 5)),
+    ],
+)
+def test_courses_are_parts_of_the_depth(depths, hold, stage):
+    assert tuple(HOLD.places(depths).values()) == hold
+    assert tuple(STAGE.places(depths).values()) == stage
+
+
+@pytest.mark.parametrize("course", [HOLD, STAGE])
+@pytest.mark.parametrize("depths", range(2, 40))
+def test_a_course_has_places_in_order_at_any_depth(course, depths):
+    start, full, until, gone = course.places(depths).values()
+    assert 0 <= start < full <= until < gone
+    assert start < depths - 1
+
+
+def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts):
+    runs = made(texts)
+    clouds = [
+        run.trajectory.points[-1].tobytes()
+        for draw in range(2)
+        for run in with_clusters(runs, HOLD, LADDER[0], draw).runs
+    ]
+    assert len(set(clouds)) == 2 * len(texts)
+    again = with_clusters(runs, HOLD, LADDER[0], 1).runs[0]
+    assert again.trajectory.points[-1].tobytes() == clouds[len(texts)]
+    drawn = planted_groups(runs, HOLD, 0.9, with_lives)
+    assert planted_groups(runs, HOLD, 0.9, with_lives) is drawn
+    assert drawn[0].runs[0].number("late_excess") > runs.runs[0].number("late_excess") + 0.5
