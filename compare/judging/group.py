@@ -140,7 +140,7 @@ class Group:
         return held_out_at_last(self._alike, self.seed) if self._alike else None
 
     @cached_property
-    def planted(self) -> dict[Any, tuple["Group", ...]]:
+    def planted(self) -> dict[Any, "Group"]:
         """This group with clusters planted in its runs, by what was planted, as `compare.judging.limits` fills it."""
         return {}
 

@@ -1,6 +1,6 @@
 """Injection and recovery: clusters planted in the runs of a group, to learn which of them its rule would confirm."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from compare.judging.evidence import RATE, Evidence, NotApplicable, Undecided, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds
-from compare.judging.reach import Reach, Rung
+from compare.judging.reach import LADDER, Reach
 from compare.metrics.calibrated import preset
 from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
 from compare.metrics.calibrated.plateaus import VARIABLES as PLATEAUS
@@ -20,10 +20,6 @@ from compare.metrics.planting import planted
 from compare.metrics.variable import labelled
 
 CLUSTERS = 5
-LADDER = (0.5, 0.65, 0.8, 0.9)
-"""Shares of the variance that are tried."""
-
-DRAWS = 4
 NULL_DRAWS = 9
 UNTOUCHED = ("gate_z", "mean_length")
 """What clusters are planted without changing: the order of the depths still matters, and means stay."""
@@ -61,62 +57,53 @@ def within_reach(
     evidence: Evidence,
     sought: str,
     matters: float,
-    rung: Callable[[float], Rung],
-    ladder: Sequence[float] = LADDER,
+    confirms: Callable[[float, int], bool],
+    ladder: tuple[float, ...] = LADDER,
 ) -> Evidence:
     """The evidence with its `Reach`, where it would refute: nothing is refuted that would not be seen.
 
-    Arguments: sought, what a refutation excludes, in words; matters, the least share of the variance that matters;
-    rung, what is seen of a share; ladder, the shares that are tried, `matters` among them. From that one it goes down
-    as long as all draws are confirmed, and else up until they are.
+    Arguments: as of `Reach`.
     """
     if balance(evidence).p_refuted > RATE / 2:
         return evidence
-    found = [rung(matters)]
-    is_seen = found[0].is_seen
-    others = sorted(
-        (share for share in ladder if (share < matters) == is_seen and share != matters), reverse=is_seen
-    )
-    for share in others:
-        found.append(rung(share))
-        if found[-1].is_seen != is_seen:
-            break
-    return replace(evidence, reach=Reach(sought, CLUSTERS, matters, tuple(sorted(found))))
+    return replace(evidence, reach=Reach(sought, CLUSTERS, matters, ladder, confirms))
 
 
-def clustered_rung(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float], Rung]:
-    """In how many draws a rule on cluster lives, uncorrected, confirms clusters of a share of the variance.
+def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], bool]:
+    """Whether a rule on cluster lives, uncorrected, confirms clusters of a share of the variance in one draw.
 
-    Others are planted in each run and draw (`compare.metrics.planting`). The rule is put to them at the thresholds
-    `at`, but those of the measurement stay at their base.
-    Cost: of a share for the first time, 4 draws of about 20 ms a run of 70 tokens and 13 depths; nothing once more.
+    The rule is put to the planted runs at the thresholds `at`, but those of the measurement stay at their base.
+    Cost: of a share and draw for the first time, 30 ms a run of 70 tokens and 13 depths; nothing once more.
     """
     asked = {name: value for name, value in at.items() if name != "variant"}
 
-    def confirms(drawn: Group) -> bool:
+    def confirms(share: float, draw: int) -> bool:
         try:
-            return balance(rule(drawn, asked)).p_confirmed <= RATE / 2
+            return (
+                balance(rule(planted_group(group, course, share, draw, with_lives), asked)).p_confirmed
+                <= RATE / 2
+            )
         except (NotApplicable, Undecided):
             return False
 
-    def rung(share: float) -> Rung:
-        drawn = planted_groups(group, course, share, with_lives)
-        return Rung(share, sum(map(confirms, drawn)), len(drawn))
-
-    return rung
+    return confirms
 
 
-def planted_groups(
-    group: Group, course: Course, share: float, measured: Callable[[MeasuredRun], MeasuredRun] | None = None
-) -> tuple[Group, ...]:
-    """The group once for each draw, with clusters planted in its runs, and measured; kept for the next time."""
-    key = (course, share, measured)
+def planted_group(
+    group: Group,
+    course: Course,
+    share: float,
+    draw: int,
+    measured: Callable[[MeasuredRun], MeasuredRun] | None = None,
+) -> Group:
+    """The group with clusters planted in its runs, others in each draw, and measured; kept for the next time."""
+    key = (course, share, draw, measured)
     if key not in group.planted:
         with threadpool_limits(limits=1):
-            drawn = [with_clusters(group, course, share, draw) for draw in range(DRAWS)]
+            drawn = with_clusters(group, course, share, draw)
             if measured:
-                drawn = [replace(each, runs=tuple(map(measured, each.runs))) for each in drawn]
-            group.planted[key] = tuple(drawn)
+                drawn = replace(drawn, runs=tuple(map(measured, drawn.runs)))
+        group.planted[key] = drawn
     return group.planted[key]
 
 

@@ -10,8 +10,7 @@ from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
 from compare.judging.hypothesis import MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
-from compare.judging.limits import CLUSTERS, HOLD, planted_groups, within_reach
-from compare.judging.reach import Rung
+from compare.judging.limits import CLUSTERS, HOLD, planted_group, within_reach
 from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
 from compare.metrics.calibrated.held_out import VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
@@ -61,9 +60,8 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
         note=_said(sought, way, at["delta"]),
     )
 
-    def seen(share: float) -> Rung:
-        drawn = planted_groups(group, HOLD, share)
-        return Rung(share, sum(_is_seen(each, at) for each in drawn), len(drawn))
+    def seen(share: float, draw: int) -> bool:
+        return _is_seen(planted_group(group, HOLD, share, draw), at)
 
     return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
 

@@ -26,7 +26,7 @@ from compare.judging.hypothesis import (
     Hypothesis,
     Threshold,
 )
-from compare.judging.limits import CLUSTERS, HOLD, clustered_rung, within_reach
+from compare.judging.limits import CLUSTERS, HOLD, confirming, within_reach
 
 LATE, GAIN = "late excess of cluster life", "gain of late cluster life over depth 0"
 GROWN = 0.1
@@ -37,7 +37,7 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
 
     Refuted only where clusters of the size that matters, planted in the same runs, are confirmed.
     """
-    seen = clustered_rung(_formed, group, at, HOLD)
+    seen = confirming(_formed, group, at, HOLD)
     return within_reach(_formed(group, at), f"{CLUSTERS} tight clusters", at["matters"], seen)
 
 

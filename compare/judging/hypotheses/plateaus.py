@@ -27,7 +27,7 @@ from compare.judging.hypothesis import (
     Hypothesis,
     Threshold,
 )
-from compare.judging.limits import CLUSTERS, STAGE, clustered_rung, within_reach
+from compare.judging.limits import CLUSTERS, STAGE, confirming, within_reach
 from compare.statistics import share_below
 
 SHARE = "share of depth in the longest plateau, over that of the null"
@@ -45,7 +45,7 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     below one half too: where all shares are 0 their interval has no width; and where clusters of the size that matters,
     planted in the same runs for a part of the depth, are confirmed.
     """
-    seen = clustered_rung(_persist, group, at, STAGE)
+    seen = confirming(_persist, group, at, STAGE)
     return within_reach(_persist(group, at), f"{CLUSTERS} {PASSING}", at["matters"], seen)
 
 

@@ -11,14 +11,12 @@ from compare.judging.evidence import Claim, Evidence
 from compare.judging.groups import groups_of
 from compare.judging.limits import (
     HOLD,
-    LADDER,
     STAGE,
-    planted_groups,
+    planted_group,
     with_clusters,
     with_lives,
     within_reach,
 )
-from compare.judging.reach import Rung
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.planting import planted
@@ -80,29 +78,11 @@ def evidence(mean):
     return Evidence((Claim("excess", "nat", mean + np.linspace(-0.1, 0.1, 7), low=0.25),), tuple("abcdefg"))
 
 
-@pytest.mark.parametrize(
-    ("least_seen", "tried"),
-    [
-        (0.0, (0.5, 0.65)),
-        (0.6, (0.5, 0.65)),
-        (0.7, (0.65, 0.8)),
-        (0.85, (0.65, 0.8, 0.9)),
-        (1.0, (0.65, 0.8, 0.9)),
-    ],
-)
-def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, tried):
-    found = within_reach(
-        evidence(0.0), "clusters", 0.65, lambda share: Rung(share, 4 * (share > least_seen), 4)
-    )
-    assert found.reach is not None
-    assert tuple(rung.share for rung in found.reach.rungs) == tried
-
-
 def test_nothing_is_planted_where_nothing_would_be_refuted():
     for mean in (0.25, 1.0):
         untouched = evidence(mean)
         assert (
-            within_reach(untouched, "clusters", 0.65, lambda share: pytest.fail(f"planted {share}"))
+            within_reach(untouched, "clusters", 0.65, lambda share, draw: pytest.fail(f"planted {share}"))
             is untouched
         )
 
@@ -133,11 +113,11 @@ def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts)
     clouds = [
         run.trajectory.points[-1].tobytes()
         for draw in range(2)
-        for run in with_clusters(runs, HOLD, LADDER[0], draw).runs
+        for run in with_clusters(runs, HOLD, 0.5, draw).runs
     ]
     assert len(set(clouds)) == 2 * len(texts)
-    again = with_clusters(runs, HOLD, LADDER[0], 1).runs[0]
+    again = with_clusters(runs, HOLD, 0.5, 1).runs[0]
     assert again.trajectory.points[-1].tobytes() == clouds[len(texts)]
-    drawn = planted_groups(runs, HOLD, 0.9, with_lives)
-    assert planted_groups(runs, HOLD, 0.9, with_lives) is drawn
-    assert drawn[0].runs[0].number("late_excess") > runs.runs[0].number("late_excess") + 0.5
+    drawn = planted_group(runs, HOLD, 0.9, 0, with_lives)
+    assert planted_group(runs, HOLD, 0.9, 0, with_lives) is drawn
+    assert drawn.runs[0].number("late_excess") > runs.runs[0].number("late_excess") + 0.5

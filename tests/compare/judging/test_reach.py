@@ -21,24 +21,38 @@ LABELS = tuple(f"run {place}" for place in range(7))
 FAILS = (Claim("excess", "nat", np.linspace(-0.1, 0.1, 7), low=0.25),)
 
 
-def reach(**confirmed):
-    """Of 4 draws at each share in percent; 65 % is what matters."""
-    rungs = tuple(Rung(int(name[1:]) / 100, number, 4) for name, number in confirmed.items())
-    return Reach("5 tight clusters", 5, 0.65, rungs)
+def reach(least_seen, ladder=(0.5, 0.65, 0.8, 0.9), failing=0):
+    """Clusters are seen from a share on, and below it from no draw but the first `failing`."""
+    return Reach(
+        "5 tight clusters", 5, 0.65, ladder, lambda share, draw: share >= least_seen or draw < failing
+    )
 
 
 @pytest.mark.parametrize(
-    ("found", "limit", "suffices"),
+    ("least_seen", "limit", "tried"),
     [
-        (reach(s50=1, s65=4), 0.65, True),
-        (reach(s50=4, s65=4), 0.5, True),
-        (reach(s65=3, s80=4), 0.8, False),
-        (reach(s65=0, s80=0, s90=3), None, False),
-        (reach(s50=4, s65=3, s80=4), 0.8, False),  # what is seen below a size that is not does not count
+        (0.0, 0.5, (0.5, 0.65)),
+        (0.6, 0.65, (0.5, 0.65)),
+        (0.7, 0.8, (0.65, 0.8)),
+        (0.9, 0.9, (0.65, 0.8, 0.9)),
+        (1.0, None, (0.65, 0.8, 0.9)),
     ],
 )
-def test_the_limit_is_the_least_size_from_which_on_all_are_seen(found, limit, suffices):
-    assert (found.limit, found.suffices) == (limit, suffices)
+def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, limit, tried):
+    found = reach(least_seen)
+    assert (found.limit, found.suffices) == (limit, least_seen <= 0.65)
+    assert tuple(one.share for one in found.rungs) == tried
+
+
+def test_draws_end_with_the_first_that_is_not_confirmed():
+    assert reach(0.6, failing=2).rungs == (Rung(0.5, 2, 3), Rung(0.65, 4, 4))
+
+
+def test_other_sizes_are_tried_only_where_they_are_told():
+    asked = []
+    found = Reach("clusters", 5, 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
+    assert found.suffices
+    assert set(asked) == {0.65}
 
 
 def said(found):
@@ -50,15 +64,15 @@ def said(found):
 
 
 def test_what_would_have_been_seen_is_refuted_and_the_words_say_from_where_on():
-    verdict, others, words = said(reach(s50=1, s65=4))
+    verdict, others, words = said(reach(0.6, failing=1))
     assert (verdict, others) == (REFUTED, {REFUTED})
     assert "none of it above 0.25; there are no 5 tight clusters of 65% of the variance or more" in words
-    assert "confirmed at 50% in 1 of 4 draws (a power of 1% to 81%), 65% in 4 of 4 draws" in words
+    assert "confirmed at 50% in 1 of 2 draws (a power of 1% to 99%), 65% in 4 of 4 draws" in words
 
 
 @pytest.mark.parametrize(
     ("found", "unseen"),
-    [(reach(s65=3, s80=4), "below 80% of the variance"), (reach(s65=0, s90=0), "of 90% of the variance")],
+    [(reach(0.7), "below 80% of the variance"), (reach(1.0), "of 90% of the variance")],
 )
 def test_what_would_not_have_been_seen_is_not_refuted(found, unseen):
     verdict, others, words = said(found)
