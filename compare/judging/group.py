@@ -140,8 +140,8 @@ class Group:
         return held_out_at_last(self._alike, self.seed) if self._alike else None
 
     @cached_property
-    def planted(self) -> dict[Any, "Group"]:
-        """This group with clusters planted in its runs, by what was planted, as `compare.judging.limits` fills it."""
+    def planted(self) -> dict[Any, Any]:
+        """What `compare.judging.limits` keeps of clusters that it planted in these runs."""
         return {}
 
     @cached_property

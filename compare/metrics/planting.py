@@ -60,8 +60,8 @@ def planted(
     """
     course = {"start": start, "full": full, "until": until, "gone": gone}
     shares = _shares(len(trajectory.points), share, **course)
-    label = planted_groups(trajectory, groups, seed)
     made = exclusions.exclude(trajectory)
+    label = _dealt(trajectory, made, groups, seed)
     grouped = label != NO_GROUP
     counts = made.kept[grouped]
     mixtures = np.random.default_rng((seed, 1)).standard_normal((groups, int(counts.sum())))
@@ -86,7 +86,12 @@ def planted_groups(trajectory: Trajectory, groups: int = 5, seed: int = 0) -> In
     Different tokens are dealt at random into groups whose sizes differ by one at most, and copies of one token go with
     it. Raises ValueError for fewer than 2 groups, or more than there are different tokens.
     """
-    made = exclusions.exclude(trajectory)
+    return _dealt(trajectory, exclusions.exclude(trajectory), groups, seed)
+
+
+def _dealt(
+    trajectory: Trajectory, made: exclusions.Exclusions, groups: int, seed: int
+) -> Int[np.ndarray, " token"]:
     different = int(made.kept.sum())
     if not 2 <= groups <= different:
         raise ValueError(f"need 2 to {different} groups, as many as different tokens, got {groups}")

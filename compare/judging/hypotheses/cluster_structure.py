@@ -10,7 +10,7 @@ from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
 from compare.judging.hypothesis import MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
-from compare.judging.limits import CLUSTERS, HOLD, planted_group, within_reach
+from compare.judging.limits import CLUSTERS, HOLD, plants, within_reach
 from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
 from compare.metrics.calibrated.held_out import VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
@@ -19,7 +19,7 @@ from compare.statistics import means_above, t_interval
 WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
 LEAST_GAP = 0.1
 GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
-SHARES = (0.2, 0.3, 0.4, 0.5)
+SHARES = (0.3, 0.4, 0.5)
 
 
 class Sought(NamedTuple):
@@ -61,7 +61,7 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
     )
 
     def seen(share: float, draw: int) -> bool:
-        return _is_seen(planted_group(group, HOLD, share, draw), at)
+        return _is_seen(plants(group, HOLD, share).drawn(draw), at)
 
     return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
 

@@ -9,14 +9,7 @@ from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.evidence import Claim, Evidence
 from compare.judging.groups import groups_of
-from compare.judging.limits import (
-    HOLD,
-    STAGE,
-    planted_group,
-    with_clusters,
-    with_lives,
-    within_reach,
-)
+from compare.judging.limits import HOLD, STAGE, Plants, plants, within_reach
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.planting import planted
@@ -110,14 +103,20 @@ def test_a_course_has_places_in_order_at_any_depth(course, depths):
 
 def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts):
     runs = made(texts)
-    clouds = [
-        run.trajectory.points[-1].tobytes()
-        for draw in range(2)
-        for run in with_clusters(runs, HOLD, 0.5, draw).runs
-    ]
+    some = plants(runs, HOLD, 0.9)
+    clouds = [run.points[-1].tobytes() for draw in range(2) for run in some.drawn(draw).runs]
     assert len(set(clouds)) == 2 * len(texts)
-    again = with_clusters(runs, HOLD, 0.5, 1).runs[0]
-    assert again.trajectory.points[-1].tobytes() == clouds[len(texts)]
-    drawn = planted_group(runs, HOLD, 0.9, 0, with_lives)
-    assert planted_group(runs, HOLD, 0.9, 0, with_lives) is drawn
-    assert drawn.runs[0].number("late_excess") > runs.runs[0].number("late_excess") + 0.5
+    again = Plants(runs, HOLD, 0.9)
+    assert [run.points[-1].tobytes() for run in again.drawn(1).runs] == clouds[len(texts) :]
+    assert plants(runs, HOLD, 0.9) is some
+    excess = [run.number("late_excess") for run in some.with_lives(1).runs]
+    assert min(excess) > 0.5
+    assert [run.number("late_excess") for run in again.with_lives(1).runs] == excess
+
+
+def test_null_draws_of_one_plant_serve_the_others(texts):
+    """Their covariances differ by chance, which moves the excess of a run by a fiftieth of it."""
+    some = plants(made(texts), HOLD, 0.65)
+    shared = np.array([run.number("late_excess") for run in some.with_lives(1).runs])
+    own = [calibrated(run.trajectory, 99, 0, {"base": BASE}) for run in some.drawn(1).runs]
+    np.testing.assert_allclose(shared, [float(table["late_excess"][0]) for table in own], atol=0.03)  # 3 sd

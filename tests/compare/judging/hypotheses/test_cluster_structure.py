@@ -13,7 +13,7 @@ from compare.judging.chart import Behind
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.hypotheses.cluster_structure import SHARES
 from compare.judging.judge import ask
-from compare.judging.limits import HOLD
+from compare.judging.limits import HOLD, plants
 from compare.judging.reach import DRAWS
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
@@ -100,7 +100,8 @@ def by_hand(gap, agreement, planted_gap=0.9):
     assert made.held_out is None
     drawn = replace(made)
     vars(drawn)["held_out_at_last"] = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))
-    made.planted.update({(HOLD, share, draw, None): drawn for share in SHARES for draw in range(DRAWS)})
+    for share in SHARES:
+        vars(plants(made, HOLD, share))["_drawn"] = dict.fromkeys(range(DRAWS), drawn)
     return made
 
 
