@@ -22,12 +22,8 @@ check: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: .venv/test-installed  ## what it costs, with rivals; minutes
-	$(BIN)/python benchmarks/coalesce.py --large
-	$(BIN)/python -m benchmarks.kernel
-	$(BIN)/python -m benchmarks.fast_sums
-	$(BIN)/python -m benchmarks.extract
-	$(BIN)/python -m benchmarks.sweep
+bench: .venv/test-installed  ## what it costs, with rivals: one table; half an hour
+	$(BIN)/python -m benchmarks
 
 bench-gpu: .venv/test-installed  ## what an accelerator gains, checked against the CPU; under 8 minutes
 	$(BIN)/python -m benchmarks.accelerator

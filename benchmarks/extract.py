@@ -2,7 +2,7 @@
 
     python -m benchmarks.extract
 
-Random weights throughout: time and memory depend on shapes only. Writes nothing but a temporary folder of 6 GB.
+Random weights throughout: time and memory depend on shapes only. Writes a temporary folder of 6 GB.
 
 Each ratio is measured twice: as it comes, and with memory kept, where the process reuses what it has freed. On a
 virtual machine that hands free memory back to its host, the first touch of the 300 MB of rows of a 512-token text
@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 import probe
+from benchmarks.lines import FOLDER, keep, line
 from probe.calls import quiet
 from probe.inputs import text_inputs
 from probe.loading import LoadedModel, load
@@ -141,6 +142,7 @@ def run_step(step: str, subject: str) -> None:
 
 
 def main() -> None:
+    lines = []
     for name in SHAPES:
         for memory, environment in (("as it comes", {}), ("memory kept", KEPT)):
             measured = json.loads(in_fresh_process("overhead", name, **environment))
@@ -152,7 +154,18 @@ def main() -> None:
                     f"{found['to_keeping']:.2f}",
                     flush=True,
                 )
-    print(f"gpt2-xl shapes, 512 tokens: peak {peak_memory():.1f} GiB (target {TARGET_GIBIBYTES})")
+                lines.append(
+                    line(
+                        f"extract, {name}, {tokens} tokens, {memory}",
+                        f"{found['extract_s']:.3f} s",
+                        found["ratio"],
+                        rival=f"a forward pass, {found['forward_s']:.3f} s",
+                        most=TARGET_RATIO,
+                    )
+                )
+    peak = peak_memory()
+    lines.append(line("extract, gpt2-xl shapes, 512 tokens", f"{peak:.1f} GiB", peak, most=TARGET_GIBIBYTES))
+    keep(FOLDER / "extract.json", lines)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ One thread, processor time, medians of 5. *Field* is `sim.Attention` at the larg
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import jax
 import numpy as np
 
 import sim
+from benchmarks.lines import FOLDER, keep, line
 from sim.fast_sums import direct_sums, sums
 
 REPEATS = 5
@@ -28,7 +28,7 @@ BETAS = {2: (9.0, 100.0, 1e4), 3: (9.0, 100.0, 1e3)}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="at most 1e5 tokens; seconds")
-    parser.add_argument("--out", type=Path, default=Path("out/benchmarks/fast_sums.json"))
+    parser.add_argument("--out", type=Path, default=FOLDER / "fast_sums.json")
     arguments = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     rows = []
@@ -38,8 +38,17 @@ def main() -> None:
             for n in (10_000, 100_000, 1_000_000)[: 2 if arguments.quick else None]:
                 rows.append(measured(d, beta, n))
                 print("| " + " | ".join(map(str, rows[-1].values())) + " |", flush=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"rows": rows}, indent=1))
+    lines = [
+        line(
+            f"fast sums, d = {row['d']}, beta {row['beta']:g}, n = {row['n']:,}",
+            f"{row['fast']:g} ms, error {row['error']:g}",
+            row["ratio"],
+            rival=f"the field, {row['field'] / 1e3:,.1f} s",
+        )
+        for row in rows
+        if row["n"] == max(other["n"] for other in rows)
+    ]
+    keep(arguments.out, lines, rows=rows)
 
 
 def measured(d: int, beta: float, n: int) -> dict[str, Any]:

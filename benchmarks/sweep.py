@@ -1,16 +1,15 @@
 """Cost of a sweep of small runs, beside a loop over SciPy and one vmapped adaptive solve.
 
-    python -m benchmarks.sweep             1,000 cells, five repetitions: minutes
-    python -m benchmarks.sweep --quick     50 cells, three repetitions
+    python -m benchmarks.sweep             1,000 cells, three repetitions: minutes
+    python -m benchmarks.sweep --quick     50 cells
 
 10 beta from 0.5 to 12, d = 2, 4, 8, 16, 64, 20 seeds; 64 tokens, t to 30, SA, tolerance 1e-8 a step. Ratios are medians
 over repetitions, in each of which every rival runs the same cells, one after the other. "one core" is processor time
 on one thread, which other work on the machine hardly lengthens; "all cores" is time on the clock. Prints a table and
-writes benchmarks/sweep.json.
+writes out/benchmarks/sweep.json.
 """
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from benchmarks.lines import FOLDER, Line, keep, line
 from sim.attention import Attention
 from sim.sphere import uniform
 from sim.sweeps.plan import Plan, planned
@@ -36,10 +36,10 @@ DIMENSIONS = (2, 4, 8, 16, 64)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--out", type=Path, default=FOLDER / "sweep.json")
     chosen = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    betas, seeds, repetitions = (5, 2, 3) if chosen.quick else (10, 20, 5)
+    betas, seeds, repetitions = (5, 2, 3) if chosen.quick else (10, 20, 3)
     rows = [measured(d, np.linspace(0.5, 12.0, betas), seeds, repetitions) for d in DIMENSIONS]
     rows.append(summed(rows))
     report = {
@@ -49,7 +49,54 @@ def main() -> None:
         "rows": rows,
     }
     show(report)
-    chosen.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    keep(chosen.out, told(report), **report)
+
+
+def told(report: dict[str, Any]) -> list[Line]:
+    """The lines with targets: all cells together, and the dimension that gains least."""
+    *each, whole = report["rows"]
+
+    def ratio(row: dict[str, Any], rival: str, own: str) -> float:
+        return float(np.median(np.divide(row["seconds"][rival], row["seconds"][own])))
+
+    one, every = "sweep, one core", "sweep, all cores"
+    least = min(each, key=lambda row: ratio(row, "SciPy, one core", one))
+    what, seconds = (
+        f"sweep of {report['cells']:,} cells",
+        {name: float(np.median(values)) for name, values in whole["seconds"].items()},
+    )
+    return [
+        line(
+            f"{what}, one core",
+            f"{seconds[one]:.1f} s",
+            ratio(whole, "SciPy, one core", one),
+            rival=f"a loop over SciPy DOP853, {seconds['SciPy, one core']:.1f} s",
+            least=1.5,
+        ),
+        line(
+            f"the same, d = {least['d']} alone, where it gains least",
+            f"{np.median(least['seconds'][one]):.1f} s",
+            ratio(least, "SciPy, one core", one),
+            rival="SciPy",
+            least=1.5,
+        ),
+        line(
+            f"{what}, {report['cores']} cores",
+            f"{seconds[every]:.1f} s on the clock",
+            ratio(whole, "SciPy, clock", every),
+            rival=f"SciPy on one core, {seconds['SciPy, clock']:.1f} s",
+            least=2.8,
+        ),
+        line(
+            f"{what}, one core", f"{seconds[one]:.1f} s", ratio(whole, "vmap", one), rival="vmap", least=1.7
+        ),
+        line(
+            f"{what}, compiling",
+            f"{whole['compilations']} programs",
+            whole["compiling"],
+            most=12,
+        ),
+    ]
 
 
 def measured(d: int, betas: np.ndarray, seeds: int, repetitions: int) -> dict[str, Any]:

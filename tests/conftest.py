@@ -3,7 +3,10 @@
 Our packages are imported inside fixtures only: the hook that checks their shapes is installed after this file is read.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -13,6 +16,12 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Two test processes share two cores: more threads than that only wait for each other.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ[f"{library}_NUM_THREADS"] = "1"
+
+# What one process has compiled, another need not: both test processes, and the commands that they start.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="metasphere-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax  # noqa: E402  it reads the environment set above
 

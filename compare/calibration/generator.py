@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from compare.calibration.oracle import descent_share, plateau_share
+from compare.calibration.oracle import clustered_share, descent_share, plateau_share
 from sim.sphere import normalise
 from sim.trajectory import Trajectory
 
@@ -88,8 +88,8 @@ def group(generator: Generator, seed: int, number: int, shape: Shape) -> list[Tr
 
     The runs of a group share the dimension, the depths and, where it is no sweep, beta; their data are their own.
     Points are rounded as in `rounded`, or kept where the generator says so. The provenance holds ``generator``,
-    ``seed``, ``number``, ``beta``, ``dtype``, and of the points before rounding ``oracle_plateau`` and
-    ``oracle_descent`` (see `compare.calibration.oracle`).
+    ``seed``, ``number``, ``beta``, ``dtype``, and of the points before rounding ``oracle_plateau``, ``oracle_descent``
+    and ``oracle_clustered`` (see `compare.calibration.oracle`).
     """
     random = np.random.default_rng([seed, number, crc32(generator.name.encode())])
     clouds = generator.draw(random, shape)
@@ -109,6 +109,7 @@ def group(generator: Generator, seed: int, number: int, shape: Shape) -> list[Tr
             "beta": beta,
             "oracle_plateau": plateau_share(clean, beta),
             "oracle_descent": descent_share(clean, beta),
+            "oracle_clustered": clustered_share(clean, beta),
             **clouds.facts,
             **own[run],
         }

@@ -31,7 +31,8 @@ def judged(runs: Sequence[Trajectory], draws: int) -> Record:
     Thresholds of the measurement are not varied, which is most of its cost and has no part in a verdict.
 
     Runs whose provenance has another ``part`` than "group" are judged beside it, as its controls.
-    ``plateau`` and ``descent`` are means over the runs of what their provenance says of the points before rounding.
+    ``plateau``, ``descent`` and ``clustered`` are means over the runs of what their provenance says of the points
+    before rounding.
     """
     parts: dict[str, list[Trajectory]] = {}
     for run in runs:
@@ -51,6 +52,7 @@ def judged(runs: Sequence[Trajectory], draws: int) -> Record:
         "beta": [facts[0]["beta"], facts[-1]["beta"]],
         "plateau": float(np.mean([fact["oracle_plateau"] for fact in facts])),
         "descent": _mean([fact["oracle_descent"] for fact in facts]),
+        "clustered": float(np.mean([fact["oracle_clustered"] for fact in facts])),
         "verdicts": {row.hypothesis: _as_record(row) for row in verdicts.rows if row.group == GROUP},
     }
 

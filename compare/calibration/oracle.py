@@ -35,6 +35,15 @@ def plateau_share(points: Float[np.ndarray, "depth token d"], beta: float) -> fl
     return longest / (len(points) - 1)
 
 
+def clustered_share(points: Float[np.ndarray, "depth token d"], beta: float) -> float:
+    """Share of the tokens that are in clusters at the last depth: groups as in `plateau_share`, two of them or more.
+
+    0 where there is only one, as after consensus. Cost: O(n^2 d).
+    """
+    groups = _groups(points[-1], RADIUS / np.sqrt(beta))
+    return float(np.mean(groups >= 0)) if groups.max(initial=-1) >= 1 else 0.0
+
+
 def descent_share(points: Float[np.ndarray, "depth token d"], beta: float) -> float:
     """Sum of the falls of the energy over the sum of all its changes: 0 never falls, 0.5 aimless, 1 never rises.
 

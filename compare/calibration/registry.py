@@ -5,10 +5,11 @@ from types import MappingProxyType
 from compare.calibration.claims import CLAIMS
 from compare.calibration.falls import FALLS
 from compare.calibration.mixtures import MIXTURES
+from compare.calibration.models import MODELS
 from compare.calibration.negatives import NEGATIVES
 from compare.calibration.positives import POSITIVES
 from compare.calibration.sweeps import SWEEPS
 
 GENERATORS = MappingProxyType(
-    {each.name: each for each in (*POSITIVES, *NEGATIVES, *MIXTURES, *SWEEPS, *FALLS, *CLAIMS)}
+    {each.name: each for each in (*POSITIVES, *MODELS, *NEGATIVES, *MIXTURES, *SWEEPS, *FALLS, *CLAIMS)}
 )

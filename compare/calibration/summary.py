@@ -15,6 +15,7 @@ VERDICTS = ("CONFIRMED", "REFUTED", "UNDECIDED", "NOT APPLICABLE")
 POWER, FALSE_ALARMS = "power", "false alarms"
 HIGHEST_FALSE_ALARMS = 0.02
 LEAST_POWER = 0.95
+CLUSTERED = 0.75
 FILLED, EMPTY = 0.3, 0.1
 RISES, FALLS = 0.03, 0.07
 
@@ -43,12 +44,16 @@ class Row(NamedTuple):
 def truth(generator: str, hypothesis: str, record: Mapping[str, Any]) -> bool | None:
     """Whether a hypothesis holds of a group: True, False, or None where it is not claimed either way.
 
-    By the oracle H2 is true where plateaus fill 30 % of the depths on average, false where under 10 %; H4 is true
-    where falls make under 3 % of the changes of the energy, false over 7 %, as the judge's own rule is at 5 %.
+    By the oracle H1 is true where three quarters of the tokens end in clusters of three or more, and never false, as
+    smaller clusters are clusters too; H2 is true where plateaus fill 30 % of the depths on average, false where under
+    10 %; H4 is true where falls make under 3 % of the changes of the energy, false over 7 %, as the judge's own rule is
+    at 5 %.
     """
     said = GENERATORS[generator].truth.get(hypothesis)
     if said != "oracle":
         return said
+    if hypothesis == "H1":
+        return True if record["clustered"] >= CLUSTERED else None
     if hypothesis == "H2":
         filled = record["plateau"]
         return True if filled >= FILLED else False if filled < EMPTY else None

@@ -86,9 +86,11 @@ def main() -> None:
     """Run the theory of token clustering, read trained transformers, score both with one set of metrics."""
     import jax  # a start that ends with the version or with names of commands does without
 
+    from compare.cli.compiled import compiled_once
     from compare.study.results import LeftOutWarning
 
     jax.config.update("jax_enable_x64", True)
+    click.get_current_context().with_resource(compiled_once())
     warnings.simplefilter("always", LeftOutWarning)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from compare.cli.compiled import compiled_once
 from compare.cli.grid_file import read_grid, shipped
 from compare.cli.group import OUT, main
 from compare.files import output_directory
@@ -44,13 +43,10 @@ def sweep(
     path = out / "sweeps" / f"{Path(grid).stem}.zarr"
     if dry_run:
         require_room(plan, path)
-        with compiled_once():
-            cost = estimate(plan)
-        click.echo("\n".join(_told(cost, workers or cores())))
+        click.echo("\n".join(_told(estimate(plan), workers or cores())))
         return
     output_directory(out)
-    with compiled_once():
-        table = run(plan, path, workers, scheduler, progress=True)
+    table = run(plan, path, workers, scheduler, progress=True)
     click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
     click.echo(f"wrote {path}")
     if plot:

@@ -42,7 +42,7 @@ def collapse_speed(store: str | os.PathLike[str] | xr.Dataset) -> Figure:
     for kind, row in zip(kinds, panels):
         for d, axes in zip(dims, row):
             _panel(axes, table["collapse_time"].sel(kind=kind, d=d), table.sizes["seed"])
-            axes.set_title(f"{kind}, d = {d}")
+            axes.set_title(f"{kind}, d = {d}", pad=9)  # above the marks on the edge
         row[0].set_ylabel("time of collapse t")
     for axes in panels[-1]:
         axes.set_xlabel("inverse temperature beta")

@@ -119,11 +119,16 @@ def energy(axes: Axes, measured: xr.Dataset) -> Axes:
 
 
 def clusters(axes: Axes, measured: xr.Dataset) -> Axes:
-    """Number of clusters by the post's three methods, HDBSCAN in both readings of its settings."""
+    """Number of clusters by the post's three methods, HDBSCAN in both readings of its settings.
+
+    A bar shows what other orders of the same tokens make of the second reading where it has most clusters.
+    """
     depth = measured["depth"].values
     shade_collapse(axes, measured)
     axes.plot(depth, measured["hdbscan_clusters"], marker=".", label="HDBSCAN (scikit-learn)")
     axes.plot(depth, measured["hdbscan_package_clusters"], marker=".", label="HDBSCAN (hdbscan package)")
+    fewest, most = (measured[f"hdbscan_package_{end}"].item() for end in ("fewest", "most"))
+    axes.vlines(depth[measured["hdbscan_package_clusters"].values.argmax()], fewest, most, color=COLOURS[1])
     middle = measured["agglomerative_clusters"].isel(height=MIDDLE_HEIGHT)
     axes.plot(depth, middle, marker=".", label=f"average linkage, cut {float(middle['height']):.2f}")
     axes.plot(depth, measured["kmeans_clusters"], marker=".", label="KMeans")

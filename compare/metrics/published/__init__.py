@@ -1,1 +1,1 @@
-"""Groups A to D of the post, exactly as published."""
+"""Groups A to D of the post, exactly as published: see `compare.published` for what the post is."""

@@ -31,6 +31,7 @@ def published(trajectory: Trajectory) -> xr.Dataset:
         measured |= attention.attention_clusters(trajectory.attention)
         measured |= attention.head_classes(measured["sinkhorn_fiedler"], rank)
         heads = measured["sinkhorn_clusters"]
+    measured |= clusters.range_over_orders(trajectory.points, measured["hdbscan_package_clusters"])
     measured["methods_agree"] = clusters.methods_agree(
         measured["agglomerative_clusters"],
         measured["spectral_clusters"],

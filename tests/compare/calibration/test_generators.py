@@ -13,7 +13,7 @@ from compare.calibration.flow import flow
 from compare.calibration.generator import Shape, group, moments, rounded
 from compare.calibration.mixtures import churn
 from compare.calibration.negatives import frozen, rotating, walk
-from compare.calibration.oracle import descent_share, plateau_share
+from compare.calibration.oracle import clustered_share, descent_share, plateau_share
 from compare.calibration.positives import FIRST, of_the_theory
 from compare.calibration.sweeps import CLUSTERS, caps_sweep, power_sweep, scalefree_sweep
 
@@ -40,6 +40,7 @@ def made():
 OWN_TESTS = {"caps_sweep", "fall_0", "fall_0.005", "fall_0.02", "fall_0.05", "fall_0.3"}
 NAMES = (
     *("sa", "usa", "sa_mid", "causal", "caps", "fuzzy"),
+    *("gpt2_sa", "bert_sa", "albert_sa"),
     *(
         "iid",
         "frozen",
@@ -198,6 +199,16 @@ def test_the_oracle_reads_a_plateau_off_planted_clusters():
     assert plateau_share(np.stack([loose] * 2 + [clustered] * 5 + [changed] * 2), 16.0) == 4 / 8
     assert plateau_share(np.stack([loose] * 5 + [clustered] * 2 + [changed] * 2), 16.0) == 0
     assert plateau_share(np.stack([depth(np.ones((30, 3)), 0.01)] * 9), 16.0) == 0  # one cluster is none
+
+
+def test_the_oracle_counts_the_tokens_that_end_in_clusters():
+    near = np.linspace(0, 0.02, 3)
+    angles = np.concatenate([near, 2 + near, [3.0, 4.0]])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    loose = np.roll(circle, 1, axis=0) + 0.3 * np.random.default_rng(0).standard_normal((8, 2))
+    assert clustered_share(np.stack([loose, circle]), 16.0) == 6 / 8
+    assert clustered_share(circle[None, :3], 16.0) == 0  # one cluster is none
+    assert clustered_share(circle[None, 5:], 16.0) == 0
 
 
 def test_the_oracle_counts_falls_as_a_share_of_all_changes():

@@ -186,10 +186,11 @@ def test_bad_arguments_are_refused_in_one_line(tmp_path, change, words):
     assert "\n" not in str(error.value)
 
 
-def _record(verdicts, plateau=0.0, descent=None):
+def _record(verdicts, plateau=0.0, descent=None, clustered=0.0):
     return {
         "plateau": plateau,
         "descent": descent,
+        "clustered": clustered,
         "verdicts": {h: {"verdict": v} for h, v in verdicts.items()},
     }
 
@@ -216,6 +217,8 @@ def test_counts_shares_and_intervals_are_those_of_the_records():
 
 
 def test_the_oracle_decides_what_is_true_of_a_group():
+    h1 = [truth("bert_sa", "H1", _record({}, clustered=share)) for share in (0.0, 0.7, 0.8)]
+    assert h1 == [None, None, True]
     h2 = [truth("sa", "H2", _record({}, plateau=share)) for share in (0.05, 0.2, 0.4)]
     assert h2 == [False, None, True]
     h4 = [truth("sa", "H4", _record({}, descent=share)) for share in (0.0, 0.05, 0.4, None)]

@@ -70,6 +70,15 @@ def test_noise_alone_does_not_collapse():
     assert found["HDBSCAN finds clusters"].met is True
 
 
+def test_what_is_known_against_a_count_says_how_arbitrary_it_is(pulled):
+    """Ties of the noise make its count a matter of token order; clusters that are apart have one count."""
+    told = "by the order of the tokens alone"
+    assert told in pulled["HDBSCAN finds clusters"].caveat
+    centres = np.repeat(np.eye(4), 10, axis=0) + 0.01 * np.random.default_rng(0).standard_normal((40, 4))
+    apart = decided(Trajectory(points=unit(centres)[None], depth=np.zeros(1), axis="layer"))
+    assert told not in apart["HDBSCAN finds clusters"].caveat
+
+
 def test_all_zero_mass_has_a_plateau():
     """The trap: a mass that is zero at every depth counts as a plateau."""
     found = decided(noise())

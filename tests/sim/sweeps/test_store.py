@@ -150,3 +150,23 @@ def test_killed_at_twenty_moments_it_ends_as_if_it_had_not_been(tmp_path):
         seen.load()
     subprocess.run([sys.executable, "-c", PROGRAM, str(path)], check=True)
     assert xr.open_zarr(path).load().identical(xr.open_zarr(tmp_path / "whole.zarr").load())
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_cells(tmp_path):
+    """Ten times the cells, a tenth of a hundred thousand: what is kept is on disk."""
+    program = PROGRAM.replace("400", "int(sys.argv[2])") + (
+        "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    few, many = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", program, str(tmp_path / f"{seeds}.zarr"), str(seeds)],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for seeds in (250, 2500)
+    )
+    assert many < few + 50  # MB; the table itself is 1 MB

@@ -97,6 +97,41 @@ def test_hdbscan_finds_clusters_in_noise(seed):
     assert 2 <= len(set(hdbscan_labels(near, 3)) - {-1}) < 20
 
 
+def package_counts(points, orders):
+    """Clusters of HDBSCAN as the hdbscan package reads its settings, of the points in each of the orders."""
+    model = HDBSCAN(
+        min_cluster_size=2,
+        min_samples=3,
+        metric="precomputed",
+        copy=True,  # pyright: ignore[reportArgumentType]
+    )
+    return [len(set(model.fit_predict(apart(points[order]))) - {-1}) for order in orders]
+
+
+def test_ties_make_the_count_a_matter_of_token_order():
+    """The trap: the same points in another order, and another number of clusters."""
+    clouds = unit(np.random.default_rng(0).standard_normal((2, 120, 40)))
+    found = published(clouds)
+    random = np.random.default_rng(42)
+    orders = [np.arange(120), *(random.permutation(120) for _ in range(4))]
+    counts = [package_counts(cloud, orders) for cloud in clouds]
+    first = [each[0] for each in counts]
+    assert found["hdbscan_package_clusters"].values.tolist() == first
+    most = counts[int(np.argmax(first))]
+    assert found["hdbscan_package_fewest"].item() == min(most)
+    assert found["hdbscan_package_most"].item() == max(most)
+    assert max(most) > min(most) + 1
+
+
+def test_separate_clusters_are_counted_alike_in_every_order():
+    points, labels = planted(each=12, spread=0.05)
+    found = published(points[None])
+    clusters = len(set(labels))
+    assert found["hdbscan_package_fewest"].item() == found["hdbscan_package_most"].item() == clusters
+    others = [np.random.default_rng(seed).permutation(len(points)) for seed in range(20)]
+    assert set(package_counts(points, others)) == {clusters}
+
+
 def test_agglomerative_counts_are_scikit_learns(cloud, measured):
     for depth, points in enumerate(unit(cloud)):
         for height, count in zip(

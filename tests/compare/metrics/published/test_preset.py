@@ -140,6 +140,8 @@ ORDER_BOUND = (
     "methods_agree",
     "hdbscan_package_clusters",
     "hdbscan_package_noise",
+    "hdbscan_package_fewest",
+    "hdbscan_package_most",
     "cluster_births",
     "cluster_deaths",
     "cluster_merges",
