@@ -1,11 +1,15 @@
 """H1, several tight clusters form over depth, as in the theory: cluster life above that of rotated tokens."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from compare.judging import curves
 from compare.judging.evidence import Claim, Evidence
 from compare.judging.group import (
     Group,
+    MeasuredRun,
     Thresholds,
     finite,
     labels,
@@ -27,18 +31,31 @@ from compare.judging.hypothesis import (
     Threshold,
 )
 from compare.judging.limits import CLUSTERS, HOLD, confirming, within_reach
+from compare.metrics.calibrated.thresholds import BASE
 
 LATE, GAIN = "late excess of cluster life", "gain of late cluster life over depth 0"
 GROWN = 0.1
+MET = f"late in every run all tokens lie within {BASE.cluster.floor:g} of their mean, which is one cluster"
 
 
 def clusters_form(group: Group, at: Thresholds) -> Evidence:
     """H1: the excess of cluster life over the common token rotation, late and against depth 0, both above delta.
 
-    Refuted only where clusters of the size that matters, planted in the same runs, are confirmed.
+    Refuted only where clusters of the size that matters, planted in the same runs, are confirmed, or where all tokens
+    have met in one point, of which nothing is left to plant in.
     """
-    seen = confirming(_formed, group, at, HOLD)
-    return within_reach(_formed(group, at), f"{CLUSTERS} tight clusters", at["matters"], seen)
+    found = _formed(group, at)
+    if all(map(_has_met, group.runs)):
+        return replace(found, note=MET)
+    return within_reach(
+        found, f"{CLUSTERS} tight clusters", at["matters"], confirming(_formed, group, at, HOLD)
+    )
+
+
+def _has_met(run: MeasuredRun) -> bool:
+    """Whether over the last third of the depths the tokens stay, root mean square, within the least radius."""
+    length = run["mean_length"]
+    return bool(np.all(1 - length[-math.ceil(len(length) / 3) :] ** 2 <= BASE.cluster.floor**2))
 
 
 def _formed(group: Group, at: Thresholds) -> Evidence:

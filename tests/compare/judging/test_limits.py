@@ -5,6 +5,7 @@ import pytest
 
 import compare
 import probe
+import sim
 from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.evidence import Claim, Evidence
@@ -14,6 +15,7 @@ from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.planting import planted
 from compare.study.subjects import default_texts
+from sim.sphere import normalise
 
 FEW_DRAWS = 19
 ROWS = ("H1", "H2")
@@ -120,3 +122,18 @@ def test_null_draws_of_one_plant_serve_the_others(texts):
     shared = np.array([run.number("late_excess") for run in some.with_lives(1).runs])
     own = [calibrated(run.trajectory, 99, 0, {"base": BASE}) for run in some.drawn(1).runs]
     np.testing.assert_allclose(shared, [float(table["late_excess"][0]) for table in own], atol=0.03)  # 3 sd
+
+
+def test_tokens_that_have_met_are_one_cluster_and_need_no_plants():
+    """Within a hundredth of their mean over the last third of the depths: at twice that, what is there is asked."""
+    for width, reached in ((0.005, False), (0.02, True)):
+        clouds = (
+            np.random.default_rng(0).standard_normal((7, 1, 48, 8))
+            * np.geomspace(0.3, width, 9)[:, None, None]
+        )
+        clouds[:, -3:] *= width / np.linalg.norm(clouds[:, -3:], axis=-1).mean()
+        runs = [sim.Trajectory(normalise(np.eye(8)[0] + cloud), range(9), axis="layer") for cloud in clouds]
+        row = judged(runs).row("H1", "runs")
+        assert ("which is one cluster" in row.why) != reached
+        assert (row.reach is not None) == reached
+        assert reached or row.verdict == "REFUTED"
