@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from compare.judging.reach import Reach
 from compare.statistics import (
     LEVEL,
     SAME,
@@ -64,8 +65,8 @@ class Evidence:
 
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
-    what else a reader should know, as a sentence without its full stop. reach: what REFUTED excludes, in the same form,
-    said with that verdict only.
+    what else a reader should know, as a sentence without its full stop. reach: what would have been seen in these runs,
+    asked where they would refute: where that is not what matters, nothing is refuted.
     """
 
     claims: tuple[Claim, ...]
@@ -73,7 +74,12 @@ class Evidence:
     guard: float = 0.0
     universal: bool = False
     note: str = ""
-    reach: str = ""
+    reach: Reach | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether what matters would not have been seen."""
+        return self.reach is not None and not self.reach.suffices
 
 
 class Weight(NamedTuple):
@@ -125,6 +131,7 @@ def balance(evidence: Evidence) -> Balance:
         confirmed, refuted = (1.0, 0.0) if _is_broken(evidence) else (confirmed, 1.0)
     fails = refuted < confirmed
     place = min(range(len(weights)), key=lambda i: weights[i].p_fails if fails else -weights[i].p_holds)
+    refuted = 1.0 if evidence.is_blind else refuted
     return Balance(confirmed, refuted, evidence.claims[place], weights[place])
 
 
@@ -145,7 +152,7 @@ def other_intervals(evidence: Evidence, seed: int) -> tuple[str, ...]:
     found = []
     for method in (lambda c: _resampled(c, seed), _counted):
         states = [method(claim) if claim.kind == "mean" else _by_interval(claim) for claim in evidence.claims]
-        refuted = REFUTED in states and evidence.guard <= RATE / 2
+        refuted = REFUTED in states and evidence.guard <= RATE / 2 and not evidence.is_blind
         if evidence.universal:
             refuted = _is_broken(evidence)
             states = [UNDECIDED] if refuted else states

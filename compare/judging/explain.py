@@ -15,7 +15,8 @@ def explain(verdict: str, evidence: Evidence, found: Balance, q: float, asked: i
         f"over {len(evidence.labels)} runs the {claim.statistic} {_CENTRE[claim.kind]} {_number(weight.effect)} "
         f"(95 % interval {low} to {high}), {_place(verdict, evidence, found, q, asked)}"
     )
-    said = [text[0].upper() + text[1:], evidence.note, evidence.reach if verdict == REFUTED else ""]
+    reach = evidence.reach if verdict == REFUTED or evidence.is_blind else None
+    said = [text[0].upper() + text[1:], evidence.note, reach.sentence() if reach else ""]
     return "; ".join(filter(None, said)) + "."
 
 
@@ -37,6 +38,8 @@ def _place(verdict: str, evidence: Evidence, found: Balance, q: float, asked: in
     if found.p <= RATE / 2:
         return f"which lies clear of the bound, but not once corrected for {asked} questions (q = {q:.2g})"
     low, high = weight.interval
+    if evidence.is_blind:
+        return f"none of it {bound}, which refutes nothing"
     if high < claim.low or low > claim.high:
         return f"none of it {bound}, but in too few runs to refute it"
     return f"so that it may be {bound} or not"

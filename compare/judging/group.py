@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from compare.judging.evidence import NotApplicable
 from compare.metrics.calibrated.held_out import HeldOut
-from compare.metrics.calibrated.whitening import held_out_of_group, held_out_with_clusters
+from compare.metrics.calibrated.whitening import held_out_at_last, held_out_of_group
 from compare.metrics.exclusions import Exclusions, apply, recorded
 from compare.statistics import stouffer
 from sim.trajectory import Trajectory
@@ -20,8 +20,6 @@ Thresholds = Mapping[str, Any]
 """A value for each threshold of a hypothesis, by name; ``"variant"`` names one of the data set's variants."""
 
 KINDS = ("SA", "USA")
-PLANTED = (5, 0.3)
-"""How many clusters are planted, and the share of the variance that they hold, to see whether they would be seen."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,17 @@ class Group:
         Coordinates that are rogue in one of the runs are left out of all. None for a single run, and where the runs
         have not the same dimension.
         """
-        return held_out_of_group(self._alike, self._seed) if self._alike else None
+        return held_out_of_group(self._alike, self.seed) if self._alike else None
 
     @cached_property
-    def held_out_with_clusters(self) -> HeldOut | None:
-        """The same at the last depth, without whitening too, where `PLANTED` clusters are put into every run."""
-        return held_out_with_clusters(self._alike, *PLANTED, self._seed) if self._alike else None
+    def held_out_at_last(self) -> HeldOut | None:
+        """The same at the last depth alone, without whitening too, as arrays (run, p, clusters)."""
+        return held_out_at_last(self._alike, self.seed) if self._alike else None
+
+    @cached_property
+    def planted(self) -> dict[Any, Any]:
+        """What `compare.judging.limits` keeps of clusters that it planted in these runs."""
+        return {}
 
     @cached_property
     def _alike(self) -> list[Float[np.ndarray, "_ _ dim"]]:
@@ -150,7 +153,7 @@ class Group:
         return [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
 
     @property
-    def _seed(self) -> int:
+    def seed(self) -> int:
         """Of the measurements."""
         return int(self.runs[0].measured.attrs.get("seed", 0))
 

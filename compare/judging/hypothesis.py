@@ -87,6 +87,14 @@ RUNS = Threshold("runs", 6, 6, 6, "prompts or seeds needed; fewer give no 95 % i
 GATE = Threshold("gate", 0.001, 0.0001, 0.01, "level at which the order of depth must matter")
 DEPTHS = Threshold("depths", 6, 6, 6, "depths needed; fewer have too few orders")
 TOKENS = Threshold("tokens", 32, 24, 40, "different tokens needed; fewer cut true clusters off")
+MATTERS = Threshold(
+    "matters",
+    0.65,
+    0.65,
+    0.65,
+    "share of the variance from which on clusters matter: planted, they must be confirmed",
+)
+SEEN = "and clusters that hold the share `matters` of the variance, planted in the same runs, are always confirmed"
 LEAST_LIFE, LIFE_UNIT = 0.25, "natural log of a radius range"
 DYNAMICS = (RUNS, GATE, DEPTHS, TOKENS)
 CLUSTER_VARIANTS = ("neighbour", "floor", "fewest", "most", "component", "coverage")

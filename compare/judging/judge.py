@@ -213,6 +213,7 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
         values=tuple(map(float, claim.values)),
         robustness=varied,
         agreement=float(np.mean([one["agreement"] for one in varied])),
+        reach=None if evidence.reach is None else evidence.reach.as_record(),
     )
 
 

@@ -36,7 +36,11 @@ class Verdict:
     and for its family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED
     need q <= 0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it
     was varied and the share of it with the same verdict, agreement; agreement: the mean of these. treatment: which
-    tokens were left out. beta: the median over runs. Numbers that do not exist are NaN.
+    tokens were left out. beta: the median over runs. reach: of a hypothesis on clusters that runs would refute, which
+    clusters, planted in them, are confirmed (`compare.judging.reach.Reach`): `sought`, in words; `planted`, their
+    number; `matters`, the least share of the variance that matters; `limit`, the least that is seen; `rungs`, of each
+    size tried its share, the draws, how many were confirmed, and from low to high the interval of the power; None
+    elsewhere. Numbers that do not exist are NaN.
     """
 
     hypothesis: str
@@ -61,6 +65,7 @@ class Verdict:
     treatment: str
     beta: float
     source: str
+    reach: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ class Verdicts:
     ``hypothesis``, ``statement``, ``group``, ``verdict``, ``why``, ``statistic``, ``unit``, ``null``, ``treatment``,
     ``source``; numbers ``effect``, ``smallest_effect``, ``p``, ``q``, ``runs``, ``agreement``, ``beta``; pairs ``ci``,
     ``claimed`` [low, high]; lists ``labels``, ``values`` (one a run) and ``robustness`` ({``threshold``, ``low``,
-    ``high``, ``agreement``}). Numbers that do not exist, and infinite ones, are null. Keys are sorted.
+    ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``matters``, ``limit``, ``rungs``}, the
+    last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do not exist, and infinite
+    ones, are null. Keys are sorted.
 
     >>> import compare
     >>> compare.Verdicts((), {}, seed=0, draws=99).rows

@@ -1,5 +1,6 @@
 """P20, cluster structure: whether tokens fall into clusters, tight or not, with gaps between them."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -7,21 +8,18 @@ from jaxtyping import Float
 
 from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
-from compare.judging.group import PLANTED, Group, MeasuredRun, Thresholds, labels, require_tokens
-from compare.judging.hypothesis import RUNS, TOKENS, Hypothesis, Threshold
-from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
+from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
+from compare.judging.hypothesis import MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
+from compare.judging.limits import CLUSTERS, HOLD, plants, within_reach
+from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
+from compare.metrics.calibrated.held_out import VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
 from compare.statistics import means_above, t_interval
 
 WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
 LEAST_GAP = 0.1
 GAP, AGREEMENT = "gap between clusters V", "agreement of clusters kappa"
-_SIZE = f"{PLANTED[1]:.0%} of the variance"
-REACH = (
-    f"{PLANTED[0]} clusters that hold {_SIZE}, planted in these runs, are seen, so there are no 3 to {PLANTED[0]} that "
-    "hold as much; of others nothing is said"
-)
-BLIND = f"{PLANTED[0]} clusters that hold {_SIZE}, planted in these runs, are not seen, so nothing is refuted"
+SHARES = (0.3, 0.4, 0.5)
 
 
 class Sought(NamedTuple):
@@ -46,11 +44,7 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
     holds, fails = _weighed(sought.late, at)
     score = sought.late.gap.mean(axis=0) * np.maximum(sought.late.agreement.mean(axis=0), 0)
     way = int(np.argmax(np.where(holds <= RATE / 2, score + 2, score)))  # V kappa lies in [-1, 1]
-    guard, blind = float(fails.max()), False
-    if guard <= RATE / 2 and not _would_be_seen(group, runs, at):
-        guard, blind = 1.0, True
-    said = _said(sought, way, at["delta"])
-    return Evidence(
+    found = Evidence(
         (
             Claim(GAP, "1", sought.late.gap[:, way], low=at["delta"]),
             Claim(
@@ -62,10 +56,14 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
             ),
         ),
         labels(runs),
-        guard=guard,
-        note=f"{said}; {BLIND}" if blind else said,
-        reach=REACH,
+        guard=float(fails.max()),
+        note=_said(sought, way, at["delta"]),
     )
+
+    def seen(share: float, draw: int) -> bool:
+        return _is_seen(plants(group, HOLD, share).drawn(draw), at)
+
+    return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
 
 
 def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"], Float[np.ndarray, " way"]]:
@@ -75,14 +73,14 @@ def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"],
     return holds, fails
 
 
-def _would_be_seen(group: Group, runs: tuple[MeasuredRun, ...], at: Thresholds) -> bool:
-    """Whether the rule confirms the clusters that are planted in these runs."""
-    if group.held_out_with_clusters is None:
+def _is_seen(planted: Group, at: Thresholds) -> bool:
+    """Whether the rule, at the last depth, confirms what is planted in these runs."""
+    if planted.held_out_at_last is None:
         return False
-    places = _places(group, runs)
-    planted = HeldOut(*(part[places].reshape(len(places), -1) for part in group.held_out_with_clusters))
-    known = np.isfinite(planted.gap).all(axis=0)
-    holds, _ = _weighed(HeldOut(*(part[:, known] for part in planted)), at)
+    places = _places(planted, require_tokens(planted, at))
+    found = HeldOut(*(part[places].reshape(len(places), -1) for part in planted.held_out_at_last))
+    known = np.isfinite(found.gap).all(axis=0)
+    holds, _ = _weighed(HeldOut(*(part[:, known] for part in found)), at)
     return bool(np.min(holds, initial=1) <= RATE / 2)
 
 
@@ -95,13 +93,13 @@ def _sought(group: Group, runs: tuple[MeasuredRun, ...]) -> Sought:
     plain = [np.stack([run[name] for run in runs])[:, None] for name in VARIABLES]
     known = np.isfinite(plain[0]).all(axis=(0, 1, 2))
     if not known.any():
-        raise NotApplicable(f"needs the held-out margins of {CLUSTERS[0]} clusters or more in every run")
+        raise NotApplicable(f"needs the held-out margins of {COUNTS[0]} clusters or more in every run")
     parts, powers = plain, np.zeros(1)
     if group.held_out is not None:
         places = _places(group, runs)
         parts = [np.concatenate([own, more[places]], axis=1) for own, more in zip(plain, group.held_out)]
         powers = np.array([0, *POWERS])
-    power, clusters = (each.ravel() for each in np.meshgrid(powers, np.array(CLUSTERS)[known], indexing="ij"))
+    power, clusters = (each.ravel() for each in np.meshgrid(powers, np.array(COUNTS)[known], indexing="ij"))
     ways = [part[..., known].swapaxes(1, 2).reshape(len(runs), part.shape[2], -1) for part in parts]
     first, late = (HeldOut(*(way[:, depths].mean(axis=1) for way in ways)) for depths in ([0], [1, 2]))
     return Sought(power, clusters, late, first)
@@ -134,12 +132,12 @@ HYPOTHESIS = Hypothesis(
     smallest=Threshold("delta", LEAST_GAP, 0.05, 0.15, "least gap V that matters"),
     rule="in one way (3 to 12 clusters, of the points or of points whitened by the covariance of the other runs, "
     "half or whole): lower ends of the 95 % intervals over runs of V and of kappa above delta and agreement",
-    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague, while "
-    f"{PLANTED[0]} clusters that hold {_SIZE}, planted in the same runs, are confirmed; it excludes 3 to {PLANTED[0]} "
-    "clusters that hold as much, and nothing else",
+    refuted_by="in each way: upper end of the 95 % interval of V below delta, or of kappa below vague, "
+    f"{SEEN}; it excludes 3 to {CLUSTERS} clusters that hold as much, and nothing else",
     others=(
         Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
         Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
+        replace(MATTERS, value=0.3, low=0.3, high=0.3),
         RUNS,
         TOKENS,
     ),

@@ -21,14 +21,18 @@ from compare.judging.hypothesis import (
     EVERY_RUN,
     LEAST_LIFE,
     LIFE_UNIT,
+    MATTERS,
     ROTATION,
+    SEEN,
     Hypothesis,
     Threshold,
 )
+from compare.judging.limits import CLUSTERS, STAGE, confirming, within_reach
 from compare.statistics import share_below
 
 SHARE = "share of depth in the longest plateau, over that of the null"
-STAGE = "excess of cluster life over the best third of the depths"
+BEST_THIRD = "excess of cluster life over the best third of the depths"
+PASSING = "clusters that stay for five twelfths of the depth"
 PLATEAU_VARIANTS = ("least", "deviations", "successive", "ends", "depths", "loosening", "rival", "contrast")
 
 
@@ -38,8 +42,14 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     Shares alone would confirm where some runs of a continuum have a few depths just above the least excess. So the
     excess of cluster life must be what H1 asks of the last third of the depths, over the third that has most of it.
     Refuted only where the share of runs with a plateau, as long as `long` and longer than in every null draw, is
-    below one half too: where all shares are 0 their interval has no width.
+    below one half too: where all shares are 0 their interval has no width; and where clusters of the size that matters,
+    planted in the same runs for a part of the depth, are confirmed.
     """
+    seen = confirming(_persist, group, at, STAGE)
+    return within_reach(_persist(group, at), f"{CLUSTERS} {PASSING}", at["matters"], seen)
+
+
+def _persist(group: Group, at: Thresholds) -> Evidence:
     require_dynamics(group, at)
     runs, effect = finite(
         require_tokens(group, at),
@@ -52,7 +62,7 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
         (
             Claim(SHARE, "share", effect, low=at["delta"]),
             Claim(
-                STAGE,
+                BEST_THIRD,
                 LIFE_UNIT,
                 np.array([run.number("stage_excess", at) for run in runs]),
                 low=at["excess"],
@@ -75,17 +85,19 @@ HYPOTHESIS = Hypothesis(
     statement="Clusters persist: metastable plateaus",
     source="post, Group B; 2410.06833",
     applies_to=EVERY_RUN,
-    statistic=f"{SHARE}, and {STAGE}",
+    statistic=f"{SHARE}, and {BEST_THIRD}",
     unit=f"share, and {LIFE_UNIT}",
     null=ROTATION,
     smallest=Threshold("delta", 0.1, 0.05, 0.15, "least share of depth that matters"),
     rule=f"both: {ABOVE}",
-    refuted_by=f"either: {BELOW}, and fewer than half of the runs have a plateau that no null draw reaches, at 95 %",
+    refuted_by=f"either: {BELOW}, and fewer than half of the runs have a plateau that no null draw reaches, at 95 %, "
+    f"{SEEN}",
     others=(
         Threshold("excess", LEAST_LIFE, 0.15, 0.35, "least excess of cluster life over the best third"),
         Threshold(
             "long", 0.2, 0.1, 0.3, "share of depth that a run's plateau must fill to be counted as one"
         ),
+        MATTERS,
         *DYNAMICS,
     ),
     evidence=plateaus_persist,

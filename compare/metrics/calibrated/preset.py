@@ -1,7 +1,7 @@
 """The preset "calibrated": what the judge stands on, each quantity beside its null."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from compare.metrics.calibrated.held_out import VARIABLES as HELD_OUT
 from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
 from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
 from compare.metrics.exclusions import Exclusions
+from compare.metrics.nulls.projection import SAMPLES
 from compare.metrics.nulls.rotation import rotated, rotations
 from compare.metrics.variable import Variable, labelled
 from probe.temperature import temperature
@@ -51,7 +52,7 @@ def calibrated(
     made = exclusions.exclude(trajectory)
     points = exclusions.apply(trajectory, made)
     beta, source = own_beta(trajectory, made)
-    measured = _clusters(points, draws, seed, variants, trajectory.axis) | _means(points)
+    measured = clusters(points, draws, seed, variants, trajectory.axis) | _means(points)
     measured |= gate.gate(points, seed)._asdict()
     measured |= _energy(trajectory, made, points, beta, seed)
     measured |= zip(HELD_OUT, held_out_of_run(points, seed))
@@ -108,20 +109,26 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
     return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
 
 
-def _clusters(
+def clusters(
     points: Float[np.ndarray, "depth token dim"],
     draws: int,
     seed: int,
     variants: Mapping[str, Thresholds],
     axis: str,
+    null: Mapping[int, Linked] | None = None,
 ) -> dict[str, Any]:
-    """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one."""
+    """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one.
+
+    Arguments: unit points; null draws and their seed; variants, ``"base"`` first; axis, "time" or "layer"; null, of
+    `null_links`, where it is that of other points of as many tokens and depths.
+    Returns values by name, over the kept tokens alone. Cost: nearly all of that of `calibrated`.
+    """
     depths, tokens, _ = points.shape
     if tokens < LEAST_TOKENS:
         return _nothing(depths, tokens, draws, len(variants))
     rules = [rule for rule, _ in variants.values()]
     own = linked([points], rules)
-    null = linked(rotated(rotations(points, seed), draws, seed), rules)
+    null = null_links(points, draws, seed, rules) if null is None else null
     known: dict[cluster_life.Rule, Lives] = {}
     held = {}
     for name, (rule, plateau_rule) in variants.items():
@@ -150,6 +157,17 @@ def _clusters(
             plateaus.share(own, depths) - shares.mean() for own, shares in held.values()
         ],
     }
+
+
+def null_links(
+    points: Float[np.ndarray, "depth token dim"],
+    draws: int,
+    seed: int,
+    rules: Iterable[cluster_life.Rule],
+    samples: int = SAMPLES,
+) -> dict[int, Linked]:
+    """The linkages of the common token rotations of these points; samples, of the correction (`rotations`)."""
+    return linked(rotated(rotations(points, seed, samples=samples), draws, seed), rules)
 
 
 def _labels(side: Linked, cut: Int[np.ndarray, " depth"], tokens: int) -> Mapping[str, np.ndarray]:

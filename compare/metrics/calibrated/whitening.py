@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from compare.metrics.calibrated.held_out import CLUSTERS, HeldOut, blurred, held_out, read_depths
-from compare.metrics.calibrated.planting import with_clusters
 
 POWERS = (0.5, 1.0)
 """Powers p of the inverse covariance: 1 whitens, 1/2 goes half of the way, and 0 is `held_out_of_run`."""
@@ -42,21 +41,13 @@ def held_out_of_group(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 
     return HeldOut(*(np.stack(part, axis=2) for part in zip(*found)))
 
 
-def held_out_with_clusters(
-    runs: Sequence[Float[np.ndarray, "_ _ dim"]], clusters: int, share: float, seed: int = 0
-) -> HeldOut:
-    """What `held_out_of_clouds` finds at the last depth where `with_clusters` has planted some, others in each run.
+def held_out_at_last(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 0) -> HeldOut:
+    """What `held_out_of_clouds` finds at the last depth, with and without whitening.
 
-    Arguments: runs and seed as in `held_out_of_group`; clusters and share of `with_clusters`.
-    Returns arrays (run, p, clusters), p = 0 and then `POWERS`. Cost: about half of that of `held_out_of_group`.
+    Arguments: as in `held_out_of_group`. Returns arrays (run, p, clusters), p = 0 and then `POWERS`.
+    Cost: about half of that of `held_out_of_group`.
     """
-    clouds = [
-        with_clusters(
-            blurred(points[-1], seed, len(points) - 1), clusters, share, np.random.default_rng((seed, 7, run))
-        )
-        for run, points in enumerate(runs)
-    ]
-    return held_out_of_clouds(clouds, (0.0, *POWERS))
+    return held_out_of_clouds([blurred(points[-1], seed, len(points) - 1) for points in runs], (0.0, *POWERS))
 
 
 def held_out_of_clouds(clouds: Sequence[Float[np.ndarray, "_ dim"]], powers: Sequence[float]) -> HeldOut:

@@ -30,7 +30,7 @@ def principal(points: Float[np.ndarray, "depth token dim"]) -> Principal:
     return Principal(left * lengths[:, None], np.concatenate([along, beyond[:, None]], axis=1))
 
 
-def matched(axes: Principal, seed: int) -> Principal:
+def matched(axes: Principal, seed: int, samples: int = SAMPLES) -> Principal:
     """Rescale axes and mean such that rotated and projected tokens have the mean and variances of the data.
 
     A rotated token is q C with q uniform on a sphere, so the moments after projection are means over samples of q. Six
@@ -38,13 +38,13 @@ def matched(axes: Principal, seed: int) -> Principal:
     the spread and one for the mean. Data that fill the sphere more evenly than any projected cloud are met as nearly
     as the steps allow, each of which changes a factor at most twofold.
 
-    Arguments: axes, as of `principal`; seed, of the 2 x 1024 antithetic samples.
+    Arguments: axes, as of `principal`; seed, of the 2 x `samples` antithetic samples.
     """
     depths, tokens, count = axes.centred.shape
     spread = np.linalg.norm(axes.centred, axis=1)
     variance = spread**2 / tokens
     top = min(AXES, count)
-    turns = _turns(tokens, count, seed)
+    turns = _turns(tokens, count, seed, samples)
     first = turns[:, :top] * spread[:, None, :top]
     rest_squares = turns[:, top:] ** 2 @ (spread[:, top:] ** 2).T
     rest_along = turns[:, top:] @ (spread[:, top:] * axes.means[:, top:-1]).T
@@ -73,11 +73,11 @@ def matched(axes: Principal, seed: int) -> Principal:
     return Principal(axes.centred * scales[:, None], means)
 
 
-def _turns(tokens: int, axes: int, seed: int) -> Float[np.ndarray, "sample axis"]:
+def _turns(tokens: int, axes: int, seed: int, samples: int) -> Float[np.ndarray, "sample axis"]:
     """Entries of one row of a Haar rotation that keeps the all-ones vector, and their opposites."""
     random = np.random.default_rng((seed, 1))
-    gaussian = random.standard_normal((SAMPLES, min(axes, tokens - 1)))
-    squares = np.sum(gaussian**2, axis=1) + random.chisquare(np.full(SAMPLES, max(tokens - 1 - axes, 1e-9)))
+    gaussian = random.standard_normal((samples, min(axes, tokens - 1)))
+    squares = np.sum(gaussian**2, axis=1) + random.chisquare(np.full(samples, max(tokens - 1 - axes, 1e-9)))
     rows = gaussian * np.sqrt((tokens - 1) / tokens / squares)[:, None]
     rows /= np.sqrt(tokens * np.mean(rows**2, axis=0))
     rows = np.pad(rows, ((0, 0), (0, axes - rows.shape[1])))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.linalg import helmert, qr
 
-from compare.metrics.nulls.projection import matched, principal
+from compare.metrics.nulls.projection import SAMPLES, matched, principal
 
 MOST_ENTRIES = 2**23  # 32 MiB in single precision: what malloc keeps and reuses
 
@@ -58,14 +58,16 @@ def token_rotations(
         yield from block
 
 
-def rotations(points: Float[np.ndarray, "depth token dim"], seed: int, correction: bool = True) -> Rotations:
-    """The part of `token_rotations` that all draws share."""
+def rotations(
+    points: Float[np.ndarray, "depth token dim"], seed: int, correction: bool = True, samples: int = SAMPLES
+) -> Rotations:
+    """The part of `token_rotations` that all draws share; samples, of its correction (`matched`)."""
     tokens = points.shape[1]
     if tokens < 3:
         raise ValueError(f"a rotation of tokens needs at least 3 of them, got {tokens}: give a longer text")
     axes = principal(points)
     if correction:
-        axes = matched(axes, seed)
+        axes = matched(axes, seed, samples)
     beside_mean = np.pad(axes.centred, ((0, 0), (0, 0), (0, 1)))
     columns = helmert(tokens) @ np.concatenate(list(beside_mean), axis=1)
     mixing = np.asarray(qr(columns, mode="r")[0])[: tokens - 1]

@@ -10,8 +10,8 @@ from compare.judging.registry import HYPOTHESES, Threshold, describe
 from compare.judging.verdicts import Verdict, Verdicts
 from tests.helpers.written_verdicts import table, verdict
 
-FIELDS = """agreement beta ci claimed effect group hypothesis labels null p q robustness runs smallest_effect source
-statement statistic treatment unit values verdict why"""
+FIELDS = """agreement beta ci claimed effect group hypothesis labels null p q reach robustness runs smallest_effect
+source statement statistic treatment unit values verdict why"""
 
 
 def test_json_has_the_documented_fields_and_no_numbers_that_json_lacks(tmp_path):

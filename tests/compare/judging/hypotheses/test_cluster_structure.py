@@ -1,20 +1,25 @@
 """Cluster structure is seen where it is planted in a trained model, and not where tokens are a continuum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import compare
 import probe
 from compare.calibration.generator import Shape, group
-from compare.calibration.plants import planted
 from compare.calibration.registry import GENERATORS
 from compare.judging.chart import Behind
 from compare.judging.group import Group, MeasuredRun
+from compare.judging.hypotheses.cluster_structure import SHARES
 from compare.judging.judge import ask
+from compare.judging.limits import HOLD, plants
+from compare.judging.reach import DRAWS
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.planting import planted
 from compare.study.subjects import default_texts
 from tests.helpers.judged_runs import RUNS, TOKENS, measured, random, trajectory
 
@@ -33,26 +38,38 @@ def structure(runs):
     return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}).row("P20", "runs")
 
 
-@pytest.mark.parametrize(("groups", "share"), [(5, 0.3), (3, 0.2)])
-def test_clusters_planted_in_a_model_are_confirmed(texts, groups, share):
-    found = structure([planted(run, groups, share, seed=seed) for seed, run in enumerate(texts)])
+def test_clusters_planted_in_a_model_are_confirmed(texts):
+    found = structure([planted(run, 5, 0.3, seed=seed) for seed, run in enumerate(texts)])
     assert found.verdict == "CONFIRMED", found.why
-    assert "they form" in found.why
-    assert "no 3 to 5" not in found.why
+    assert ": they form" in found.why
+    assert found.reach is None
+
+
+def test_three_need_less(texts):
+    """A fifth of the variance, judged alone: the correction hangs on what is said of H1 and H2."""
+    found = structure([planted(run, 3, 0.2, seed=seed) for seed, run in enumerate(texts)])
+    assert found.p < 0.025
+    assert found.ci[0] > found.claimed[0]
 
 
 def test_the_model_itself_has_no_clusters_of_that_size_and_the_row_says_so(texts):
     """BERT with 12 blocks: the same five clusters of 30 % would have been seen in it."""
     found = structure(texts)
     assert found.verdict == "REFUTED"
-    assert "no 3 to 5 that hold as much; of others nothing is said" in found.why
+    assert (
+        "there are no 3 to 5 clusters of 30% of the variance or more, which would have been seen here"
+        in found.why
+    )
+    assert found.reach is not None
+    assert found.reach["limit"] == 0.3
 
 
 def test_nothing_is_refuted_where_nothing_would_be_seen():
     """Five clusters of 30 % in three dimensions overlap."""
     found = structure(group(GENERATORS["lowd"], 5, 1, Shape(7, 48, 7)))
     assert found.verdict == "UNDECIDED"
-    assert "planted in these runs, are not seen, so nothing is refuted" in found.why
+    assert "the instrument does not see 3 to 5 clusters" in found.why
+    assert "none of it above 0.1, which refutes nothing" in found.why
 
 
 @pytest.mark.parametrize("name", ["ring", "curve", "mean", "heavy"])
@@ -81,7 +98,10 @@ def by_hand(gap, agreement, planted_gap=0.9):
         runs.append(MeasuredRun(str(place), run, table))
     made = Group("by hand", tuple(runs))
     assert made.held_out is None
-    vars(made)["held_out_with_clusters"] = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))
+    drawn = replace(made)
+    vars(drawn)["held_out_at_last"] = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))
+    for share in SHARES:
+        vars(plants(made, HOLD, share))["_drawn"] = dict.fromkeys(range(DRAWS), drawn)
     return made
 
 

@@ -5,10 +5,10 @@ import pytest
 
 import probe
 import sim
-from compare.calibration.plants import NO_GROUP, planted, planted_groups
 from compare.metrics import exclusions
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.planting import NO_GROUP, planted, planted_groups
 from probe.loading import load
 
 STAGE = {"start": 1, "full": 4, "until": 9, "gone": 11}

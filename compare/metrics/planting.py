@@ -1,4 +1,4 @@
-"""Clusters planted in a given trajectory, so that what is there is known and all else is as it was."""
+"""Clusters planted in a given trajectory: what is there is known, and all else is as it was."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from compare.calibration.clouds import memberships
 from compare.metrics import exclusions
 from sim.sphere import normalise
 from sim.trajectory import Trajectory
@@ -61,8 +60,8 @@ def planted(
     """
     course = {"start": start, "full": full, "until": until, "gone": gone}
     shares = _shares(len(trajectory.points), share, **course)
-    label = planted_groups(trajectory, groups, seed)
     made = exclusions.exclude(trajectory)
+    label = _dealt(trajectory, made, groups, seed)
     grouped = label != NO_GROUP
     counts = made.kept[grouped]
     mixtures = np.random.default_rng((seed, 1)).standard_normal((groups, int(counts.sum())))
@@ -87,12 +86,17 @@ def planted_groups(trajectory: Trajectory, groups: int = 5, seed: int = 0) -> In
     Different tokens are dealt at random into groups whose sizes differ by one at most, and copies of one token go with
     it. Raises ValueError for fewer than 2 groups, or more than there are different tokens.
     """
-    made = exclusions.exclude(trajectory)
+    return _dealt(trajectory, exclusions.exclude(trajectory), groups, seed)
+
+
+def _dealt(
+    trajectory: Trajectory, made: exclusions.Exclusions, groups: int, seed: int
+) -> Int[np.ndarray, " token"]:
     different = int(made.kept.sum())
     if not 2 <= groups <= different:
         raise ValueError(f"need 2 to {different} groups, as many as different tokens, got {groups}")
     label = np.full(len(made.kept), NO_GROUP)
-    label[made.kept] = memberships(np.random.default_rng((seed, 0)), 1, different, groups)[0]
+    label[made.kept] = np.random.default_rng((seed, 0)).permutation(np.arange(different) % groups)
     names = np.asarray(trajectory.provenance.get("token_ids") or trajectory.tokens).astype(str)
     of_name = dict(zip(names[made.kept], label[made.kept]))
     label[made.duplicates] = [of_name[name] for name in names[made.duplicates]]

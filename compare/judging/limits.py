@@ -1,0 +1,161 @@
+"""Injection and recovery: clusters planted in the runs of a group, to learn which of them its rule would confirm."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+from zlib import crc32
+
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from compare.judging.evidence import RATE, Evidence, NotApplicable, Undecided, balance
+from compare.judging.group import Group, MeasuredRun, Thresholds
+from compare.judging.reach import LADDER, Reach
+from compare.metrics.calibrated import preset
+from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
+from compare.metrics.calibrated.lives import Linked
+from compare.metrics.calibrated.plateaus import VARIABLES as PLATEAUS
+from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.planting import planted
+from compare.metrics.variable import labelled
+from sim.trajectory import Trajectory
+
+CLUSTERS = 5
+NULL_DRAWS, SAMPLES = 9, 128
+UNTOUCHED = ("gate_z", "mean_length")
+"""What clusters are planted without changing: the order of the depths still matters, and means stay."""
+
+Null = Mapping[int, Linked]
+Rule = Callable[[Group, Thresholds], Evidence]
+
+
+class Course(NamedTuple):
+    """How planted clusters come and go, in parts of the depth.
+
+    None are there up to `start`, all of them from `full` to `until`, and none from `gone` on; beyond 1 is never.
+    """
+
+    start: float = 1 / 12
+    full: float = 1 / 3
+    until: float = 2.0
+    gone: float = 3.0
+
+    def places(self, depths: int) -> dict[str, int]:
+        """As indices of depth, the arguments of `planted`, each behind the one before."""
+        start, full, until, gone = (round(part * (depths - 1)) for part in self)
+        full = max(full, start + 1)
+        until = max(until, full)
+        return {"start": start, "full": full, "until": until, "gone": max(gone, until + 1)}
+
+
+HOLD = Course()
+"""Clusters that form in the first third of the depth and stay to the end."""
+
+STAGE = Course(until=3 / 4, gone=11 / 12)
+"""Clusters that form in the first third, stay for five twelfths of the depth, and are gone at the end."""
+
+
+def within_reach(
+    evidence: Evidence,
+    sought: str,
+    matters: float,
+    confirms: Callable[[float, int], bool],
+    ladder: tuple[float, ...] = LADDER,
+) -> Evidence:
+    """The evidence with its `Reach`, where it would refute: nothing is refuted that would not be seen.
+
+    Arguments: as of `Reach`.
+    """
+    if balance(evidence).p_refuted > RATE / 2:
+        return evidence
+    return replace(evidence, reach=Reach(sought, CLUSTERS, matters, ladder, confirms))
+
+
+def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], bool]:
+    """Whether a rule on cluster lives, uncorrected, confirms clusters of a share of the variance in one draw.
+
+    The rule is put to the planted runs at the thresholds `at`, but those of the measurement stay at their base.
+    """
+    asked = {name: value for name, value in at.items() if name != "variant"}
+
+    def confirms(share: float, draw: int) -> bool:
+        try:
+            return balance(rule(plants(group, course, share).with_lives(draw), asked)).p_confirmed <= RATE / 2
+        except (NotApplicable, Undecided):
+            return False
+
+    return confirms
+
+
+def plants(group: Group, course: Course, share: float) -> "Plants":
+    """Those of a course and share in a group, which keeps them for the next time."""
+    return group.planted.setdefault((course, share), Plants(group, course, share))
+
+
+@dataclass(frozen=True)
+class Plants:
+    """Clusters of one course and share of the variance, planted in the runs of a group, others in each run and draw.
+
+    Deterministic by the seed of the measurements. Runs of fewer tokens than clusters are left out.
+    """
+
+    group: Group
+    course: Course
+    share: float
+
+    def drawn(self, draw: int) -> Group:
+        """The group with clusters in it, of which nothing is measured yet."""
+        if draw not in self._drawn:
+            runs = tuple(
+                replace(run, trajectory=self._planted(run, draw, place))
+                for place, run in enumerate(self.group.runs)
+                if run.kept.sum() >= CLUSTERS
+            )
+            self._drawn[draw] = Group(self.group.name, runs)
+        return self._drawn[draw]
+
+    def with_lives(self, draw: int) -> Group:
+        """The same with cluster lives and plateaus, at the thresholds as they are.
+
+        Held against few null draws, those of draw 0: plants of one share differ little in means and covariances, which
+        are all that null draws keep. Where 0.4 nat is planted the excess is off by 0.01 a run, either way.
+        Cost: of the first draw 40 ms a run of 70 tokens and 13 depths, of each other 10; nothing once more.
+        """
+        if draw not in self._lives:
+            runs = zip(self.drawn(draw).runs, self._nulls)
+            with threadpool_limits(limits=1):
+                self._lives[draw] = Group(self.group.name, tuple(_with_lives(*each) for each in runs))
+        return self._lives[draw]
+
+    def _planted(self, run: MeasuredRun, draw: int, place: int) -> Trajectory:
+        places = self.course.places(len(run.trajectory.points))
+        seed = crc32(f"{self.group.seed} {draw} {place}".encode())
+        return planted(run.trajectory, CLUSTERS, self.share, **places, seed=seed)
+
+    @cached_property
+    def _nulls(self) -> list[Null]:
+        with threadpool_limits(limits=1):
+            return [
+                preset.null_links(run.points, NULL_DRAWS, self.group.seed, [BASE.cluster], SAMPLES)
+                for run in self.drawn(0).runs
+            ]
+
+    @cached_property
+    def _drawn(self) -> dict[int, Group]:
+        return {}
+
+    @cached_property
+    def _lives(self) -> dict[int, Group]:
+        return {}
+
+
+def _with_lives(run: MeasuredRun, null: Null) -> MeasuredRun:
+    found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.trajectory.axis, null)
+    found.pop("cluster_label")  # of kept tokens alone, and no part of a verdict
+    table = xr.Dataset(
+        labelled(LIVES | PLATEAUS, found) | {name: run.measured[name].variable for name in UNTOUCHED},
+        coords={"kept": run.measured["kept"].variable, "variant": ["base"]},
+        attrs=run.measured.attrs,
+    )
+    return replace(run, measured=table)

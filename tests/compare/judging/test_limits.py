@@ -1,0 +1,139 @@
+"""Clusters planted in the runs of a group say what its rules see, and nothing is refuted that they do not."""
+
+import numpy as np
+import pytest
+
+import compare
+import probe
+import sim
+from compare.calibration.generator import Shape, group
+from compare.calibration.registry import GENERATORS
+from compare.judging.evidence import Claim, Evidence
+from compare.judging.groups import groups_of
+from compare.judging.limits import HOLD, STAGE, Plants, plants, within_reach
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.planting import planted
+from compare.study.subjects import default_texts
+from sim.sphere import normalise
+
+FEW_DRAWS = 19
+ROWS = ("H1", "H2")
+
+
+@pytest.fixture(scope="module")
+def texts():
+    """Seven texts through the twelve blocks of a BERT."""
+    return [probe.extract("bert-128", one.text, frame="layernorm", max_tokens=96) for one in default_texts()]
+
+
+def measured(runs):
+    return [calibrated(run, FEW_DRAWS, 0, {"base": BASE}) for run in runs]
+
+
+def judged(runs):
+    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": measured(runs)})
+
+
+def made(runs):
+    """The runs as one group."""
+    (found,) = groups_of({"runs": runs}, {"runs": measured(runs)}, {}, 0, FEW_DRAWS, list)
+    return found
+
+
+def test_what_is_planted_is_confirmed_by_both_rows(texts):
+    clustered = [planted(run, share=0.8, seed=place) for place, run in enumerate(texts)]
+    found = judged(clustered)
+    for name in ROWS:
+        row = found.row(name, "runs")
+        assert (row.verdict, row.reach) == ("CONFIRMED", None), row.why
+
+
+def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
+    found = judged(texts)
+    for name in ROWS:
+        row = found.row(name, "runs")
+        assert row.verdict == "REFUTED", row.why
+        assert row.reach is not None
+        assert row.reach["limit"] == 0.65
+        assert "of 65% of the variance or more, which would have been seen here" in row.why
+    assert found.to_json() == judged(texts).to_json()
+
+
+@pytest.mark.parametrize("name", ["lowd"])
+def test_where_nothing_would_be_seen_nothing_is_refuted(name):
+    found = judged(group(GENERATORS[name], 5, 1, Shape(7, 48, 7)))
+    for row in (found.row(one, "runs") for one in ROWS):
+        assert row.verdict == "UNDECIDED", row.why
+        assert "the instrument does not see 5" in row.why
+        assert "of the variance here" in row.why
+
+
+def evidence(mean):
+    return Evidence((Claim("excess", "nat", mean + np.linspace(-0.1, 0.1, 7), low=0.25),), tuple("abcdefg"))
+
+
+def test_nothing_is_planted_where_nothing_would_be_refuted():
+    for mean in (0.25, 1.0):
+        untouched = evidence(mean)
+        assert (
+            within_reach(untouched, "clusters", 0.65, lambda share, draw: pytest.fail(f"planted {share}"))
+            is untouched
+        )
+
+
+@pytest.mark.parametrize(
+    ("depths", "hold", "stage"),
+    [
+        (13, (1, 4, 24, 36), (1, 4, 9, 11)),
+        (7, (0, 2, 12, 18), (0, 2, 4, 6)),
+        (6, (0, 2, 10, 15), (0, 2, 4, 5)),
+    ],
+)
+def test_courses_are_parts_of_the_depth(depths, hold, stage):
+    assert tuple(HOLD.places(depths).values()) == hold
+    assert tuple(STAGE.places(depths).values()) == stage
+
+
+@pytest.mark.parametrize("course", [HOLD, STAGE])
+@pytest.mark.parametrize("depths", range(2, 40))
+def test_a_course_has_places_in_order_at_any_depth(course, depths):
+    start, full, until, gone = course.places(depths).values()
+    assert 0 <= start < full <= until < gone
+    assert start < depths - 1
+
+
+def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts):
+    runs = made(texts)
+    some = plants(runs, HOLD, 0.9)
+    clouds = [run.points[-1].tobytes() for draw in range(2) for run in some.drawn(draw).runs]
+    assert len(set(clouds)) == 2 * len(texts)
+    again = Plants(runs, HOLD, 0.9)
+    assert [run.points[-1].tobytes() for run in again.drawn(1).runs] == clouds[len(texts) :]
+    assert plants(runs, HOLD, 0.9) is some
+    excess = [run.number("late_excess") for run in some.with_lives(1).runs]
+    assert min(excess) > 0.5
+    assert [run.number("late_excess") for run in again.with_lives(1).runs] == excess
+
+
+def test_null_draws_of_one_plant_serve_the_others(texts):
+    """Their covariances differ by chance, which moves the excess of a run by a fiftieth of it."""
+    some = plants(made(texts), HOLD, 0.65)
+    shared = np.array([run.number("late_excess") for run in some.with_lives(1).runs])
+    own = [calibrated(run.trajectory, 99, 0, {"base": BASE}) for run in some.drawn(1).runs]
+    np.testing.assert_allclose(shared, [float(table["late_excess"][0]) for table in own], atol=0.03)  # 3 sd
+
+
+def test_tokens_that_have_met_are_one_cluster_and_need_no_plants():
+    """Within a hundredth of their mean over the last third of the depths: at twice that, what is there is asked."""
+    for width, reached in ((0.005, False), (0.02, True)):
+        clouds = (
+            np.random.default_rng(0).standard_normal((7, 1, 48, 8))
+            * np.geomspace(0.3, width, 9)[:, None, None]
+        )
+        clouds[:, -3:] *= width / np.linalg.norm(clouds[:, -3:], axis=-1).mean()
+        runs = [sim.Trajectory(normalise(np.eye(8)[0] + cloud), range(9), axis="layer") for cloud in clouds]
+        row = judged(runs).row("H1", "runs")
+        assert ("which is one cluster" in row.why) != reached
+        assert (row.reach is not None) == reached
+        assert reached or row.verdict == "REFUTED"

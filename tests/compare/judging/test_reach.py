@@ -1,0 +1,88 @@
+"""What a refutation excludes follows from the sizes that were seen, and without them nothing is refuted."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from compare.judging.evidence import (
+    RATE,
+    REFUTED,
+    UNDECIDED,
+    Claim,
+    Evidence,
+    balance,
+    decide,
+    other_intervals,
+)
+from compare.judging.explain import explain
+from compare.judging.reach import Reach, Rung
+
+LABELS = tuple(f"run {place}" for place in range(7))
+FAILS = (Claim("excess", "nat", np.linspace(-0.1, 0.1, 7), low=0.25),)
+
+
+def reach(least_seen, ladder=(0.5, 0.65, 0.8, 0.9), failing=0):
+    """Clusters are seen from a share on, and below it from no draw but the first `failing`."""
+    return Reach(
+        "5 tight clusters", 5, 0.65, ladder, lambda share, draw: share >= least_seen or draw < failing
+    )
+
+
+@pytest.mark.parametrize(
+    ("least_seen", "limit", "tried"),
+    [
+        (0.0, 0.5, (0.5, 0.65)),
+        (0.6, 0.65, (0.5, 0.65)),
+        (0.7, 0.8, (0.65, 0.8)),
+        (0.9, 0.9, (0.65, 0.8, 0.9)),
+        (1.0, None, (0.65, 0.8, 0.9)),
+    ],
+)
+def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, limit, tried):
+    found = reach(least_seen)
+    assert (found.limit, found.suffices) == (limit, least_seen <= 0.65)
+    assert tuple(one.share for one in found.rungs) == tried
+
+
+def test_draws_end_with_the_first_that_is_not_confirmed():
+    assert reach(0.6, failing=2).rungs == (Rung(0.5, 2, 3), Rung(0.65, 4, 4))
+
+
+def test_other_sizes_are_tried_only_where_they_are_told():
+    asked = []
+    found = Reach("clusters", 5, 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
+    assert found.suffices
+    assert set(asked) == {0.65}
+
+
+def said(found):
+    """The verdict on effects that are clear of the bound, on the wrong side, and its words."""
+    evidence = Evidence(FAILS, LABELS, reach=found)
+    weighed = balance(evidence)
+    verdict = decide(weighed, RATE / 2)
+    return verdict, set(other_intervals(evidence, 0)), explain(verdict, evidence, weighed, 2 * weighed.p, 1)
+
+
+def test_what_would_have_been_seen_is_refuted_and_the_words_say_from_where_on():
+    verdict, others, words = said(reach(0.6, failing=1))
+    assert (verdict, others) == (REFUTED, {REFUTED})
+    assert "none of it above 0.25; there are no 5 tight clusters of 65% of the variance or more" in words
+    assert "confirmed at 50% in 1 of 2 draws (a power of 1% to 99%), 65% in 4 of 4 draws" in words
+
+
+@pytest.mark.parametrize(
+    ("found", "unseen"),
+    [(reach(0.7), "below 80% of the variance"), (reach(1.0), "of 90% of the variance")],
+)
+def test_what_would_not_have_been_seen_is_not_refuted(found, unseen):
+    verdict, others, words = said(found)
+    assert (verdict, others) == (UNDECIDED, {UNDECIDED})
+    assert "none of it above 0.25, which refutes nothing" in words
+    assert f"the instrument does not see 5 tight clusters {unseen} here" in words
+    assert "what matters begins at 65%" in words
+
+
+@pytest.mark.parametrize("confirmed", range(5))
+def test_the_power_has_the_interval_of_a_binomial_share(confirmed):
+    exact = stats.binomtest(confirmed, 4).proportion_ci(0.95, "exact")
+    assert Rung(0.5, confirmed, 4).interval == pytest.approx((exact.low, exact.high))
