@@ -42,16 +42,17 @@ def test_static_clusters_with_jitter_have_no_dynamics(verdict):
 
 def test_clusters_whose_members_change_form_but_do_not_persist(verdict):
     assert verdict("churn", "H1") == "CONFIRMED"
-    assert verdict("churn", "H2") == "REFUTED"
+    assert verdict("churn", "H2") == "UNDECIDED"  # among clusters that are there, planted ones are not seen
 
 
-@pytest.mark.parametrize("name", ["ring", "heavy"])
-def test_an_arc_and_a_core_with_a_halo_are_no_clusters(verdict, name):
-    assert verdict(name, "H1") == "REFUTED"
+@pytest.mark.parametrize(("name", "said"), [("ring", "UNDECIDED"), ("heavy", "REFUTED")])
+def test_an_arc_and_a_core_with_a_halo_are_no_clusters(verdict, name, said):
+    """On the circle planted clusters overlap, and are not seen."""
+    assert verdict(name, "H1") == said
 
 
 def test_a_growing_mean_raises_the_energy_and_makes_no_clusters(verdict):
-    assert verdict("mean", "H1") == "REFUTED"
+    assert verdict("mean", "H1") == "UNDECIDED"  # planted clusters are seen from 90 % of the variance on
     assert verdict("mean", "H4") == "CONFIRMED"
 
 
