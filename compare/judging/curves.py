@@ -9,6 +9,7 @@ import xarray as xr
 
 from compare.judging.chart import Axis, Chart, Defined, Level, Series
 from compare.judging.hypothesis import LEAST_LIFE
+from compare.judging.reach import percent
 
 CALIBRATED = "calibrated"
 NULL_BAND = (5, 95)
@@ -129,7 +130,10 @@ def plateaus(runs: Mapping[str, xr.Dataset], title: str) -> Chart:
             where = [depth[start], depth[end]]
             series.append(
                 Series(
-                    "longest plateau", where, [place, place], names=[f"{name}: {share:.0%} of the depth"] * 2
+                    "longest plateau",
+                    where,
+                    [place, place],
+                    names=[f"{name}: {percent(share)} of the depth"] * 2,
                 )
             )
     return Chart(

@@ -12,6 +12,11 @@ LADDER = (0.5, 0.65, 0.8, 0.9)
 """Shares of the variance that are tried for tight clusters."""
 
 
+def percent(share: float) -> str:
+    """A share in words."""
+    return f"{100 * share:.0f} %"
+
+
 class Rung(NamedTuple):
     """Clusters of one size, planted anew in each draw, and in how many of the draws the rule confirmed them.
 
@@ -92,13 +97,15 @@ class Reach:
         tried = f"{self.planted} planted are confirmed at {', '.join(map(_counted, self.rungs))}"
         if self.suffices:
             return (
-                f"there are no {self.sought} of {self.limit:.0%} of the variance or more, which would have been seen "
-                f"here ({tried}); of smaller ones nothing is said"
+                f"there are no {self.sought} of {percent(self.limit or self.matters)} of the variance or more, "
+                f"which would have been seen here ({tried}); of smaller ones nothing is said"
             )
-        unseen = f"of {self.rungs[-1].share:.0%}" if self.limit is None else f"below {self.limit:.0%}"
+        unseen = (
+            f"of {percent(self.rungs[-1].share)}" if self.limit is None else f"below {percent(self.limit)}"
+        )
         return (
             f"the instrument does not see {self.sought} {unseen} of the variance here ({tried}), and what matters "
-            f"begins at {self.matters:.0%}, so nothing is refuted"
+            f"begins at {percent(self.matters)}, so nothing is refuted"
         )
 
     def as_record(self) -> Mapping[str, Any]:
@@ -115,4 +122,5 @@ class Reach:
 
 def _counted(one: Rung) -> str:
     low, high = one.interval
-    return f"{one.share:.0%} in {one.confirmed} of {one.draws} draws (a power of {low:.0%} to {high:.0%})"
+    counted = f"{one.confirmed} of {one.draws} draws"
+    return f"{percent(one.share)} in {counted} (a power of {percent(low)} to {percent(high)})"

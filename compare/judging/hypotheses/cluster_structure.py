@@ -11,6 +11,7 @@ from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
 from compare.judging.hypothesis import MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
 from compare.judging.limits import CLUSTERS, HOLD, plants, within_reach
+from compare.judging.reach import percent
 from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
 from compare.metrics.calibrated.held_out import VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
@@ -115,8 +116,9 @@ def _said(sought: Sought, way: int, delta: float) -> str:
     share = sought.late.share[:, way]
     least, most = t_interval(share)
     return (
-        f"sought as {sought.clusters[way]:g} clusters, {WORDS[sought.power[way]]}, which hold {share.mean():.0%} of "
-        f"the variance beyond chance ({least:.0%} to {most:.0%}); V gains {gain.mean():.2f} over the first depth "
+        f"sought as {sought.clusters[way]:g} clusters, {WORDS[sought.power[way]]}, which hold "
+        f"{percent(share.mean())} of the variance beyond chance ({percent(least)} to {percent(most)}); "
+        f"V gains {gain.mean():.2f} over the first depth "
         f"({low:.2f} to {high:.2f}): {formed}"
     )
 

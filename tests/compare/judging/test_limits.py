@@ -56,7 +56,7 @@ def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
         assert row.verdict == "REFUTED", row.why
         assert row.reach is not None
         assert row.reach["limit"] == 0.65
-        assert "of 65% of the variance or more, which would have been seen here" in row.why
+        assert "of 65 % of the variance or more, which would have been seen here" in row.why
     assert found.to_json() == judged(texts).to_json()
 
 

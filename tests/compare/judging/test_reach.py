@@ -66,20 +66,20 @@ def said(found):
 def test_what_would_have_been_seen_is_refuted_and_the_words_say_from_where_on():
     verdict, others, words = said(reach(0.6, failing=1))
     assert (verdict, others) == (REFUTED, {REFUTED})
-    assert "none of it above 0.25; there are no 5 tight clusters of 65% of the variance or more" in words
-    assert "confirmed at 50% in 1 of 2 draws (a power of 1% to 99%), 65% in 4 of 4 draws" in words
+    assert "none of it above 0.25; there are no 5 tight clusters of 65 % of the variance or more" in words
+    assert "confirmed at 50 % in 1 of 2 draws (a power of 1 % to 99 %), 65 % in 4 of 4 draws" in words
 
 
 @pytest.mark.parametrize(
     ("found", "unseen"),
-    [(reach(0.7), "below 80% of the variance"), (reach(1.0), "of 90% of the variance")],
+    [(reach(0.7), "below 80 % of the variance"), (reach(1.0), "of 90 % of the variance")],
 )
 def test_what_would_not_have_been_seen_is_not_refuted(found, unseen):
     verdict, others, words = said(found)
     assert (verdict, others) == (UNDECIDED, {UNDECIDED})
     assert "none of it above 0.25, which refutes nothing" in words
     assert f"the instrument does not see 5 tight clusters {unseen} here" in words
-    assert "what matters begins at 65%" in words
+    assert "what matters begins at 65 %" in words
 
 
 @pytest.mark.parametrize("confirmed", range(5))

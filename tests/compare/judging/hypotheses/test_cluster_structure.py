@@ -57,7 +57,7 @@ def test_the_model_itself_has_no_clusters_of_that_size_and_the_row_says_so(texts
     found = structure(texts)
     assert found.verdict == "REFUTED"
     assert (
-        "there are no 3 to 5 clusters of 30% of the variance or more, which would have been seen here"
+        "there are no 3 to 5 clusters of 30 % of the variance or more, which would have been seen here"
         in found.why
     )
     assert found.reach is not None
