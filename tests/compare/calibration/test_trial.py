@@ -116,6 +116,7 @@ def cheap(monkeypatch):
             robustness=(),
             agreement=1.0,
             beta=1.0,
+            reach=None,
             **words,
         )
         return Verdicts((row,), {}, 0, draws)
