@@ -10,6 +10,8 @@ from compare.experiments.iterated import falls, nearest_return, turned_angle
 from compare.metrics.pairwise import kept, mean_cosine
 from compare.study.subjects import default_texts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def iterated():

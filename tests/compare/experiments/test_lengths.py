@@ -10,6 +10,8 @@ from compare.experiments.lengths import growth
 from compare.metrics.exclusions import exclude
 from compare.metrics.pairwise import mean_gap
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lengths():

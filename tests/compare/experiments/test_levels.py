@@ -6,6 +6,8 @@ import pytest
 from compare.experiments.levels import draw, finding, partitions, run
 from sim import energy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def table():

@@ -12,6 +12,8 @@ from compare.study.subjects import default_texts
 from probe.counterfactual import counterfactual
 from probe.dynamics import layer_by_layer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def matrices():

@@ -60,7 +60,7 @@ def digests():
         ("compare/study/simulations.py", "CAP_HEIGHT = 0.003", "CAP_HEIGHT = 0.03", {"simulate", "coalesce"}),
         ("compare/metrics/exclusions.py", "ROGUE_RATIO", "ROGUE_SHARE", {"measure", "tables", "calibrate"}),
         ("compare/study/coalescences.py", "BEFORE = 4.0", "BEFORE = 3.0", {"coalesce"}),
-        ("probe/families/bert.py", '"""', '"""A. ', {"extract", "layer_by_layer", "tables"}),
+        ("probe/families/bert.py", '"""', '"""A. ', {"extract", "layer_by_layer", "tables", "calibrate"}),
         ("compare/analyses/energy_budget.py", '"""', '"""A. ', {"tables"}),
         ("probe/dynamics.py", '"""', '"""A. ', {"layer_by_layer", "tables"}),
         ("sim/mergers/solver.py", '"""', '"""A. ', {"coalesce", "calibrate"}),
