@@ -6,6 +6,8 @@ import pytest
 from compare.experiments.counts import draw, finding, linked_groups, measured_rate, renyi_centres, run
 from sim import uniform
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def table():

@@ -4,6 +4,8 @@ import pytest
 
 from compare.experiments import saddles as of_saddles
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def saddles():

@@ -4,6 +4,8 @@ import pytest
 
 from compare.experiments import trapping as of_trapping
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trapped():
