@@ -107,12 +107,7 @@ class Plants:
     def drawn(self, draw: int) -> Group:
         """The group with clusters in it, of which nothing is measured yet."""
         if draw not in self._drawn:
-            runs = tuple(
-                replace(run, trajectory=self._planted(run, draw, place))
-                for place, run in enumerate(self.group.runs)
-                if run.kept.sum() >= CLUSTERS
-            )
-            self._drawn[draw] = Group(self.group.name, runs)
+            self._drawn[draw] = Group(self.group.name, self._made(draw))
         return self._drawn[draw]
 
     def with_lives(self, draw: int) -> Group:
@@ -123,10 +118,23 @@ class Plants:
         Cost: of the first draw 40 ms a run of 70 tokens and 13 depths, of each other 10; nothing once more.
         """
         if draw not in self._lives:
-            runs = zip(self.drawn(draw).runs, self._nulls)
             with threadpool_limits(limits=1):
-                self._lives[draw] = Group(self.group.name, tuple(_with_lives(*each) for each in runs))
+                measured = [_with_lives(*each) for each in zip(self._made(draw), self._nulls)]
+            # The points have served: a group keeps its own, and not those of every draw.
+            runs = tuple(replace(run, measured=table) for run, table in zip(self._large_enough, measured))
+            self._lives[draw] = Group(self.group.name, runs)
         return self._lives[draw]
+
+    @property
+    def _large_enough(self) -> list[MeasuredRun]:
+        return [run for run in self.group.runs if run.kept.sum() >= CLUSTERS]
+
+    def _made(self, draw: int) -> tuple[MeasuredRun, ...]:
+        return tuple(
+            replace(run, trajectory=self._planted(run, draw, place))
+            for place, run in enumerate(self.group.runs)
+            if run.kept.sum() >= CLUSTERS
+        )
 
     def _planted(self, run: MeasuredRun, draw: int, place: int) -> Trajectory:
         places = self.course.places(len(run.trajectory.points))
@@ -138,7 +146,7 @@ class Plants:
         with threadpool_limits(limits=1):
             return [
                 preset.null_links(run.points, NULL_DRAWS, self.group.seed, [BASE.cluster], SAMPLES)
-                for run in self.drawn(0).runs
+                for run in self._made(0)
             ]
 
     @cached_property
@@ -150,12 +158,11 @@ class Plants:
         return {}
 
 
-def _with_lives(run: MeasuredRun, null: Null) -> MeasuredRun:
+def _with_lives(run: MeasuredRun, null: Null) -> xr.Dataset:
     found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.trajectory.axis, null)
     found.pop("cluster_label")  # of kept tokens alone, and no part of a verdict
-    table = xr.Dataset(
+    return xr.Dataset(
         labelled(LIVES | PLATEAUS, found) | {name: run.measured[name].variable for name in UNTOUCHED},
         coords={"kept": run.measured["kept"].variable, "variant": ["base"]},
         attrs=run.measured.attrs,
     )
-    return replace(run, measured=table)
