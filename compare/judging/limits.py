@@ -14,6 +14,7 @@ from compare.judging.group import Group, MeasuredRun, Thresholds
 from compare.judging.reach import LADDER, Reach
 from compare.metrics.calibrated import preset
 from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
+from compare.metrics.calibrated.held_out import HeldOut
 from compare.metrics.calibrated.lives import Linked
 from compare.metrics.calibrated.plateaus import VARIABLES as PLATEAUS
 from compare.metrics.calibrated.thresholds import BASE
@@ -105,10 +106,19 @@ class Plants:
     share: float
 
     def drawn(self, draw: int) -> Group:
-        """The group with clusters in it, of which nothing is measured yet."""
-        if draw not in self._drawn:
-            self._drawn[draw] = Group(self.group.name, self._made(draw))
-        return self._drawn[draw]
+        """The group with clusters in it, of which nothing is measured yet, made anew at each call."""
+        return Group(self.group.name, self._made(draw))
+
+    def margins(self, draw: int) -> HeldOut | None:
+        """`Group.held_out_at_last` of it."""
+        if draw not in self._margins:
+            self._margins[draw] = self.drawn(draw).held_out_at_last
+        return self._margins[draw]
+
+    @cached_property
+    def unplanted(self) -> Group:
+        """The runs that clusters are planted in, as they are."""
+        return Group(self.group.name, tuple(self._large_enough))
 
     def with_lives(self, draw: int) -> Group:
         """The same with cluster lives and plateaus, at the thresholds as they are.
@@ -150,7 +160,7 @@ class Plants:
             ]
 
     @cached_property
-    def _drawn(self) -> dict[int, Group]:
+    def _margins(self) -> dict[int, HeldOut | None]:
         return {}
 
     @cached_property

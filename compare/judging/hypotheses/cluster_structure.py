@@ -62,7 +62,8 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
     )
 
     def seen(share: float, draw: int) -> bool:
-        return _is_seen(plants(group, HOLD, share).drawn(draw), at)
+        clusters = plants(group, HOLD, share)
+        return _is_seen(clusters.unplanted, clusters.margins(draw), at)
 
     return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
 
@@ -74,12 +75,12 @@ def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"],
     return holds, fails
 
 
-def _is_seen(planted: Group, at: Thresholds) -> bool:
-    """Whether the rule, at the last depth, confirms what is planted in these runs."""
-    if planted.held_out_at_last is None:
+def _is_seen(group: Group, planted: HeldOut | None, at: Thresholds) -> bool:
+    """Whether the rule, at the last depth, confirms the margins of what is planted in these runs."""
+    if planted is None:
         return False
-    places = _places(planted, require_tokens(planted, at))
-    found = HeldOut(*(part[places].reshape(len(places), -1) for part in planted.held_out_at_last))
+    places = _places(group, require_tokens(group, at))
+    found = HeldOut(*(part[places].reshape(len(places), -1) for part in planted))
     known = np.isfinite(found.gap).all(axis=0)
     holds, _ = _weighed(HeldOut(*(part[:, known] for part in found)), at)
     return bool(np.min(holds, initial=1) <= RATE / 2)
