@@ -125,11 +125,7 @@ def _from_noise(beta: float, times: Float[np.ndarray, " time"], rng: np.random.G
     edges = np.linspace(0, 2 * np.pi, BINS + 1)
     density = [np.histogram(each, edges)[0] * BINS / N for each in angles]
     sizes = np.stack([np.mean(np.exp(-1j * degree * angles), axis=1) for degree in DEGREES], axis=1)
-    foretold = np.sort(
-        (2 * np.pi * np.arange(expected) - np.angle(sizes[0, DEGREES.index(expected)]))
-        / expected
-        % (2 * np.pi)
-    )
+    foretold = theory.cluster_angles(angles[0], expected)
     centres = _centres(angles[-1])
     places = np.full(max(DEGREES), np.nan)
     places[:expected] = foretold
