@@ -85,9 +85,9 @@ def judge(
     measured: what ``measure(run, preset="calibrated")`` gave for each run, in the order of `groups`; measured here
         where None. Attention is not looked at then, and may be left out of the runs.
     models: by ``provenance["model"]``, the tables of a model that its runs cannot show: ``"speed"``, with the fields of
-        `compare.analyses.collapse_speed.Collapse` as attributes (H5), and ``"heads"``, `compare.analyses.head_context`
-        over a dimension
-        ``text`` (P11). What needs them says so where they are missing.
+        `compare.analyses.collapse_speed.Collapse` as attributes (H5), ``"heads"`` (P11), ``"head_energy"`` (beside H4)
+        and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
+        missing.
     progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
 
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together

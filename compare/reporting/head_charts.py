@@ -139,7 +139,7 @@ def _self_weights(table: xr.Dataset) -> list[Series]:
 
 def head_energy_charts(name: str, table: xr.Dataset) -> list[Chart]:
     """How often energies fall: of single heads with their own Q and K, and of the sum of the heads of a block."""
-    charts = []
+    charts, nearest = [], float(table["alignment"].max())
     for step, words in (("attention", "over its attention"), ("block", "to the next block")):
         heads = (table["change"].sel(step=step) < 0).mean(("text", "head"))
         together = (table["sum_change"].sel(step=step) < 0).mean("text")
@@ -153,8 +153,9 @@ def head_energy_charts(name: str, table: xr.Dataset) -> list[Chart]:
                     Series("sum over heads", table["depth"].values, together.values, 1),
                 ],
                 [Level(0.5, "aimless")],
-                "Share of heads and texts, and of texts. The sum cannot fall where weights are not normalised, "
-                "M = Q^T K is symmetric and O V is M, without a mask; no head here is near that.",
+                "Share of heads and texts, and of texts. In theory the sum cannot fall where weights are not "
+                "normalised, no mask is, M = Q^T K is symmetric and O V is M; of these heads the nearest to M has an "
+                f"O V at a cosine of {nearest:.2g} to it.",
             )
         )
     return charts
