@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from compare.judging.evidence import RATE, Evidence, NotApplicable, Undecided, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds
-from compare.judging.reach import LADDER, Reach
+from compare.judging.reach import LADDER, Reach, Search
 from compare.metrics.calibrated import preset
 from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
 from compare.metrics.calibrated.held_out import HeldOut
@@ -62,15 +62,18 @@ def within_reach(
     sought: str,
     matters: float,
     confirms: Callable[[float, int], bool],
+    search: Search,
     ladder: tuple[float, ...] = LADDER,
 ) -> Evidence:
     """The evidence with its `Reach`, where it would refute: nothing is refuted that would not be seen.
 
-    Arguments: as of `Reach`.
+    Arguments: as of `Reach`; ladder, where the search names no shares.
     """
     if balance(evidence).p_refuted > RATE / 2:
         return evidence
-    return replace(evidence, reach=Reach(sought, CLUSTERS, matters, ladder, confirms))
+    return replace(
+        evidence, reach=Reach(sought, CLUSTERS, matters, search.shares or ladder, confirms, search)
+    )
 
 
 def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], bool]:

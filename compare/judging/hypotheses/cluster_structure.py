@@ -65,7 +65,7 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
         clusters = plants(group, HOLD, share)
         return _is_seen(clusters.unplanted, clusters.margins(draw), at)
 
-    return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
+    return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, group.search, SHARES)
 
 
 def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"], Float[np.ndarray, " way"]]:

@@ -48,7 +48,7 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
     if all(map(_has_met, group.runs)):
         return replace(found, note=MET)
     return within_reach(
-        found, f"{CLUSTERS} tight clusters", at["matters"], confirming(_formed, group, at, HOLD)
+        found, f"{CLUSTERS} tight clusters", at["matters"], confirming(_formed, group, at, HOLD), group.search
     )
 
 

@@ -46,7 +46,7 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     planted in the same runs for a part of the depth, are confirmed.
     """
     seen = confirming(_persist, group, at, STAGE)
-    return within_reach(_persist(group, at), f"{CLUSTERS} {PASSING}", at["matters"], seen)
+    return within_reach(_persist(group, at), f"{CLUSTERS} {PASSING}", at["matters"], seen, group.search)
 
 
 def _persist(group: Group, at: Thresholds) -> Evidence:
