@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.lib.stride_tricks import sliding_window_view
 
 from compare.metrics.calibrated import cluster_life as life
@@ -118,14 +118,15 @@ def _agreement(mergers: Mergers, found: Life, rival: float) -> Agreement:
     """The adjusted Rand index of two depths: the largest over the partitions that stand for each of them."""
 
     @cache
-    def rivals(depth: int) -> list[Int[np.ndarray, " token"]]:
+    def rivals(depth: int) -> Float[np.ndarray, "rival pair"]:
         here = Mergers(mergers.order[depth], mergers.radius[depth])
         lives = found.lives[depth]
-        return [life.components(here, cut) for cut in np.flatnonzero(lives >= rival * lives.max())]
+        cuts = np.flatnonzero(lives >= rival * lives.max())
+        return plateaus.together(np.stack([life.components(here, cut) for cut in cuts]))
 
     @cache
     def agreement(one: int, other: int) -> float:
-        return max(plateaus.adjusted_rand(left, right) for left in rivals(one) for right in rivals(other))
+        return float(plateaus.adjusted_rand(rivals(one), rivals(other)).max())
 
     return agreement
 
