@@ -66,7 +66,8 @@ class Evidence:
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
     what else a reader should know, as a sentence without its full stop. reach: what would have been seen in these runs,
-    asked where they would refute: where that is not what matters, nothing is refuted.
+    asked where they would refute: where that is not what matters, nothing is refuted. doubt: another reason why nothing
+    is, in words, "" where there is none.
     """
 
     claims: tuple[Claim, ...]
@@ -75,11 +76,12 @@ class Evidence:
     universal: bool = False
     note: str = ""
     reach: Reach | None = None
+    doubt: str = ""
 
     @property
     def is_blind(self) -> bool:
-        """Whether what matters would not have been seen."""
-        return self.reach is not None and not self.reach.suffices
+        """Whether what matters would not have been seen, or may be there unseen."""
+        return bool(self.doubt) or (self.reach is not None and not self.reach.suffices)
 
 
 class Weight(NamedTuple):

@@ -40,6 +40,8 @@ def measured(
         "gain": ("variant", gain + shifts),
         "plateau_share_effect": ("variant", share + shifts),
         "stage_excess": ("variant", stage + shifts),
+        "late_closeness": ((), 0.0),
+        "stage_closeness": ((), 0.0),
         "plateau_share": ((), max(share, 0.0)),
         "plateau_share_null": ("draw", np.zeros(5)),
         "first_plateau_start": ((), first[0]),
