@@ -48,7 +48,7 @@ def model_tables(
             for frame in ("layernorm", "raw")
         )
         heads = long_context(inside)
-        beta = float(np.median(heads["beta_entropy"]))
+        beta = max(float(np.median(heads["beta"])), 0.0)
         split = decomposition(inside, beta, raw)
         found = {"heads": heads, "parts": split}
         if model.family.scheme == "pre":

@@ -94,8 +94,9 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
     """The beta of a trajectory, and whence it comes: "provenance", "attention", or "" with NaN where it is unknown.
 
     Of a simulation ``provenance["beta"]``; else the median over all heads and layers, each of equal weight, of the
-    ``beta_entropy`` of `probe.temperature.temperature`, with the kept tokens as queries and, as everywhere in this
-    preset, without rogue coordinates: the beta belongs to the sphere on which the energy is taken.
+    ``beta`` of `probe.temperature.temperature`, which credits cosines with nothing that places explain, with the kept
+    tokens as queries and, as everywhere in this preset, without rogue coordinates: the beta belongs to the sphere on
+    which the energy is taken. A median that is not above 0 is no inverse temperature, and counts as unknown.
     """
     known = trajectory.provenance.get("beta")
     if known is not None:
@@ -104,9 +105,8 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
         return np.nan, ""
     everyone = made._replace(kept=np.ones_like(made.kept))
     sphere = replace(trajectory, points=exclusions.apply(trajectory, everyone))
-    values = temperature(sphere, made.kept)["beta_entropy"].values
-    beta = float(np.median(values)) if np.isfinite(values).any() else np.nan
-    return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
+    beta = float(np.median(temperature(sphere, made.kept)["beta"].values))
+    return (beta, "attention") if 0 < beta < np.inf else (np.nan, "")
 
 
 def clusters(
