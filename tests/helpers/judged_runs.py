@@ -122,7 +122,13 @@ def model_tables(models, sign):
     heads = xr.Dataset(
         {
             name: (("text", "depth", "head"), values)
-            for name, values in (("strength", strength), ("merging", strength**2))
+            for name, values in (
+                ("strength", strength),
+                ("merging", strength**2),
+                ("effective_tokens", 1 / strength),
+                ("self_weight", strength / (1 + strength)),
+                ("foretold_self_weight", strength / (1 + strength)),
+            )
         },
         coords={"text": [f"text {place}" for place in range(6)]},
     )
