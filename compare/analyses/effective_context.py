@@ -55,9 +55,8 @@ def effective_context(
     read = (shortening(trajectory)[..., None] * trajectory.points)[places][:, chosen]
     dimension = np.array([_key_dimension(field, here) for field, here in zip(fields, read)])
     gap = 1 - heads["input_cosine"].values[:, None]
-    number = _effective_tokens(
-        float(np.exp(heads["log_context"])), gap * heads["beta_entropy"].values, dimension
-    )
+    beta = np.maximum(heads["beta"].values, 0)
+    number = _effective_tokens(float(np.exp(heads["log_context"])), gap * beta, dimension)
     own = np.einsum("lhii->lhi", trajectory.attention[places])[..., chosen].mean(axis=2, dtype=np.float64)
     of_heads = ("depth", "head")
     return xr.Dataset(

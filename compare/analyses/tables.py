@@ -57,7 +57,7 @@ def model_tables(
         )
         heads = long_context(inside)
         heads = heads.assign(effective_context(inside, heads, operators))
-        beta = float(np.median(heads["beta_entropy"]))
+        beta = max(float(np.median(heads["beta"])), 0.0)
         split = decomposition(inside, beta, raw)
         found = {
             "heads": heads,

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import torch
 from torch import nn
 
-from .family import Family, Projections, Site, byte_level
+from .family import Family, Projections, Site, byte_level, linear, parts, rotation
 
 
 def _states(model: Any) -> list[Site]:
@@ -26,17 +25,15 @@ def _attentions(model: Any) -> list[nn.Module]:
 
 
 def _projections(model: Any) -> list[Projections]:
-    raise ValueError(
-        "gpt_neox turns queries and keys by the place of each token (rotary embedding), so no sim.Attention is its "
-        "attention: use extract(model, text, attention=True) for its rows"
-    )
+    turned = rotation(model.rotary_emb)
+    return [_projected(block)._replace(rotation=turned) for block in model.layers]
 
 
-def _values(model: Any) -> list[torch.Tensor]:
+def _projected(block: Any) -> Projections:
     """The rows of the fused matrix are query, key and value of the first head, then those of the second."""
-    split = (model.config.num_attention_heads, 3, -1)
-    fused = [block.attention.query_key_value.weight for block in model.layers]
-    return [weight.unflatten(0, split)[:, 2].flatten(0, 1) for weight in fused]
+    heads = block.attention
+    maps = parts(heads.query_key_value, heads.config.num_attention_heads, *[heads.head_size] * 3)
+    return Projections(block.input_layernorm, *maps, linear(heads.dense), scale=heads.scaling)
 
 
 FAMILY = Family(
@@ -49,6 +46,5 @@ FAMILY = Family(
     attentions=_attentions,
     projections=_projections,
     has_operators=False,
-    values=_values,
     readable=byte_level,
 )
