@@ -112,8 +112,8 @@ def head_charts(name: str, table: xr.Dataset) -> list[Chart]:
             Axis("1 / (1 + N_eff)", scale="log"),
             Axis("weight of the token itself", scale="log"),
             _self_weights(table),
-            caption="On the line N_eff is what it says. Heads below it look elsewhere, and N_eff says how sharp they "
-            "are and not at what.",
+            caption="On the line N_eff is what it says. Heads off it look for places or for other tokens, and N_eff is "
+            "not the number that they attend to.",
         ),
     ]
 
