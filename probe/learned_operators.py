@@ -64,7 +64,7 @@ def operators(
     require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)
     config, family = loaded.model.config, loaded.family
-    masked = family.causal(config) if causal is None else causal
+    masked = loaded.causal if causal is None else causal
     with applied(loaded, iterations):
         layers = family.projections(loaded.model)
     distinct = {(id(layer.norm), id(layer.query.weight)): layer for layer in layers}

@@ -1,35 +1,10 @@
-"""GPT-NeoX (Pythia): causal, pre-LN, rotary; attention and feed-forward part read the same state, side by side."""
+"""GPT-NeoX (Pythia): rotary, so that its attention is no field of `sim`; its value matrices are known."""
 
 from typing import Any
 
 import torch
-from torch import nn
 
-from .family import Family, Projections, Site, byte_level
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.emb_dropout), *map(Site, model.layers)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    if model.config.use_parallel_residual:
-        raise ValueError(
-            "this gpt_neox model runs attention and feed-forward part side by side, so no state stands between them: "
-            "leave sublayers out"
-        )
-    return [Site(block.post_attention_layernorm, "input") for block in model.layers]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.attention for block in model.layers]
-
-
-def _projections(model: Any) -> list[Projections]:
-    raise ValueError(
-        "gpt_neox turns queries and keys by the place of each token (rotary embedding), so no sim.Attention is its "
-        "attention: use extract(model, text, attention=True) for its rows"
-    )
+from .family import Family
 
 
 def _values(model: Any) -> list[torch.Tensor]:
@@ -39,16 +14,4 @@ def _values(model: Any) -> list[torch.Tensor]:
     return [weight.unflatten(0, split)[:, 2].flatten(0, 1) for weight in fused]
 
 
-FAMILY = Family(
-    name="gpt_neox",
-    architecture="GPTNeoXModel",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    has_operators=False,
-    values=_values,
-    readable=byte_level,
-)
+FAMILY = Family(name="gpt_neox", values=_values)
