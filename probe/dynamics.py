@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from torch import nn
 
 from probe.counterfactual import counterfactual as counterfactual
 from probe.extraction import extract
-from probe.forward import applied
+from probe.forward import applied, between
 from probe.learned_operators import operators
 from probe.loading import LoadedModel, load
+from probe.structure import Norm
 from sim.attention import Attention
 from sim.integration import simulate
 from sim.precision import require_64_bit
@@ -89,7 +89,7 @@ def layer_by_layer(
             rows.append(np.asarray(field.weights(z), np.float32))
         x = x + np.asarray(field.attend(z))
         for norm in after:
-            z = _shortened(x, norm.eps)
+            z = _shortened(x, norm.epsilon)
             x = _scaled(z, norm)
         if not after:
             z = _shortened(x, own.provenance["epsilon"])
@@ -215,14 +215,13 @@ def _counterfactual_facts(own: Trajectory, value: str | None, seed: int) -> dict
     return {"counterfactual": value, "seed": own.provenance["seed"] if value is None else seed}
 
 
-def _norms(loaded: LoadedModel, iterations: int | None) -> list[tuple[nn.LayerNorm, ...]]:
+def _norms(loaded: LoadedModel, iterations: int | None) -> list[tuple[Norm, ...]]:
     """The norms between the attention of each block and that of the next, which make states; none in pre-LN models."""
     with applied(loaded, iterations):
-        family, model = loaded.family, loaded.model
-        if family.scheme == "pre":
-            return [()] * len(family.attentions(model))
-        pairs = zip(family.sublayers(model), family.states(model)[1:])
-        return [(between.module, last.module) for between, last in pairs]  # pyright: ignore[reportReturnType]
+        if loaded.structure.scheme == "pre":
+            return [()] * len(loaded.blocks)
+        pairs = zip(between(loaded), loaded.states()[1:])
+        return [tuple(place.norm for place in pair if place.norm) for pair in pairs]
 
 
 def _first(
@@ -235,10 +234,10 @@ def _first(
     y = own.points[0] * own.norms[0][:, None]
     if own.provenance["scheme"] == "pre":
         return y, _shortened(y, own.provenance["epsilon"])
-    made = loaded.family.states(loaded.model)[0].module
-    if isinstance(made, nn.LayerNorm):
+    first = loaded.structure.first
+    if first.made and first.norm:
         z = y / np.sqrt(y.shape[1])
-        return _scaled(z, made), z
+        return _scaled(z, first.norm), z
     raw = extract(loaded, text, "raw", **chosen)
     state = raw.points[0] * raw.norms[0][:, None]
     return state, state / np.sqrt(state.shape[1])
@@ -250,8 +249,8 @@ def _shortened(x: States, epsilon: float) -> States:
     return y / np.sqrt(np.sum(y**2, axis=1, keepdims=True) + x.shape[1] * epsilon)
 
 
-def _scaled(z: States, norm: nn.LayerNorm) -> States:
-    gain, bias = (part.detach().cpu().double().numpy() for part in (norm.weight, norm.bias))
+def _scaled(z: States, norm: Norm) -> States:
+    gain, bias = (part.numpy() for part in norm.affine(z.shape[1]))
     return np.sqrt(z.shape[1]) * gain * z + bias
 
 
@@ -260,8 +259,8 @@ def _layer_time(
 ) -> float:
     """Mean over tokens of 1/r, r the length of the residual that a post-LN layer would add to, less its mean."""
     with applied(loaded, iterations):
-        norm = loaded.family.projections(loaded.model)[layer].norm
-    x = own.points[start]
+        place = loaded.states()[layer]
+    x, norm = own.points[start], place.norm if place.made else None
     residual = np.sqrt(x.shape[1]) * x if norm is None else _scaled(x, norm)
     centred = residual - residual.mean(axis=1, keepdims=True)
     return float(np.mean(1 / np.linalg.norm(centred, axis=1)))

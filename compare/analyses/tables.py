@@ -51,7 +51,7 @@ def model_tables(
         beta = max(float(np.median(heads["beta"])), 0.0)
         split = decomposition(inside, beta, raw)
         found = {"heads": heads, "parts": split}
-        if model.family.scheme == "pre":
+        if model.structure.scheme == "pre":
             found["norms"] = conservation(inside, beta, since=1)
         with suppress(ValueError):
             learned = layer_by_layer(model, text, max_tokens=max_tokens)

@@ -24,4 +24,4 @@ def _projected(block: Any, turned: dict[str, Any]) -> Projections:
     )
 
 
-FAMILY = replace(GEMMA2, name="gemma3_text", architecture="Gemma3TextModel", projections=_projections)
+FAMILY = replace(GEMMA2, name="gemma3_text", projections=_projections)
