@@ -16,6 +16,7 @@ from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
+from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
 from compare.reporting.report import report as report_on
 from compare.reporting.report import write_report
@@ -43,6 +44,15 @@ def _default_models() -> tuple[str, ...]:
     return available
 
 
+LIMITS = click.option(
+    "--limits",
+    type=click.Choice(list(SEARCHES)),
+    default="coarse",
+    show_default=True,
+    help="How exactly it is sought which planted clusters would be seen: full takes minutes a model.",
+)
+
+
 @main.command()
 @click.option(
     "--model", "models", multiple=True, help="Registered name, hub id or local folder; may be repeated."
@@ -68,6 +78,7 @@ def _default_models() -> tuple[str, ...]:
 )
 @click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
 @DRAWS
+@LIMITS
 @OUT
 @SEED
 @AS_JSON
@@ -80,6 +91,7 @@ def compare(
     max_tokens: int,
     groups: tuple[str, ...],
     draws: int,
+    limits: str,
     out: Path,
     seed: int,
     as_json: bool,
@@ -106,7 +118,7 @@ def compare(
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
-    page = write_report(directory, [*made, *before], draws=draws, seed=seed)
+    page = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
     _say(page, as_json)
 
 
@@ -117,13 +129,15 @@ def _call(task: Callable[[], object]) -> object:
 @main.command()
 @click.argument("directory", type=Path)
 @DRAWS
+@LIMITS
 @SEED
 @AS_JSON
-def report(directory: Path, draws: int, seed: int, as_json: bool) -> None:
+def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -> None:
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")
-    _say(report_on(output_directory(directory), draws=draws, seed=seed, progress=bar), as_json)
+    page = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
+    _say(page, as_json)
 
 
 def _say(page: Path, as_json: bool) -> None:

@@ -36,4 +36,4 @@ def alibi_slopes(heads: int) -> torch.Tensor:
     return 2.0 ** (-8 * torch.cat([first, between]))
 
 
-FAMILY = Family(name="bloom", projections=_projections)
+FAMILY = Family(name="bloom", projections=_projections, by_place=True)

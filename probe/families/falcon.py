@@ -24,4 +24,4 @@ def _projected(block: Any) -> Projections:
     return Projections(norm, *maps, linear(heads.dense), scale=heads.inv_norm_factor)
 
 
-FAMILY = Family(name="falcon", projections=_projections)
+FAMILY = Family(name="falcon", projections=_projections, by_place=True)

@@ -36,7 +36,7 @@ class Projections(NamedTuple):
     of query where several share one, in order. output: columns in the order of the heads. scale: factor of
     <query, key> in the logits. query_norm, key_norm: norms of each head's query and key, before they turn. softcap: c
     of c tanh(logit / c). window: how many tokens a token sees, itself included; all where None. slopes: of each head,
-    what a place further back takes off the logit (ALiBi).
+    what a place further back takes off the logit (ALiBi). output_norm: norm of what is written, before it is added.
     """
 
     norm: nn.Module | None
@@ -51,6 +51,7 @@ class Projections(NamedTuple):
     softcap: float | None = None
     window: int | None = None
     slopes: Float[torch.Tensor, " head"] | None = None
+    output_norm: nn.Module | None = None
 
 
 def unknown_projections(model: Any) -> list[Projections]:
@@ -78,6 +79,8 @@ class Family:
     values: model -> for each block, W_V, the heads one below the other; that of `projections` where None.
     blocks: model -> its blocks in the order in which they are applied, where they are no plain list.
     iterates: config -> whether one block is applied again and again, so that it can be applied more often.
+    by_place: whether its logits depend on the places of tokens (rotary, ALiBi, windows), so that its fields are for a
+        number of tokens.
     positions: config -> how many tokens it takes at most; None where there is no limit.
     """
 
@@ -86,6 +89,7 @@ class Family:
     values: Callable[[Any], list[torch.Tensor]] | None = None
     blocks: Callable[[Any], Sequence[nn.Module]] | None = None
     iterates: Callable[[Any], bool] = lambda config: False
+    by_place: bool = False
     positions: Callable[[Any], int | None] = plain_positions
 
     @property

@@ -21,6 +21,7 @@ def _projected(block: Any, turned: dict[str, Any]) -> Projections:
         key_norm=heads.k_norm,
         softcap=heads.attn_logit_softcapping,
         window=heads.sliding_window,
+        output_norm=block.post_attention_layernorm,
     )
 
 

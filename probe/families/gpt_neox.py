@@ -17,4 +17,4 @@ def _projected(block: Any) -> Projections:
     return Projections(block.input_layernorm, *maps, linear(heads.dense), scale=heads.scaling)
 
 
-FAMILY = Family(name="gpt_neox", projections=_projections)
+FAMILY = Family(name="gpt_neox", projections=_projections, by_place=True)

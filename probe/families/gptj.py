@@ -20,4 +20,4 @@ def _projected(block: Any) -> Projections:
     )
 
 
-FAMILY = Family(name="gptj", projections=_projections)
+FAMILY = Family(name="gptj", projections=_projections, by_place=True)

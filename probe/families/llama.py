@@ -17,4 +17,4 @@ def projected(block: Any) -> Projections:
     return Projections(block.input_layernorm, *maps, scale=heads.scaling)
 
 
-FAMILY = Family(name="llama", projections=_projections)
+FAMILY = Family(name="llama", projections=_projections, by_place=True)

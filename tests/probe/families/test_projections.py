@@ -96,3 +96,47 @@ def test_rows_and_written_are_those_of_the_model(case):
         np.testing.assert_allclose(field.weights(z), trajectory.attention[layer], rtol=0, atol=1e-5)
         after = after - after.mean(axis=1, keepdims=True) if centres else after
         np.testing.assert_allclose(field.attend(z), after, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["llama", "gemma3_text", "gpt_neox"])
+def test_attention_alone_is_the_model_whose_feed_forward_parts_write_nothing(case):
+    model = small(*CASES[case])
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            if "mlp.down_proj" in path or "mlp.dense_4h_to_h" in path:
+                parameter.zero_()
+    silent = (model, word_tokenizer())
+    run = probe.dynamics.layer_by_layer(silent, TEXT)
+    own = probe.extract(silent, TEXT, frame="layernorm")
+    np.testing.assert_allclose(run.points, own.points, rtol=0, atol=1e-5)  # the model is in single precision
+    np.testing.assert_allclose(run.norms, own.norms, rtol=1e-5)
+
+
+def test_a_layer_with_positions_runs_as_a_flow():
+    pair = (small(*CASES["llama"]), word_tokenizer())
+    run = probe.dynamics.repeat(pair, TEXT, 1, [0, 0.01])
+    assert run.provenance["norm"] == "pre"
+    assert "angles" in run.provenance["operators"]
+    with pytest.raises(ValueError, match="norms what its attention writes"):
+        probe.dynamics.repeat((small(*CASES["gemma2"]), word_tokenizer()), TEXT, 0, [0, 1])
+    with pytest.raises(ValueError, match="only without angles"):
+        probe.dynamics.layer_by_layer(pair, TEXT, value="gradient")
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "message"),
+    [
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 100.0}},
+            "dynamic",
+        ),
+        ("falcon, one key", {"alibi": True}, "adds twice"),
+        ("bloom", {"apply_residual_connection_post_layernorm": True}, "no field does that"),
+    ],
+)
+def test_variants_that_are_no_field_are_refused(case, changes, message):
+    family, own = CASES[case]
+    model = small(family, own | changes)
+    with pytest.raises(ValueError, match=message):
+        FAMILIES[family].projections(model)
