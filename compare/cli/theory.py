@@ -8,8 +8,8 @@ import click
 from compare.cli.group import OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory
+from compare.plot import coalescence as picture_of
 from compare.plotting import save_figure
-from compare.reporting import mergers
 from compare.study import plan
 from compare.study.coalescences import coalescence, recorded
 from compare.study.jobs import Job
@@ -82,7 +82,7 @@ def coalesce(
     job = Job(label, label, "coalesce", settings | {"depths": None, "seed": seed})
     directory = output_directory(out)
     picture = directory / "mergers" / f"{job.stem}.png"
-    save_figure(picture, lambda: mergers.mergers(found))
+    save_figure(picture, lambda: picture_of.both(found))
     for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
         click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
     path = directory / "runs" / f"{job.stem}.nc"

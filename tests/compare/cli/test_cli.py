@@ -193,9 +193,8 @@ def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
     calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
     run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
     run("report", tmp_path, "--draws", 19)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert 'id="calibration"' in page
-    assert "<code>iid</code>" in page
+    assert 'href="report/calibration.html"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<code>iid</code>" in (tmp_path / "report" / "calibration.html").read_text(encoding="utf-8")
     assert "--quick" in run("calibrate", "--help").stdout
 
 
@@ -233,9 +232,13 @@ def test_main_job(run, tmp_path, small_folder):
     # The simulation is measured by both definitions, a model run by those of its frame.
     assert len(list((out / "measured").iterdir())) == len(names) + 1
     assert {path.stem for path in (out / "models" / "small").iterdir()} >= {"heads", "parts", "norms"}
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "<b>bold</b>" not in page
-    assert 'id="model--small"' in page
+    pages = [out / "report.html", *(out / "report").glob("*.html")]
+    assert not any("<b>bold</b>" in page.read_text(encoding="utf-8") for page in pages)
+    assert (out / "report" / "model-1-small.html") in pages
+    *found, wrote = made.stdout.splitlines()
+    assert 1 <= len(found) <= 5
+    assert found[-1].startswith("All questions that apply")
+    assert wrote.startswith("wrote ")
     groups = {row["group"] for row in json.loads((out / "verdicts.json").read_text())["rows"]}
     assert groups >= {"small", "small, random weights", "small, shuffled tokens", "SA, beta 9, d 3"}
     assert not [path for path in Path(out).rglob("*") if path.name.startswith(".")]
