@@ -19,7 +19,7 @@ LOOKS = {
 }
 """Verdict -> colour, marker and word: told apart without colour as well."""
 EFFECT, REACH, LABEL = 0.0, -0.28, 0.3
-ROOM = 0.08
+ROOM, STROKE = 0.08, 0.15
 LONGEST_LINE, LONGEST_NAME = 46, 54
 
 
@@ -57,7 +57,6 @@ def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) 
     axes = given_or_new(axes)
     low, high = _limits(rows)
     axes.set_xlim(low, high)
-    axes.axvline(0, color="0.75", linewidth=0.8, zorder=0)
     several = len({row.statistic for row in rows}) > 1
     for place, row in enumerate(rows):
         _effect(axes, row, float(-place), several)
@@ -90,10 +89,11 @@ def _effect(axes: Axes, row: Verdict, y: float, several: bool) -> None:
     for end, bound, arrow in ((row.ci[0], low, "<"), (row.ci[1], high, ">")):
         if not np.isfinite(end):
             axes.plot(bound, y, arrow, color=colour, markersize=6, clip_on=False)
+    axes.plot([0, 0], [y - STROKE, y + STROKE], color="0.6", linewidth=0.8, zorder=0)
     axes.plot(row.effect, y, marker, color=colour, markersize=6)
     for bound in row.claimed:
         if np.isfinite(bound):
-            axes.plot([bound, bound], [y - 0.15, y + 0.15], ":", color="black", linewidth=1.6)
+            axes.plot([bound, bound], [y - STROKE, y + STROKE], ":", color="black", linewidth=1.6)
     said = textwrap.shorten(
         f"{row.group}: {row.statistic}" if several else row.group, LONGEST_NAME, placeholder=" ..."
     )

@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from compare.plot.canvas import given_or_new
 from compare.plotting import COLOURS
@@ -69,6 +70,7 @@ def overlay(
         later = np.concatenate([each[each > 0] for each in places.values()])
         if later.size and later.max() > 50 * later.min():
             axes.set_xscale("symlog", linthresh=float(max(later.min(), later.max() / DECADES)), linscale=0.8)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time:g}"))
         axes.set_xlabel("time t of SA")
     first = next(iter(groups.values()))[0][name]
     unit = first.attrs.get("units", "1")

@@ -29,16 +29,16 @@ def findings(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[str, ...]:
     theory, trained, changed = (by_kind.get(kind, []) for kind in ("theory", "trained", "changed"))
     written = (
         _theory(theory),
-        _models("In trained models", trained),
+        _models("In trained models", trained, "models"),
         _reach(trained),
-        _models("In changed models", changed),
+        _models("In changed models", changed, "groups of runs"),
         _others(rows, trained),
     )
     return tuple(sentence for sentence in written if sentence)
 
 
 def _theory(rows: Sequence[Row]) -> str:
-    said = _clauses(rows, ("H1", "H2"))
+    said = _clauses(rows, ("H1", "H2"), "groups of simulations")
     lasting = [row for row in rows if row["hypothesis"] == "H3" and row["verdict"] != UNDECIDED]
     if lasting:
         last = "last" if lasting[0]["verdict"] == CONFIRMED else "do not last"
@@ -46,13 +46,16 @@ def _theory(rows: Sequence[Row]) -> str:
     return f"In the theory tokens {_joined(said)}." if said else ""
 
 
-def _models(who: str, rows: Sequence[Row]) -> str:
-    said = _clauses(rows, CLUSTERS)
+def _models(who: str, rows: Sequence[Row], noun: str) -> str:
+    said = _clauses(rows, CLUSTERS, noun)
     return f"{who} tokens {_joined(said)}." if said else ""
 
 
-def _clauses(rows: Sequence[Row], hypotheses: Iterable[str]) -> list[str]:
-    """What tokens do by each hypothesis on clusters, by the verdict of most groups, with how many say so."""
+def _clauses(rows: Sequence[Row], hypotheses: Iterable[str], noun: str) -> list[str]:
+    """What tokens do by each hypothesis on clusters, by the verdict of most groups, with how many say so.
+
+    noun: what the groups are, for the first of the clauses.
+    """
     said = []
     for name in hypotheses:
         own = [row for row in rows if row["hypothesis"] == name]
@@ -60,25 +63,26 @@ def _clauses(rows: Sequence[Row], hypotheses: Iterable[str]) -> list[str]:
             continue
         counts = tally(own)
         does, does_not = CLUSTERS[name]
-        if counts[CONFIRMED] > len(own) / 2:
-            words = does
-        elif counts[REFUTED] > len(own) / 2:
-            words = does_not
-        else:
+        most = max(counts, key=lambda verdict: counts[verdict])
+        words = {CONFIRMED: does, REFUTED: does_not}.get(most, "")
+        if not words or counts[most] <= len(own) / 2:
             words = f"may or may not {does}"
-        said.append(f"{words} ({name}: {_counted(own)}{_margin(own)})")
+        elif counts[most] < len(own):
+            words = f"mostly {words}"
+        said.append(f"{words} ({name}: {_counted(own, '' if said else noun)}{_margin(own)})")
     return said
 
 
-def _counted(rows: Sequence[Row]) -> str:
-    """ "confirmed in 7 of 11, refuted in 4"; "refuted in all 7"."""
+def _counted(rows: Sequence[Row], noun: str = "") -> str:
+    """Such as "confirmed in 7 of 11 models, refuted in 4", or "refuted in all 7 models"."""
+    noun = noun if len(rows) > 1 else ""
     counts = {verdict: number for verdict, number in tally(rows).items() if number}
     if len(counts) == 1:
         (verdict,) = counts
-        return f"{WORDS[verdict]} in {'all ' if len(rows) > 1 else ''}{len(rows)}"
+        return f"{WORDS[verdict]} in {'all ' if len(rows) > 1 else ''}{len(rows)} {noun}".rstrip()
     ordered = sorted(counts, key=lambda verdict: -counts[verdict])
     first, *rest = (f"{WORDS[verdict]} in {counts[verdict]}" for verdict in ordered)
-    return ", ".join([f"{first} of {len(rows)}", *rest])
+    return ", ".join([f"{first} of {len(rows)} {noun}".rstrip(), *rest])
 
 
 def _margin(rows: Sequence[Row]) -> str:
@@ -113,8 +117,8 @@ def _reach(rows: Sequence[Row]) -> str:
         return ""
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        f"That reaches down to a size: clusters planted in the same runs were seen in every draw where they hold "
-        f"{_joined(said)} of the variance or more; of smaller ones nothing is said."
+        "How far that reaches: clusters planted in the same runs were seen in every draw where they hold "
+        f"{' or '.join(said)} of the variance or more; of smaller ones nothing is said."
     )
 
 

@@ -37,29 +37,26 @@ def first_figure(
     its layers are worth, and a model without one is drawn only where no simulation is.
     """
     shown, times = _drawn(groups, measured, tables)
+    rows = [row for row in judged.rows if row.hypothesis == "H1" and np.isfinite(row.effect)]
+    rows = _of(rows, groups, "trained") or _of(rows, groups, "theory")
+    high = max(PANEL, forest_height(rows)) if rows else PANEL
     panels = []
     if shown:
         panels += [
-            inline(lambda axes: _life(axes, shown, times), "Do clusters form?", PANEL, named=True),
-            inline(lambda axes: _number(axes, shown, times), "Do they last, and merge?", PANEL, named=True),
+            inline(lambda axes: _life(axes, shown, times), "Do clusters form?", high, named=True),
+            inline(lambda axes: _number(axes, shown, times), "Do they last, and merge?", high, named=True),
         ]
-    rows = [row for row in judged.rows if row.hypothesis == "H1" and _is(row, groups, "trained")]
-    rows = rows or [row for row in judged.rows if row.hypothesis == "H1" and _is(row, groups, "theory")]
-    rows = [row for row in rows if np.isfinite(row.effect)][:MOST_MODELS]
     if rows:
         panels.append(
-            inline(
-                lambda axes: plot.forest(rows, axes=axes),
-                "How sure is that?",
-                forest_height(rows),
-                named=True,
-            )
+            inline(lambda axes: plot.forest(rows, axes=axes), "How sure is that?", high, named=True)
         )
     return tuple(panels)
 
 
-def _is(row: Verdict, groups: Sequence[Column], kind: str) -> bool:
-    return any(one.group == row.group and one.table == kind for one in groups)
+def _of(rows: Sequence[Verdict], groups: Sequence[Column], kind: str) -> list[Verdict]:
+    """At most as many rows on groups of a kind as can be told apart."""
+    names = {one.group for one in groups if one.table == kind}
+    return [row for row in rows if row.group in names][:MOST_MODELS]
 
 
 def _drawn(

@@ -4,12 +4,13 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from compare import plot
 from compare.plotting import STYLE
@@ -86,13 +87,17 @@ KINDS = (
 )
 
 
+OWN: dict[RcKeyType, Any] = {"figure.figsize": (3.75, 2.9), "legend.fontsize": 9}
+"""360 pixels wide, as a small screen is, so that no text is smaller there than 12 pixels."""
+
+
 def images(measured: xr.Dataset) -> list[Image]:
     """Every figure whose variable was measured."""
     return [_image(kind, measured) for kind in KINDS if kind.needs in measured]
 
 
 def _image(kind: Kind, measured: xr.Dataset) -> Image:
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**STYLE, **OWN}):
         figure, buffer = Figure(), io.BytesIO()
         kind.draw(measured, axes=figure.add_subplot())
         figure.savefig(buffer, format="svg", dpi=130, metadata={"Date": None})

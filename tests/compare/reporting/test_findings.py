@@ -30,15 +30,19 @@ def on_models(hypothesis, *verdicts, **changed):
 @pytest.mark.parametrize(
     ("verdicts", "words"),
     [
-        (["REFUTED"] * 3, "In trained models tokens do not gather in tight clusters (H1: refuted in all 3)."),
+        (
+            ["REFUTED"] * 3,
+            "In trained models tokens do not gather in tight clusters (H1: refuted in all 3 models).",
+        ),
         (
             ["CONFIRMED", "CONFIRMED", "REFUTED"],
-            "In trained models tokens gather in several tight clusters (H1: confirmed in 2 of 3, refuted in 1).",
+            "In trained models tokens mostly gather in several tight clusters "
+            "(H1: confirmed in 2 of 3 models, refuted in 1).",
         ),
         (
             ["CONFIRMED", "UNDECIDED", "REFUTED"],
             "In trained models tokens may or may not gather in several tight clusters "
-            "(H1: confirmed in 1 of 3, refuted in 1, undecided in 1).",
+            "(H1: confirmed in 1 of 3 models, refuted in 1, undecided in 1).",
         ),
     ],
 )
@@ -56,7 +60,7 @@ def test_the_theory_may_be_wrong_too():
 
 def test_intervals_that_stay_short_of_what_matters_are_named():
     refuted = on_models("H1", *["REFUTED"] * 3, effect=0.0, ci=(-0.1, 0.07))
-    assert "refuted in all 3, intervals up to 0.07 where 0.25 matters" in said(*refuted)[0]
+    assert "refuted in all 3 models, intervals up to 0.07 where 0.25 matters" in said(*refuted)[0]
     without_end = on_models("H1", *["REFUTED"] * 3, ci=(-0.1, np.inf))
     assert "intervals" not in said(*without_end)[0]
 
@@ -67,9 +71,11 @@ def test_how_far_a_refutation_reaches():
         for name, limit in zip(MODELS, (0.5, 0.65, None))
     ]
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach={**REACH, "limit": 0.3}))
-    (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("That reaches"))
-    assert "they hold 50 % to 65 % (H1), and 30 % (P20) of the variance or more" in reach
-    assert not any("That reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3)))
+    (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
+    assert "they hold 50 % to 65 % (H1) or 30 % (P20) of the variance or more" in reach
+    assert not any(
+        "How far that reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3))
+    )
 
 
 def test_all_that_applies_is_counted_and_what_does_not_is_not():
