@@ -12,6 +12,7 @@ from probe.families import Projections
 from probe.families.family import Linear
 from probe.forward import applied
 from probe.loading import LoadedModel, load
+from probe.structure.norms import Norm, described
 from sim.attention import Attention
 from sim.precision import require_64_bit
 from sim.trajectory import Trajectory
@@ -75,7 +76,7 @@ def operators(
     require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)
     config, family = loaded.model.config, loaded.family
-    masked = family.causal(config) if causal is None else causal
+    masked = loaded.causal if causal is None else causal
     with applied(loaded, iterations):
         layers = family.projections(loaded.model)
     distinct = {(id(layer.norm), id(layer.query.weight)): layer for layer in layers}
@@ -106,7 +107,8 @@ def shortening(trajectory: Trajectory) -> Float[np.ndarray, "depth token"]:
 def _folded(layer: Projections, heads: int, causal: bool, tokens: int | None, name: str) -> Attention:
     """The field of one layer, its norm's gain and bias folded into the weights."""
     width = layer.query.weight.shape[1]
-    gain, bias, centred = _norm_facts(layer.norm, width)
+    gain, bias, norm = _affine(layer.norm, width, name)
+    centred = norm is None or norm.centres
     size = layer.query.weight.shape[0] // heads
     order = _pairs_apart(layer, size)
 
@@ -119,20 +121,18 @@ def _folded(layer: Projections, heads: int, causal: bool, tokens: int | None, na
         return matrix.repeat(copies, axis=0), constant.reshape(-1, size).repeat(copies, axis=0)
 
     folded: dict[str, Any] = {"softcap": layer.softcap}
-    for part, linear, norm in (
+    for part, linear, of_heads in (
         ("query", layer.query, layer.query_norm),
         ("key", layer.key, layer.key_norm),
     ):
         matrix, constant = read(linear)
         turned = _turned_scale(layer, size)
-        if norm is not None:
-            inner, shift, mean_off = _norm_facts(norm, size)
-            if mean_off or shift.any():
-                raise ValueError(
-                    f"{name} centres its queries or keys, or adds a bias to them: no field does that"
-                )
+        inner, shift, found = _affine(of_heads, size, name)
+        if found is not None:
+            if found.centres or shift.any():
+                raise ValueError(f"{name} centres its queries or keys, or adds to them: no field does that")
             folded[f"{part}_gain"] = np.tile((inner * turned)[order], (heads, 1))
-            folded["query_key_epsilon"] = _epsilon(norm, inner, size)
+            folded["query_key_epsilon"] = found.epsilon
             turned = np.ones(size)
         folded[part] = (turned[:, None] * matrix)[:, order]
         folded[f"{part}_bias"] = (turned * constant)[:, order]
@@ -185,26 +185,20 @@ def _turned_scale(layer: Projections, size: int) -> Float[np.ndarray, " size"]:
     return scale
 
 
-def _norm_facts(
-    norm: nn.Module | None, width: int
-) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " width"], bool]:
-    """Gain and bias of a norm, and whether it takes the mean off; what it makes of 0 and of equal entries says so."""
+def _affine(
+    norm: nn.Module | None, width: int, name: str
+) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " width"], Norm | None]:
+    """Gain and bias of a norm, and what else it does; 1, 0 and None where there is none."""
     if norm is None:
-        return np.ones(width), np.zeros(width), True
-    if isinstance(norm, nn.LayerNorm):
-        return _float64(norm.weight), _float64(norm.bias), True
-    with torch.no_grad():
-        zero, large = _float64(norm(torch.zeros(1, width))[0]), _float64(norm(torch.full((1, width), 1e6))[0])
-    return large - zero, zero, False
-
-
-def _epsilon(norm: nn.Module, gain: Float[np.ndarray, " size"], size: int) -> float:
-    """What a norm adds to the mean square: it makes gain x / sqrt(x^2 + epsilon) of equal entries x."""
-    entry = 1e-3
-    with torch.no_grad():
-        made = _float64(norm(torch.full((1, size), entry))[0])
-    largest = np.argmax(np.abs(gain))
-    return float(max(entry**2 * ((gain[largest] / made[largest]) ** 2 - 1), 0.0))
+        return np.ones(width), np.zeros(width), None
+    found = described(norm, width)
+    if found is None:
+        raise ValueError(
+            f"{name} reads through {type(norm).__name__}, which is no norm of one gain and bias: use "
+            "extract(model, text, attention=True) for its rows"
+        )
+    gain, bias = map(_float64, found.affine(width))
+    return gain, bias, found
 
 
 def _float64(tensor: torch.Tensor) -> np.ndarray:

@@ -44,8 +44,8 @@ def model_tables(
     ``parting`` and ``speed`` are left out where an idealised block has no time: where a Pre-LN residual is shorter than
     what attention adds to it, as with fresh weights.
 
-    Raises ValueError as those do: a rotary model has no operators. Cost: three passes, a new model
-    and seven measurements a text.
+    Raises ValueError as those do, and for a model whose logits depend on places, as no query-key matrix alone says
+    what its heads look for. Cost: three passes, a new model and seven measurements a text.
     """
     rows: dict[str, list[xr.Dataset]] = defaultdict(list)
     runs, betas = [], []
@@ -65,7 +65,7 @@ def model_tables(
             "head_energy": head_energy(inside, operators),
             "random_weights": _with_random_weights(model, text, max_tokens, seed + place),
         }
-        if model.family.scheme == "pre":
+        if model.structure.scheme == "pre":
             found["norms"] = conservation(inside, beta, since=1)
         with suppress(ValueError):
             learned = layer_by_layer(model, text, max_tokens=max_tokens)

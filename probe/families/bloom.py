@@ -3,22 +3,8 @@
 from typing import Any
 
 import torch
-from torch import nn
 
-from .family import Family, Projections, Site, byte_level, linear, parts
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.word_embeddings_layernorm), *map(Site, model.h)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    """The residual that the second norm reads."""
-    return [Site(block.post_attention_layernorm, "input") for block in model.h]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.self_attention for block in model.h]
+from .family import Family, Projections, linear, parts
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -50,16 +36,4 @@ def alibi_slopes(heads: int) -> torch.Tensor:
     return 2.0 ** (-8 * torch.cat([first, between]))
 
 
-FAMILY = Family(
-    name="bloom",
-    architecture="BloomModel",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    has_operators=False,
-    readable=byte_level,
-    epsilon=lambda config: config.layer_norm_epsilon,
-)
+FAMILY = Family(name="bloom", projections=_projections, by_place=True)

@@ -1,27 +1,8 @@
-"""Falcon: causal, pre-LN, rotary, few keys for many heads; the models with ALiBi are not read."""
+"""Falcon: causal, pre-LN, rotary, few keys for many heads; of the models with ALiBi no field is known."""
 
 from typing import Any
 
-from torch import nn
-
-from .family import Family, Projections, Site, byte_level, linear, parts, rotation
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.h[0], "input"), *map(Site, model.h)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    if model.config.parallel_attn or model.config.new_decoder_architecture:
-        raise ValueError(
-            "this falcon model runs attention and feed-forward part side by side, so no state stands between them: "
-            "leave sublayers out"
-        )
-    return [Site(block.post_attention_layernorm, "input") for block in model.h]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.self_attention for block in model.h]
+from .family import Family, Projections, linear, parts, rotation
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -43,16 +24,4 @@ def _projected(block: Any) -> Projections:
     return Projections(norm, *maps, linear(heads.dense), scale=heads.inv_norm_factor)
 
 
-FAMILY = Family(
-    name="falcon",
-    architecture="FalconModel",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    has_operators=False,
-    readable=byte_level,
-    epsilon=lambda config: config.layer_norm_epsilon,
-)
+FAMILY = Family(name="falcon", projections=_projections, by_place=True)

@@ -21,7 +21,8 @@ def _projected(block: Any, turned: dict[str, Any]) -> Projections:
         key_norm=heads.k_norm,
         softcap=heads.attn_logit_softcapping,
         window=heads.sliding_window,
+        output_norm=block.post_attention_layernorm,
     )
 
 
-FAMILY = replace(GEMMA2, name="gemma3_text", architecture="Gemma3TextModel", projections=_projections)
+FAMILY = replace(GEMMA2, name="gemma3_text", projections=_projections)

@@ -1,16 +1,8 @@
 """GPT-Neo: GPT-2's blocks, without a scale of the logits, and with a window in every other layer."""
 
-from dataclasses import replace
 from typing import Any
 
-from torch import nn
-
-from .family import Projections, linear
-from .gpt2 import FAMILY as GPT2
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.attn.attention for block in model.h]
+from .family import Family, Projections, linear
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -24,11 +16,4 @@ def _projected(block: Any) -> Projections:
     return Projections(block.ln_1, *maps, scale=1.0, window=window)
 
 
-FAMILY = replace(
-    GPT2,
-    name="gpt_neo",
-    architecture="GPTNeoModel",
-    attentions=_attentions,
-    projections=_projections,
-    has_operators=False,
-)
+FAMILY = Family(name="gpt_neo", projections=_projections, by_place=True)

@@ -3,23 +3,8 @@
 from typing import Any
 
 import torch
-from torch import nn
 
-from .family import Family, Projections, Rotation, Site, byte_level, linear
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.drop), *map(Site, model.h)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    raise ValueError(
-        "gptj runs attention and feed-forward part side by side, so no state stands between them: leave sublayers out"
-    )
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.attn for block in model.h]
+from .family import Family, Projections, Rotation, linear
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -35,16 +20,4 @@ def _projected(block: Any) -> Projections:
     )
 
 
-FAMILY = Family(
-    name="gptj",
-    architecture="GPTJModel",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    has_operators=False,
-    readable=byte_level,
-    epsilon=lambda config: config.layer_norm_epsilon,
-)
+FAMILY = Family(name="gptj", projections=_projections, by_place=True)

@@ -13,4 +13,4 @@ def _projections(model: Any) -> list[Projections]:
     return [projected(block)._replace(rotation=turned, window=window) for block in model.layers]
 
 
-FAMILY = replace(LLAMA, name="mistral", architecture="MistralModel", projections=_projections)
+FAMILY = replace(LLAMA, name="mistral", projections=_projections)

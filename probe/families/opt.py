@@ -1,53 +1,23 @@
-"""OPT: causal, pre-LN, with learned positions; the 350M model, which is post-LN, is not read."""
+"""OPT: causal, with learned positions; pre-LN, but for the 350M model, whose norms make its states."""
 
 from typing import Any
 
 from torch import nn
 
-from .family import Family, Projections, Site, byte_level, linear
-
-
-def _blocks(model: Any) -> Any:
-    if not model.config.do_layer_norm_before:
-        raise ValueError(
-            "this opt model has its norms after the parts of a block: only those before them are read"
-        )
-    return model.decoder.layers
-
-
-def _states(model: Any) -> list[Site]:
-    blocks = _blocks(model)
-    return [Site(blocks[0], "input"), *map(Site, blocks)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    """The residual that the second norm reads."""
-    return [Site(block.final_layer_norm, "input") for block in _blocks(model)]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.self_attn for block in _blocks(model)]
+from .family import Family, Projections, linear
 
 
 def _projections(model: Any) -> list[Projections]:
-    return [_projected(block) for block in _blocks(model)]
+    blocks = model.decoder.layers
+    if model.config.do_layer_norm_before:
+        return [_projected(block.self_attn_layer_norm, block.self_attn) for block in blocks]
+    norms = [None, *(block.final_layer_norm for block in blocks[:-1])]
+    return [_projected(norm, block.self_attn) for norm, block in zip(norms, blocks)]
 
 
-def _projected(block: Any) -> Projections:
-    heads = block.self_attn
+def _projected(norm: nn.Module | None, heads: Any) -> Projections:
     maps = map(linear, (heads.q_proj, heads.k_proj, heads.v_proj, heads.out_proj))
-    return Projections(block.self_attn_layer_norm, *maps, scale=heads.scaling)
+    return Projections(norm, *maps, scale=heads.scaling)
 
 
-FAMILY = Family(
-    name="opt",
-    architecture="OPTModel",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    readable=byte_level,
-    epsilon=lambda config: 1e-5,
-)
+FAMILY = Family(name="opt", projections=_projections)

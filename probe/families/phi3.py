@@ -21,4 +21,4 @@ def _projected(block: Any) -> Projections:
     return Projections(block.input_layernorm, *maps, linear(heads.o_proj), scale=heads.scaling)
 
 
-FAMILY = replace(LLAMA, name="phi3", architecture="Phi3Model", projections=_projections)
+FAMILY = replace(LLAMA, name="phi3", projections=_projections)

@@ -16,4 +16,4 @@ def _projections(model: Any) -> list[Projections]:
     ]
 
 
-FAMILY = replace(LLAMA, name="qwen2", architecture="Qwen2Model", projections=_projections)
+FAMILY = replace(LLAMA, name="qwen2", projections=_projections)

@@ -15,4 +15,4 @@ def _projections(model: Any) -> list[Projections]:
     ]
 
 
-FAMILY = replace(QWEN2, name="qwen3", architecture="Qwen3Model", projections=_projections)
+FAMILY = replace(QWEN2, name="qwen3", projections=_projections)

@@ -7,7 +7,9 @@ import transformers
 
 import probe
 from probe.families import FAMILIES
-from tests.helpers.small_models import word_tokenizer
+from probe.learned_operators import shortening
+from probe.loading import load
+from tests.helpers.small_models import TEXT, word_tokenizer
 
 TOKENS, WIDTH, HEADS, EPSILON = 9, 32, 4, 0.05
 PLAIN = {
@@ -24,6 +26,7 @@ WINDOW = {"sliding_window": 4}
 MIXED = WINDOW | {"layer_types": ["sliding_attention", "full_attention"]}
 GEMMA = LLAMA | MIXED | {"head_dim": 8, "query_pre_attn_scalar": 5}
 LONGER = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 100.0, "original_max_position_embeddings": 4}
+OPT = {"ffn_dim": 20, "word_embed_proj_dim": WIDTH, "pad_token_id": 0}
 CASES = {
     "llama": ("llama", LLAMA),
     "llama, yarn": ("llama", LLAMA | {"rope_parameters": LONGER, "attention_bias": True}),
@@ -39,7 +42,8 @@ CASES = {
         "gpt_neo",
         {"attention_types": [[["global", "local"], 1]], "window_size": 4, "layer_norm_epsilon": EPSILON},
     ),
-    "opt": ("opt", {"ffn_dim": 20, "word_embed_proj_dim": WIDTH, "pad_token_id": 0}),
+    "opt": ("opt", OPT),
+    "opt, post-LN": ("opt", OPT | {"do_layer_norm_before": False}),
     "bloom": ("bloom", {"layer_norm_epsilon": EPSILON}),
     "bloom, 3 heads": ("bloom", {"layer_norm_epsilon": EPSILON, "num_attention_heads": 3, "hidden_size": 24}),
     "falcon, one key": ("falcon", {"alibi": False, "layer_norm_epsilon": EPSILON}),
@@ -62,39 +66,77 @@ def small(family, changes, seed=3):
     return model
 
 
-def read(model, family):
-    """Of each block, as the model itself has them: what the norm before attention reads, rows, and what it writes."""
-    states, rows, written = [], [], []
-
-    def keep_state(module, given, made):
-        states.append(given[0][0].double().numpy())
-
-    def keep_rows(module, given, made):
-        written.append(made[0][0].double().numpy())
-        rows.append(made[1][0].double().numpy())
-
-    handles = [layer.norm.register_forward_hook(keep_state) for layer in family.projections(model)]
-    handles += [module.register_forward_hook(keep_rows) for module in family.attentions(model)]
-    ids = torch.randint(1, 50, (1, TOKENS), generator=torch.Generator().manual_seed(7))
-    with torch.no_grad():
-        model(ids, output_attentions=True, use_cache=False)
-    for handle in handles:
-        handle.remove()
-    return states, rows, written
+def module_of(model, weight):
+    return next(module for module in model.modules() if getattr(module, "weight", None) is weight)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_rows_and_written_are_those_of_the_model(case):
     """To 1e-5 and 1e-4: the model multiplies in single precision, with logits of some tens."""
     model, family = small(*CASES[case]), FAMILIES[CASES[case][0]]
-    states, rows, written = read(model, family)
-    fields, layers = probe.operators((model, word_tokenizer()), tokens=TOKENS), family.projections(model)
-    for field, state, weights, after, layer in zip(fields, states, rows, written, layers, strict=True):
-        centred = isinstance(layer.norm, torch.nn.LayerNorm)
-        epsilon = layer.norm.eps if hasattr(layer.norm, "eps") else layer.norm.variance_epsilon
-        y = state - state.mean(axis=1, keepdims=True) if centred else state
-        z = y / np.sqrt(np.sum(y**2, axis=1, keepdims=True) + y.shape[1] * epsilon)
-        np.testing.assert_allclose(field.weights(z), weights, rtol=0, atol=1e-5)
-        after = after - state if family.name == "bloom" else after  # its attention adds the residual itself
-        after = after - after.mean(axis=1, keepdims=True) if centred else after
+    loaded, layers, written = load((model, word_tokenizer())), family.projections(model), []
+    centres = loaded.structure.centres
+    fields = probe.operators(loaded, tokens=TOKENS)
+    handles = [
+        module_of(model, layer.output.weight).register_forward_hook(
+            lambda module, given, made: written.append(made[0].double().numpy())
+        )
+        for layer in layers
+    ]
+    trajectory = probe.extract(loaded, TEXT, frame="layernorm", attention=True, max_tokens=TOKENS)
+    for handle in handles:
+        handle.remove()
+    assert trajectory.attention is not None
+    reads = trajectory.points * shortening(trajectory)[..., None]
+    for layer, (field, after) in enumerate(zip(fields, written, strict=True)):
+        z = reads[layer]
+        if layers[layer].norm is None:  # no norm made the embedding
+            raw = probe.extract(loaded, TEXT, max_tokens=TOKENS)
+            z = raw.points[0] * raw.norms[0][:, None] / np.sqrt(WIDTH)
+        np.testing.assert_allclose(field.weights(z), trajectory.attention[layer], rtol=0, atol=1e-5)
+        after = after - after.mean(axis=1, keepdims=True) if centres else after
         np.testing.assert_allclose(field.attend(z), after, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["llama", "gemma3_text", "gpt_neox"])
+def test_attention_alone_is_the_model_whose_feed_forward_parts_write_nothing(case):
+    model = small(*CASES[case])
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            if "mlp.down_proj" in path or "mlp.dense_4h_to_h" in path:
+                parameter.zero_()
+    silent = (model, word_tokenizer())
+    run = probe.dynamics.layer_by_layer(silent, TEXT)
+    own = probe.extract(silent, TEXT, frame="layernorm")
+    np.testing.assert_allclose(run.points, own.points, rtol=0, atol=1e-5)  # the model is in single precision
+    np.testing.assert_allclose(run.norms, own.norms, rtol=1e-5)
+
+
+def test_a_layer_with_positions_runs_as_a_flow():
+    pair = (small(*CASES["llama"]), word_tokenizer())
+    run = probe.dynamics.repeat(pair, TEXT, 1, [0, 0.01])
+    assert run.provenance["norm"] == "pre"
+    assert "angles" in run.provenance["operators"]
+    with pytest.raises(ValueError, match="norms what its attention writes"):
+        probe.dynamics.repeat((small(*CASES["gemma2"]), word_tokenizer()), TEXT, 0, [0, 1])
+    with pytest.raises(ValueError, match="only without angles"):
+        probe.dynamics.layer_by_layer(pair, TEXT, value="gradient")
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "message"),
+    [
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 100.0}},
+            "dynamic",
+        ),
+        ("falcon, one key", {"alibi": True}, "adds twice"),
+        ("bloom", {"apply_residual_connection_post_layernorm": True}, "no field does that"),
+    ],
+)
+def test_variants_that_are_no_field_are_refused(case, changes, message):
+    family, own = CASES[case]
+    model = small(family, own | changes)
+    with pytest.raises(ValueError, match=message):
+        FAMILIES[family].projections(model)
