@@ -16,6 +16,7 @@ PLACES = {
     "coalesce": "theory",
     "compare": "study",
     "experiment": "theory",
+    "explore": "explore",
     "hypotheses": "study",
     "models": "models",
     "probe": "models",

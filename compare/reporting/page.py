@@ -22,6 +22,7 @@ from compare.reporting.calibration_page import calibration_page
 from compare.reporting.claims_table import claims_table
 from compare.reporting.definitions import definition_anchor, definitions
 from compare.reporting.evidence import per_run, sections
+from compare.reporting.explorer import NAME as EXPLORER
 from compare.reporting.findings import findings
 from compare.reporting.first_figure import first_figure
 from compare.reporting.matrix import matrix
@@ -84,6 +85,7 @@ def pages(
     shared = {
         "runs": runs,
         "left_out": left_out,
+        "explorer": (directory / EXPLORER).is_file(),
         "table": table,
         "findings": found,
         "figure": first_figure(
