@@ -49,8 +49,10 @@ function runPanel(root, data, radius, moved) {
     tree = { ...found, token };
     show();
   };
-  const showSphere = sphere(part("ball-of-tokens"), data.colours, pick);
-  const showMatrix = matrix(part("cosines"), data.colours, (text) => { part("pair").textContent = text || part("pair").dataset.rest; }, pick);
+  const tell = (name, text) => { part(name).textContent = text || part(name).dataset.rest; };
+  const named = (name) => tell("name", name ? `token ${quoted(name)}` : token < 0 ? "" : `picked: ${quoted(run.tokens[token])}`);
+  const showSphere = sphere(part("ball-of-tokens"), data.colours, pick, named);
+  const showMatrix = matrix(part("cosines"), data.colours, (text) => tell("pair", text), pick);
   const go = (next) => {
     at = next;
     show();
@@ -70,6 +72,7 @@ function runPanel(root, data, radius, moved) {
     slider.setAttribute("aria-valuetext", said);
     part("where").textContent = `${said} (${at + 1} of ${run.depths.length}): ${counted(found.numbers[at], "cluster")}, energy ${number(energies[at])}`;
     part("events").textContent = mergersAt(run, found, at);
+    named("");
   };
   const analyse = () => {
     found = analysed(run, radius());

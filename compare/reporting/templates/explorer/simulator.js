@@ -12,7 +12,7 @@ function simulator(root, colours) {
   const field = () => ({
     beta: 10 ** Number(part("beta").value), kind: part("kind").value, sign: Number(part("value").value), causal: part("causal").checked,
   });
-  const showSphere = sphere(root.querySelector(".ball-of-tokens"), colours, () => {});
+  const showSphere = sphere(root.querySelector(".ball-of-tokens"), colours, () => {}, () => {});
   const showCharts = charts(root.querySelector(".charts"), null);
 
   const show = () => {

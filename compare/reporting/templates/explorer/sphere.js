@@ -13,11 +13,12 @@ const SHAPES = [
   "M-.4-1.1H.4V-.4H1.1V.4H.4V1.1H-.4V.4H-1.1V-.4H-.4Z",
 ];
 
-// svg: an empty one. colours: of clusters. chosen(token): called where a mark is clicked.
+// svg: an empty one. colours: of clusters. chosen(token): called where a mark is clicked. told(name): with the name of the
+// token under the pointer, "" where there is none.
 // Returns show({ points, looks, names, token }): coordinates (token, 3), of which the first points to the reader at the
 // start, or up where the third is 0, as on the circle; the look of each token, -1 for one that is alone; the token that
 // is picked.
-function sphere(svg, colours, chosen) {
+function sphere(svg, colours, chosen, told) {
   svg.setAttribute("viewBox", "-112 -112 224 224");
   const back = drawn("g", { class: "back" }), front = drawn("g");
   svg.replaceChildren(drawn("circle", { class: "ball", r: 100 }), back, front);
@@ -28,6 +29,8 @@ function sphere(svg, colours, chosen) {
       const dot = drawn("path", { class: "dot" });
       dot.append(drawn("title", {}, name));
       dot.addEventListener("click", () => chosen(token));
+      dot.addEventListener("pointerenter", () => told(name));
+      dot.addEventListener("pointerleave", () => told(""));
       return dot;
     });
     back.replaceChildren();
