@@ -35,7 +35,6 @@ def embedded(trajectory: Trajectory, label: str, kind: str) -> dict[str, Any]:
     at = _evenly(depths, max(2, MOST_CHORDS // max(1, len(shown) * (len(shown) - 1) // 2)))
     points, share = projected(trajectory.points)
     masses = trajectory.masses[shown] / trajectory.masses[shown].sum()
-    beta = trajectory.provenance.get("beta")
     return {
         "label": label,
         "kind": kind,
@@ -46,7 +45,7 @@ def embedded(trajectory: Trajectory, label: str, kind: str) -> dict[str, Any]:
             trajectory.tokens[token] + (" (special)" if trajectory.special[token] else "") for token in shown
         ],
         "masses": None if np.ptp(masses) < 1e-12 else masses.tolist(),
-        "beta": beta if isinstance(beta, int | float) else None,
+        "beta": _beta(trajectory),
         "points": _base64(np.round(LARGEST_CODE * points[np.ix_(at, shown)]).astype("<i2")),
         "chords": _base64(coded_chords(trajectory.points[np.ix_(at, shown)])),
     }
@@ -79,13 +78,19 @@ def _unit(trajectory: Trajectory) -> str:
     return "log t" if trajectory.provenance.get("depth") == "log t" else "t"
 
 
+def _beta(trajectory: Trajectory) -> float | None:
+    """The run's own, where it is known and a number."""
+    beta = trajectory.provenance.get("beta")
+    return float(beta) if isinstance(beta, int | float) and np.isfinite(beta) else None
+
+
 def _facts(trajectory: Trajectory, share: float, depths: int, tokens: int) -> str:
     """What the run is, how much of it is drawn, and how much of it three axes show."""
     facts: Mapping[str, Any] = trajectory.provenance
     all_depths, all_tokens, dimension = trajectory.points.shape
     words = [
         str(facts.get("model") or facts.get("kind") or "unknown"),
-        f"beta {facts['beta']:.6g}" if isinstance(facts.get("beta"), int | float) else "",
+        "" if (beta := _beta(trajectory)) is None else f"beta {beta:.6g}",
         "causal" if facts.get("causal") else "",
         str(facts.get("change") or ""),
         f"{all_tokens} tokens on S^{dimension - 1}"

@@ -101,6 +101,7 @@ def test_masses_and_log_times():
     masses, facts = [0.5, 0.25, 0.25], {"depth": "log t", "beta": 20.0}
     run = sim.Trajectory(np.stack([np.eye(3)] * 2), [-1.0, 5.0], masses=masses, provenance=facts)
     one = embedded(run, "tree", "theory")
+    assert embedded(cloud(beta=float("nan")), "odd", "theory")["beta"] is None
     assert one["masses"] == [0.5, 0.25, 0.25]
     assert (one["unit"], one["depths"], one["beta"]) == ("log t", [-1.0, 5.0], 20.0)
 

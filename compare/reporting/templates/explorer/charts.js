@@ -12,7 +12,7 @@ function niceTicks(low, high, most) {
   return found;
 }
 
-// From depths to [0, 1]: evenly in log t where they are times and some are above 0, and `of` to ticks [place, text].
+// Where depths stand in [0, 1], evenly in log t where they are times and some are above 0; and ticks, [place, text].
 function depthScale(depths, unit) {
   const positive = depths.filter((depth) => depth > 0);
   const logarithmic = unit === "t" && positive.length > 1;

@@ -33,6 +33,7 @@ function simulator(root, colours) {
   const stop = () => { cancelAnimationFrame(frame); frame = 0; button.textContent = "Start"; };
   const begin = () => {
     const count = Math.min(64, Math.max(2, Math.round(Number(part("tokens").value)) || 2));
+    part("tokens").value = count;
     names = Array.from({ length: count }, (_, i) => `token ${i + 1}`);
     state = { points: uniformPoints(count, dimension(), seed), time: 0, step: FIRST_TIME };
     past = { depths: [], energies: [], numbers: [] };

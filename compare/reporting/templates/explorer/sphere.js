@@ -1,6 +1,7 @@
 "use strict";
 // Tokens on a sphere that is turned by dragging and by the arrow keys; hollow marks are on the far side.
 
+const LEANING = 1.25; // radians by which the first axis leans to the reader
 const SVG = "http://www.w3.org/2000/svg";
 const drawn = (name, attributes = {}, text = "") => {
   const element = document.createElementNS(SVG, name);
@@ -15,8 +16,8 @@ const SHAPES = [
 
 // svg: an empty one. colours: of clusters. chosen(token): called where a mark is clicked. told(name): with the name of the
 // token under the pointer, "" where there is none.
-// Returns show({ points, looks, names, token }): coordinates (token, 3), of which the first points to the reader at the
-// start, or up where the third is 0, as on the circle; the look of each token, -1 for one that is alone; the token that
+// Returns show({ points, looks, names, token }): coordinates (token, 3), of which the first leans to the reader at the
+// start, or is up where the third is 0, as on the circle; the look of each token, -1 for one that is alone; the token that
 // is picked.
 function sphere(svg, colours, chosen, told) {
   svg.setAttribute("viewBox", "-112 -112 224 224");
@@ -68,7 +69,7 @@ function sphere(svg, colours, chosen, told) {
   return (next) => {
     if (next.names !== shown?.names) {
       make(next.names);
-      [turn, tilt] = [0, next.points.some((value, k) => k % 3 === 2 && value !== 0) ? Math.PI / 2 : 0];
+      [turn, tilt] = [0, next.points.some((value, k) => k % 3 === 2 && value !== 0) ? LEANING : 0];
     }
     shown = next;
     place();
