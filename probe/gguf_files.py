@@ -66,7 +66,7 @@ def dequantised(name: str, file: Path, config: Any, dtype: torch.dtype) -> dict[
 
     kinds = transformers.MODEL_FOR_CAUSAL_LM_MAPPING, transformers.MODEL_MAPPING
     with _whole(name, file):
-        headed = next(kind[type(config)] for kind in kinds if type(config) in kind)
+        headed: Any = next(kind[type(config)] for kind in kinds if type(config) in kind)
         with torch.device("meta"):
             outline = headed._from_config(config)
         return _loaded(file, return_tensors=True, model_to_load=outline, torch_dtype=dtype)["tensors"]

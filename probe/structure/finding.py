@@ -27,8 +27,8 @@ class Structure:
 
     blocks: in the order in which they are applied; a shared one stands there once for each time. first, last: the
     states before the first block and behind the last one. width: of the states. tokens: how many there were. asks:
-    arguments without which the model gives no rows. same_states: at how many depths its own ``hidden_states`` are the states here; None where it gives
-    others.
+    arguments without which the model gives no rows. same_states: at how many depths its own ``hidden_states`` are the
+    states here; None where it gives others.
     """
 
     blocks: tuple[Block, ...]

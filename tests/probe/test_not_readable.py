@@ -1,5 +1,7 @@
 """Models that are not built as they would be read: each is one line that says what was found."""
 
+from typing import Any
+
 import pytest
 import torch
 import transformers
@@ -9,7 +11,7 @@ from probe.structure import NotReadableError, structure_of
 from tests.helpers.saved_models import refused
 from tests.helpers.small_models import small_model, word_tokenizer
 
-SHAPE = {"vocab_size": 120, "hidden_size": 24, "num_hidden_layers": 2, "pad_token_id": 0}
+SHAPE: dict[str, Any] = {"vocab_size": 120, "hidden_size": 24, "num_hidden_layers": 2, "pad_token_id": 0}
 
 
 def made(config):
