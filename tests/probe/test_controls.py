@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,6 +233,7 @@ def test_the_range_of_random_weights_is_chosen_and_said(pair):
 
 
 def test_a_range_without_random_weights(pair):
+    options: Any
     for options in ({"initializer_range": 0.1}, {"initializer_range": -1.0, "init": "random"}):
         with pytest.raises(ValueError, match="initializer_range must be"):
             probe.extract(pair, TEXT, **options)
