@@ -16,9 +16,9 @@ from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
+from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
-from compare.reporting.report import report as report_on
-from compare.reporting.report import write_report
+from compare.reporting.report import Written, report_on, write_report
 from compare.study import plan
 from compare.study.analyses import has_model_tables, keep_model_tables
 from compare.study.names import told_apart
@@ -43,6 +43,15 @@ def _default_models() -> tuple[str, ...]:
             err=True,
         )
     return available
+
+
+LIMITS = click.option(
+    "--limits",
+    type=click.Choice(list(SEARCHES)),
+    default="coarse",
+    show_default=True,
+    help="How exactly it is sought which planted clusters would be seen: full takes minutes a model.",
+)
 
 
 @main.command()
@@ -70,6 +79,7 @@ def _default_models() -> tuple[str, ...]:
 )
 @click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
 @DRAWS
+@LIMITS
 @OUT
 @SEED
 @AS_JSON
@@ -82,6 +92,7 @@ def compare(
     max_tokens: int,
     groups: tuple[str, ...],
     draws: int,
+    limits: str,
     out: Path,
     seed: int,
     as_json: bool,
@@ -90,8 +101,8 @@ def compare(
 
     Without options: groups of idealised dynamics and two sweeps of beta, and the trained models that are here, on one
     text a class, with their controls. A run that was killed goes on where it stopped.
-    Writes OUT/report.html, OUT/verdicts.json, OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on
-    it.
+    Says what was found, and writes OUT/report.html with the pages that it opens to in OUT/report/, OUT/verdicts.json,
+    OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on it.
     """
     texts = chosen_texts(prompts, files)
     subjects = told_apart([subject(model) for model in models or _default_models()], out)
@@ -108,8 +119,8 @@ def compare(
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
-    page = write_report(directory, [*made, *before], draws=draws, seed=seed)
-    _say(page, as_json)
+    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
+    _say(written, as_json)
 
 
 def _call(task: Callable[[], object]) -> object:
@@ -119,21 +130,26 @@ def _call(task: Callable[[], object]) -> object:
 @main.command()
 @click.argument("directory", type=Path)
 @DRAWS
+@LIMITS
 @SEED
 @AS_JSON
-def report(directory: Path, draws: int, seed: int, as_json: bool) -> None:
+def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -> None:
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")
-    _say(report_on(output_directory(directory), draws=draws, seed=seed, progress=bar), as_json)
+    written = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
+    _say(written, as_json)
 
 
-def _say(page: Path, as_json: bool) -> None:
-    verdicts = page.with_name("verdicts.json")
+def _say(written: Written, as_json: bool) -> None:
+    """What was found, a line each, then the files; the judge's table where JSON is asked for."""
+    verdicts = written.page.with_name("verdicts.json")
     if as_json:
         click.echo(verdicts.read_text(encoding="utf-8"), nl=False)
-    else:
-        click.echo(f"wrote {page}, {verdicts} and {page.with_name('verdicts.tex')}")
+        return
+    for sentence in written.findings or ("No run of this folder can be judged.",):
+        click.echo(sentence)
+    click.echo(f"wrote {written.page}, {verdicts} and {written.page.with_name('verdicts.tex')}")
 
 
 @main.command()

@@ -1,17 +1,20 @@
-"""GPT-NeoX (Pythia): rotary, so that its attention is no field of `sim`; its value matrices are known."""
+"""GPT-NeoX (Pythia): causal, pre-LN, rotary; the two parts of a block may run side by side."""
 
 from typing import Any
 
-import torch
-
-from .family import Family
+from .family import Family, Projections, linear, parts, rotation
 
 
-def _values(model: Any) -> list[torch.Tensor]:
+def _projections(model: Any) -> list[Projections]:
+    turned = rotation(model.rotary_emb)
+    return [_projected(block)._replace(rotation=turned) for block in model.layers]
+
+
+def _projected(block: Any) -> Projections:
     """The rows of the fused matrix are query, key and value of the first head, then those of the second."""
-    split = (model.config.num_attention_heads, 3, -1)
-    fused = [block.attention.query_key_value.weight for block in model.layers]
-    return [weight.unflatten(0, split)[:, 2].flatten(0, 1) for weight in fused]
+    heads = block.attention
+    maps = parts(heads.query_key_value, heads.config.num_attention_heads, *[heads.head_size] * 3)
+    return Projections(block.input_layernorm, *maps, linear(heads.dense), scale=heads.scaling)
 
 
-FAMILY = Family(name="gpt_neox", values=_values)
+FAMILY = Family(name="gpt_neox", projections=_projections, by_place=True)
