@@ -28,9 +28,10 @@ def effective_context(
     uniform points on S^(d-1) being d. For large d N_eff is n e^-b, and N_eff = 1 is P11's critical scale b = ln n; in
     few dimensions neighbours are as close as the token itself, and N_eff is larger.
 
-    It is a statement on heads that look for their like. A head that looks at places, at a sink or at another token has
-    a sharp row and a small N_eff without looking at itself: there ``self_weight`` is far from ``foretold_self_weight``,
-    and N_eff means no more than the head's entropy.
+    It is a statement on heads that look for their like, where ``self_weight`` is near ``foretold_self_weight``. Where
+    it is far, the head looks at places, at a sink or at tokens unlike the one that asks: then N_eff is what its cosines
+    alone would do, or, where beta_eff is matched to the entropy, how sharp it is; in neither case the number of tokens
+    that it attends to. A negative beta_eff counts as 0, N_eff as all tokens.
 
     Arguments
     ---------

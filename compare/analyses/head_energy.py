@@ -13,6 +13,7 @@ from sim.attention import Attention
 from sim.trajectory import Trajectory
 
 STEPS = ("attention", "block")
+PLAIN = {"query", "key", "value", "output", "query_bias", "key_bias", "value_bias", "output_bias"}
 
 
 def head_energy(
@@ -50,13 +51,18 @@ def head_energy(
       knows nothing of its transpose. ``alignment``: cosine between O V and M; 1 where the theorem asks for it. Both on
       the subspace orthogonal to the all-ones vector.
 
-    Raises ValueError for a trajectory without sublayers, another frame, or fewer than 2 tokens to keep.
-    Cost: O(L heads (n^2 d_head + d d_head^2)).
+    Raises ValueError for a trajectory without sublayers, another frame, fewer than 2 tokens to keep, or fields whose
+    logits have more to them, such as positions. Cost: O(L heads (n^2 d_head + d d_head^2)).
     """
     if len(trajectory.depth) != 2 * len(fields) + 1:
         raise ValueError(
             f"need the states between the two parts of {len(fields)} blocks, got {len(trajectory.depth)} depths: give "
             "extract(..., sublayers=True) and the operators of the same model"
+        )
+    others = {name for field in fields for name in field.operators} - PLAIN
+    if others:
+        raise ValueError(
+            f"E_h is of logits beta <x_i, M x_j>, got fields with {', '.join(sorted(others))} too: give a model without"
         )
     chosen = kept(trajectory, keep)
     lengths = shortening(trajectory)[:, chosen, None]

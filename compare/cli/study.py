@@ -18,8 +18,7 @@ from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
 from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
-from compare.reporting.report import report as report_on
-from compare.reporting.report import write_report
+from compare.reporting.report import Written, report_on, write_report
 from compare.study import plan
 from compare.study.analyses import has_model_tables, keep_model_tables
 from compare.study.names import told_apart
@@ -100,8 +99,8 @@ def compare(
 
     Without options: groups of idealised dynamics and two sweeps of beta, and the trained models that are here, on one
     text a class, with their controls. A run that was killed goes on where it stopped.
-    Writes OUT/report.html, OUT/verdicts.json, OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on
-    it.
+    Says what was found, and writes OUT/report.html with the pages that it opens to in OUT/report/, OUT/verdicts.json,
+    OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on it.
     """
     texts = chosen_texts(prompts, files)
     subjects = told_apart([subject(model) for model in models or _default_models()], out)
@@ -118,8 +117,8 @@ def compare(
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
-    page = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
-    _say(page, as_json)
+    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
+    _say(written, as_json)
 
 
 def _call(task: Callable[[], object]) -> object:
@@ -136,16 +135,19 @@ def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")
-    page = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
-    _say(page, as_json)
+    written = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
+    _say(written, as_json)
 
 
-def _say(page: Path, as_json: bool) -> None:
-    verdicts = page.with_name("verdicts.json")
+def _say(written: Written, as_json: bool) -> None:
+    """What was found, a line each, then the files; the judge's table where JSON is asked for."""
+    verdicts = written.page.with_name("verdicts.json")
     if as_json:
         click.echo(verdicts.read_text(encoding="utf-8"), nl=False)
-    else:
-        click.echo(f"wrote {page}, {verdicts} and {page.with_name('verdicts.tex')}")
+        return
+    for sentence in written.findings or ("No run of this folder can be judged.",):
+        click.echo(sentence)
+    click.echo(f"wrote {written.page}, {verdicts} and {written.page.with_name('verdicts.tex')}")
 
 
 @main.command()

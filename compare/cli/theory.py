@@ -1,19 +1,22 @@
 """Commands that run the theory and the experiments: a simulation, a run to a single cluster, an experiment."""
 
+import json
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from compare.cli.group import OUT, SEED, main
+from compare.cli.group import AS_JSON, OUT, SEED, main
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory
+from compare.plot import coalescence as picture_of
 from compare.plotting import save_figure
-from compare.reporting import mergers
 from compare.study import plan
 from compare.study.coalescences import coalescence, recorded
 from compare.study.jobs import Job
 from compare.study.simulations import STARTS, check_simulation, save_times
+from sim import Coalescence
 
 KIND = click.option(
     "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."
@@ -68,8 +71,9 @@ def simulate(out: Path, **settings: Any) -> None:
 @DIMENSION
 @OUT
 @SEED
+@AS_JSON
 def coalesce(
-    kind: Literal["SA", "USA"], beta: float, tokens: int, dimension: int, out: Path, seed: int
+    kind: Literal["SA", "USA"], beta: float, tokens: int, dimension: int, out: Path, seed: int, as_json: bool
 ) -> None:
     """Follow uniform tokens through every merger to one cluster, at any beta.
 
@@ -82,13 +86,25 @@ def coalesce(
     job = Job(label, label, "coalesce", settings | {"depths": None, "seed": seed})
     directory = output_directory(out)
     picture = directory / "mergers" / f"{job.stem}.png"
-    save_figure(picture, lambda: mergers.mergers(found))
-    for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
-        click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
+    save_figure(picture, lambda: picture_of.both(found))
     path = directory / "runs" / f"{job.stem}.nc"
     job.result(recorded(found, None, start, seed)).save(path)
+    if as_json:
+        click.echo(json.dumps({**_mergers(found), "files": [str(picture), str(path)]}, indent=1))
+        return
+    for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
+        click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
     click.echo(f"wrote {picture}")
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+
+
+def _mergers(found: Coalescence) -> dict[str, Any]:
+    """How it ended, and its mergers in order; null for the log time of points that started as one."""
+    mergers = [
+        {"log_time": float(time) if isfinite(time) else None, "pair": pair.tolist(), "mass": float(mass)}
+        for time, pair, mass in zip(found.log_times, found.pairs, found.masses)
+    ]
+    return {"ending": str(found.ending), "mergers": mergers}
 
 
 @main.command()
@@ -96,14 +112,23 @@ def coalesce(
 @click.option("--quick", is_flag=True, help="Coarser grids or fewer texts, under 20 s.")
 @OUT
 @SEED
-def experiment(name: str, quick: bool, out: Path, seed: int) -> None:
+@AS_JSON
+def experiment(name: str, quick: bool, out: Path, seed: int, as_json: bool) -> None:
     """Put a theorem or a claim on trained models to the test, and print what was found.
 
     trapping to counts run the theory; value_matrices, iterated and lengths the models that come with metasphere.
     Writes OUT/experiments/NAME.nc and NAME.png.
     """
     directory = output_directory(out)
+    done = []
     for chosen in EXPERIMENTS if name == "all" else (name,):
-        click.echo(f"{chosen}: {EXPERIMENTS[chosen].question}")
-        click.echo(perform(EXPERIMENTS[chosen], directory, seed, quick))
-        click.echo(f"wrote {directory / 'experiments' / chosen}.nc and .png")
+        question, files = EXPERIMENTS[chosen].question, directory / "experiments" / chosen
+        if not as_json:
+            click.echo(f"{chosen}: {question}")
+        found = perform(EXPERIMENTS[chosen], directory, seed, quick)
+        made = {"files": [f"{files}.nc", f"{files}.png"]}
+        done.append({"name": chosen, "question": question, "finding": found, **made})
+        if not as_json:
+            click.echo(f"{found}\nwrote {files}.nc and .png")
+    if as_json:
+        click.echo(json.dumps(done, indent=1))

@@ -87,9 +87,9 @@ def judge(
     measured: what ``measure(run, preset="calibrated")`` gave for each run, in the order of `groups`; measured here
         where None. Attention is not looked at then, and may be left out of the runs.
     models: by ``provenance["model"]``, the tables of a model that its runs cannot show: ``"speed"``, with the fields of
-        `compare.analyses.collapse_speed.Collapse` as attributes (H5), and ``"heads"``, `compare.analyses.head_context`
-        over a dimension
-        ``text`` (P11). What needs them says so where they are missing.
+        `compare.analyses.collapse_speed.Collapse` as attributes (H5), ``"heads"`` (P11), ``"head_energy"`` (beside H4)
+        and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
+        missing.
     limits: how it is sought which clusters, planted in the runs, would be seen, before a hypothesis on clusters is
         refuted: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws of sizes in steps of 5 % of the
         variance, seen from 95 on (`compare.judging.reach.SEARCHES`).

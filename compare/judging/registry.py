@@ -33,23 +33,26 @@ def describe() -> str:
 
 
 def _paragraph(hypothesis: Hypothesis) -> str:
-    lines = [f"{hypothesis.id}  {hypothesis.statement}"]
-    thresholds = "; ".join(
-        f"{one.name} {one.value:g}" + (f" ({one.low:g} to {one.high:g})" if one.sweep() else "")
-        for one in hypothesis.thresholds
-    )
-    for name, text in (
+    """A line a field, and one a threshold: its value, the range over which the verdict is asked again, its meaning."""
+    least = hypothesis.smallest_effect
+    fields = [
         ("source", hypothesis.source),
         ("applies to", hypothesis.applies_to),
         ("statistic", f"{hypothesis.statistic} [{hypothesis.unit}]"),
         ("null", hypothesis.null),
-        (
-            "smallest effect",
-            "none" if isnan(hypothesis.smallest_effect) else f"{hypothesis.smallest_effect:g}",
-        ),
+        ("smallest effect", "none" if isnan(least) else f"{least:g}"),
         ("CONFIRMED", hypothesis.rule),
         ("REFUTED", hypothesis.refuted_by),
-        ("thresholds", thresholds),
-    ):
-        lines.append(textwrap.fill(text, 100, initial_indent=f"    {name:<16}", subsequent_indent=" " * 20))
-    return "\n".join(lines)
+    ]
+    names = ["thresholds", *[""] * len(hypothesis.thresholds)]
+    fields += zip(names, map(_explained, hypothesis.thresholds))
+    lines = [
+        textwrap.fill(text, 100, initial_indent=f"    {name:<16}", subsequent_indent=" " * 20)
+        for name, text in fields
+    ]
+    return "\n".join([f"{hypothesis.id}  {hypothesis.statement}", *lines])
+
+
+def _explained(threshold: Threshold) -> str:
+    varied = f" ({threshold.low:g} to {threshold.high:g})" if threshold.sweep() else ""
+    return f"{threshold.name} {threshold.value:g}{varied}: {threshold.meaning}"

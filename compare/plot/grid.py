@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from compare.plot.canvas import given_or_new
 from compare.plotting import COLOURS
 from sim.sweeps.axes import AXES
 
@@ -67,7 +68,7 @@ def sweep(
     if len(set(shown)) < len(shown):
         raise ValueError(f"x, y and curves must be different axes, got {', '.join(shown)}")
     values = _chosen(values, shown, dict(at or {}))
-    axes = plt.figure(layout="constrained").add_subplot() if axes is None else axes
+    axes = given_or_new(axes)
     if y is not None:
         _diagram(axes, values.transpose(y, x, "seed"))
     else:

@@ -22,6 +22,7 @@ LONGEST_LINE = 30
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "4 2", "1 2")
 MARKERS = ("circle", "square", "triangle", "diamond")
 GREY = "#767676"
+BLACK = "#000000"
 
 
 class Picture(NamedTuple):
@@ -54,10 +55,12 @@ def draw(chart: Chart) -> Markup:
 
 
 def picture(chart: Chart) -> Picture:
-    """The chart with its words, and a link to the definition of what it shows."""
+    """The chart with its words, and a link to the definition of what it shows, from a page in the same folder."""
     link = Markup("")
     if chart.defined:
-        link = Markup(' <a href="#{}">Definition</a>').format(definition_anchor(*chart.defined))
+        link = Markup(' <a href="definitions.html#{}">Definition</a>').format(
+            definition_anchor(*chart.defined)
+        )
     return Picture(draw(chart), chart.title, escape(chart.caption) + link)
 
 
@@ -215,7 +218,8 @@ def _series(series: Series, across: Scale, up: Scale) -> list[str]:
 
 
 def _paint(series: Series) -> str:
-    return GREY if series.grey else COLOURS[series.style % len(COLOURS)]
+    colour = COLOURS[series.style % len(COLOURS)]
+    return GREY if series.grey else "currentColor" if colour == BLACK else colour
 
 
 def _path(x: Float[np.ndarray, " value"], y: Float[np.ndarray, " value"]) -> str:

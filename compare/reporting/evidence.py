@@ -10,11 +10,16 @@ import xarray as xr
 from markupsafe import Markup
 
 from compare.judging.chart import Axis, Behind, Chart, Level, Series
+from compare.judging.evidence import NOT_APPLICABLE, REFUTED
 from compare.judging.hypothesis import Hypothesis
+from compare.judging.verdicts import Verdict, Verdicts
+from compare.plot.effects import forest, forest_height
 from compare.reporting.charts import Picture, picture
-from compare.reporting.verdict_table import EVERYTHING, Row, anchor
+from compare.reporting.inline import inline
+from compare.reporting.verdict_table import EVERYTHING, TABLES, Column, Row, anchor
 
 REACH = 1.25
+QUIET = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,42 +38,111 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The verdicts on one kind of groups: what says something, and what says only that nothing is there.
+
+    forests: a forest plot a statistic. quiet: intervals around 0 that are narrow beside what matters. silent: NOT
+    APPLICABLE. widest: the end farthest from 0 of the quiet intervals, as a reader would say it.
+    """
+
+    title: str
+    forests: tuple[Markup, ...]
+    panels: tuple[Panel, ...]
+    quiet: tuple[Panel, ...]
+    silent: tuple[Panel, ...]
+    widest: str
+
+    @property
+    def has_reach(self) -> bool:
+        """Whether any of its rows says how far it reaches."""
+        return any(panel.row["reach"] for panel in (*self.panels, *self.quiet))
+
+
+@dataclass(frozen=True)
 class Section:
-    """All verdicts on one hypothesis, with what the registry says of it."""
+    """All verdicts on one hypothesis, with what the registry says of it, and the name of its page."""
 
     hypothesis: Hypothesis
-    anchor: str
-    panels: tuple[Panel, ...]
+    page: str
+    parts: tuple[Part, ...]
+
+
+def hypothesis_page(name: str) -> str:
+    """The name of the page of a hypothesis, by its id."""
+    return f"hypothesis-{name.lower()}"
 
 
 def sections(
-    rows: Sequence[Row],
+    judged: Verdicts,
+    groups: Sequence[Column],
     hypotheses: Mapping[str, Hypothesis],
     measured: Mapping[str, Behind],
     command: str,
 ) -> tuple[Section, ...]:
-    """One section a hypothesis, in the order of the rows.
+    """One section a hypothesis, in the order of the rows, with a part for each kind of groups.
 
     measured: the calibrated measurements of each group. command: what repeats the whole study, without group.
     """
+    rows = json.loads(judged.to_json())["rows"]
+    kind_of = {one.group: one.table for one in groups}
     made = []
     for name in dict.fromkeys(row["hypothesis"] for row in rows):
         chosen = [row for row in rows if row["hypothesis"] == name]
         reach, hypothesis = _reach(chosen), hypotheses[name]
-        panels = tuple(
-            Panel(
-                row,
-                anchor(name, row["group"]),
-                interval(row, reach),
-                tuple(pictures(row, hypothesis, behind)) if row["verdict"] != "NOT APPLICABLE" else (),
-                _command(row, behind.runs, command),
-                beta_range(row, behind.runs),
-            )
-            for row in chosen
-            for behind in (measured.get(row["group"], Behind(row["group"], {}, {})),)
+        panels: dict[str, list[Panel]] = {kind: [] for kind in TABLES}
+        for row in chosen:
+            behind = measured.get(row["group"], Behind(row["group"], {}, {}))
+            panels[kind_of[row["group"]]].append(_panel(row, hypothesis, behind, reach, command))
+        own = [row for row in judged.rows if row.hypothesis == name]
+        parts = (
+            _part(kind, each, [row for row in own if kind_of[row.group] == kind])
+            for kind, each in panels.items()
+            if each
         )
-        made.append(Section(hypothesis, anchor(name), panels))
+        made.append(Section(hypothesis, hypothesis_page(name), tuple(parts)))
     return tuple(made)
+
+
+def _panel(
+    row: Row, hypothesis: Hypothesis, behind: Behind, reach: tuple[float, float], command: str
+) -> Panel:
+    return Panel(
+        row,
+        anchor(row["hypothesis"], row["group"]),
+        interval(row, reach),
+        tuple(pictures(row, hypothesis, behind)) if row["verdict"] != NOT_APPLICABLE else (),
+        _command(row, behind.runs, command),
+        beta_range(row, behind.runs),
+    )
+
+
+def _part(kind: str, panels: Sequence[Panel], rows: Sequence[Verdict]) -> Part:
+    quiet = tuple(panel for panel in panels if _is_quiet(panel.row))
+    silent = tuple(panel for panel in panels if panel.row["verdict"] == NOT_APPLICABLE)
+    by_statistic: dict[str, list[Verdict]] = {}
+    for row in rows:
+        if row.verdict != NOT_APPLICABLE and np.isfinite(row.effect):
+            by_statistic.setdefault(row.statistic, []).append(row)
+    widest = max((abs(end) for panel in quiet for end in panel.row["ci"]), default=0.0)
+    return Part(
+        TABLES[kind],
+        tuple(_forest(f"{TABLES[kind]}: {name}", each) for name, each in by_statistic.items()),
+        tuple(panel for panel in panels if panel not in quiet and panel not in silent),
+        quiet,
+        silent,
+        f"{widest:.1g}",
+    )
+
+
+def _forest(title: str, rows: Sequence[Verdict]) -> Markup:
+    return inline(lambda axes: forest(rows, axes=axes), f"{rows[0].hypothesis}, {title}", forest_height(rows))
+
+
+def _is_quiet(row: Row) -> bool:
+    """Whether a refuted row says only that nothing is there: all of its interval is small beside what matters."""
+    if row["verdict"] != REFUTED or None in row["ci"] or not row["smallest_effect"]:
+        return False
+    return max(map(abs, row["ci"])) <= QUIET * row["smallest_effect"]
 
 
 def _command(row: Row, runs: Mapping[str, xr.Dataset], command: str) -> str:

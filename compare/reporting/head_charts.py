@@ -112,8 +112,8 @@ def head_charts(name: str, table: xr.Dataset) -> list[Chart]:
             Axis("1 / (1 + N_eff)", scale="log"),
             Axis("weight of the token itself", scale="log"),
             _self_weights(table),
-            caption="On the line N_eff is what it says. Heads below it look elsewhere, and N_eff says how sharp they "
-            "are and not at what.",
+            caption="On the line N_eff is what it says. Heads off it look for places or for other tokens, and N_eff is "
+            "not the number that they attend to.",
         ),
     ]
 
@@ -139,7 +139,7 @@ def _self_weights(table: xr.Dataset) -> list[Series]:
 
 def head_energy_charts(name: str, table: xr.Dataset) -> list[Chart]:
     """How often energies fall: of single heads with their own Q and K, and of the sum of the heads of a block."""
-    charts = []
+    charts, nearest = [], float(table["alignment"].max())
     for step, words in (("attention", "over its attention"), ("block", "to the next block")):
         heads = (table["change"].sel(step=step) < 0).mean(("text", "head"))
         together = (table["sum_change"].sel(step=step) < 0).mean("text")
@@ -153,8 +153,9 @@ def head_energy_charts(name: str, table: xr.Dataset) -> list[Chart]:
                     Series("sum over heads", table["depth"].values, together.values, 1),
                 ],
                 [Level(0.5, "aimless")],
-                "Share of heads and texts, and of texts. The sum cannot fall where weights are not normalised, "
-                "M = Q^T K is symmetric and O V is M, without a mask; no head here is near that.",
+                "Share of heads and texts, and of texts. In theory the sum cannot fall where weights are not "
+                "normalised, no mask is, M = Q^T K is symmetric and O V is M; of these heads the nearest to M has an "
+                f"O V at a cosine of {nearest:.2g} to it.",
             )
         )
     return charts

@@ -1,10 +1,12 @@
-"""The page: all that was measured and judged, put into the templates."""
+"""The pages: all that was measured and judged, put into the templates; one to read, and those that it opens to."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import xarray as xr
@@ -17,79 +19,133 @@ from compare.judging.verdicts import Verdicts
 from compare.published.claims import check_claims
 from compare.reporting.across_page import across_page
 from compare.reporting.calibration_page import calibration_page
+from compare.reporting.claims_table import claims_table
 from compare.reporting.definitions import definition_anchor, definitions
 from compare.reporting.evidence import per_run, sections
+from compare.reporting.findings import findings
+from compare.reporting.first_figure import first_figure
+from compare.reporting.matrix import matrix
 from compare.reporting.model_page import by_group, model_page
 from compare.reporting.published_page import published_page
 from compare.reporting.theory_page import theory_page
 from compare.reporting.verdict_table import (
     SIGNS,
+    TABLES,
     TOGETHER,
     Column,
     anchor,
     columns,
     measures,
     size,
-    tables,
     tally,
 )
 from compare.study.analyses import KeptTables
 from compare.study.results import LeftOut, SavedRun
 
+FOLDER = "report"
+LONGEST_NAME = 40
 
-def page(
+
+@dataclass(frozen=True)
+class Pages:
+    """The HTML text of every page by its path in the folder of results, and what was found, in sentences."""
+
+    texts: Mapping[str, str]
+    findings: tuple[str, ...]
+
+
+def pages(
     directory: Path,
     runs: Sequence[SavedRun],
     judged: Verdicts,
     kept: KeptTables,
     left_out: Sequence[LeftOut] = (),
-) -> str:
-    """The HTML text on all runs of a folder, which hold what was measured on them, and on the tables of its models."""
+) -> Pages:
+    """The pages on all runs of a folder, which hold what was measured on them, and on the tables of its models.
+
+    The first is report.html; the others are in a folder beside it, one a hypothesis, one a model, and some more.
+    """
     table = json.loads(judged.to_json())
     groups = columns(runs)
-    published = {run.label: run for run in runs if "published" in run.presets}
-    published_by_group = {
-        group: [run.measured("published") for run in members.values()]
-        for group, members in by_group(runs, "published").items()
-    }
+    every = [*groups, TOGETHER]
+    behind = _behind(groups, runs)
     command = f"metasphere compare --seed {judged.seed} --draws {judged.draws} --out repeated"
-    theory = [
-        (one.group, [run for run in runs if run.group == one.group])
-        for one in groups
-        if one.table == "theory"
-    ]
-    context = {
+    models = {
+        f"model-{number}-{_short(one.group)}": model_page(
+            one.group,
+            [run for run in runs if run.group == one.group or (run.change and run.model == one.model)],
+            kept.tables.get(one.group, {}),
+            kept.missing.get(one.group, ()),
+        )
+        for number, one in enumerate((one for one in groups if one.model and not one.change), start=1)
+    }
+    found = findings(table["rows"], every)
+    evidence = sections(judged, every, HYPOTHESES, behind, command)
+    shared = {
         "runs": runs,
         "left_out": left_out,
         "table": table,
-        "tables": tables(table["rows"], [*groups, TOGETHER]),
-        "tally": tally(table["rows"]),
-        "sections": sections(table["rows"], HYPOTHESES, _behind(groups, runs), command),
-        "statements": {name: one.statement for name, one in HYPOTHESES.items()},
-        "models": [
-            model_page(
-                one.group,
-                [run for run in runs if run.group == one.group or (run.change and run.model == one.model)],
-                kept.tables.get(one.group, {}),
-                kept.missing.get(one.group, ()),
-            )
-            for one in groups
-            if one.table == "trained"
-        ],
-        "theory": [theory_page(name, members) for name, members in theory],
-        "across": across_page(
-            kept.tables,
-            [run.measured("published") for run in published.values() if _is_text(run)],
-            judged.seed,
+        "findings": found,
+        "figure": first_figure(
+            judged, groups, {name: list(one.runs.values()) for name, one in behind.items()}, kept.tables
         ),
+        "matrix": matrix(table["rows"], every),
+        "tally": tally(table["rows"]),
+        "sections": evidence,
+        "page_of": {section.hypothesis.id: section.page for section in evidence},
+        "statements": {name: one.statement for name, one in HYPOTHESES.items()},
+        "models": models,
+        "claims": claims_table(check_claims(judged, _published(runs)), every),
         "calibration": calibration_page(directory),
-        "published": published_page(published),
-        "claims": check_claims(judged, published_by_group),
+        "across": across_page(
+            kept.tables, [run.measured("published") for run in runs if _is_text(run)], judged.seed
+        ),
         "definitions": definitions(run.measured(preset) for run in runs for preset in run.presets),
         "command": command,
         "embedded": sorted(name for name, one in probe.models().items() if one.source == "embedded"),
     }
-    return _environment().get_template("report.html.j2").render(context)
+    published = published_page({run.label: run for run in runs if "published" in run.presets})
+    theory = [
+        theory_page(one.group, [run for run in runs if run.group == one.group])
+        for one in groups
+        if one.table == "theory"
+    ]
+    inner: dict[str, tuple[str, str, dict[str, Any]]] = {
+        **{
+            section.page: (
+                f"{section.hypothesis.id}: {section.hypothesis.statement}",
+                "evidence",
+                {"section": section},
+            )
+            for section in evidence
+        },
+        **{name: (page.name, "model", {"page": page}) for name, page in models.items()},
+        "theory": ("The theory, group by group", "theory", {"theory": theory}),
+        "across": ("Across models", "across", {}),
+        "calibration": ("The judge judged", "calibration", {}),
+        "published": ("The published criteria, met or not", "published", {"published": published}),
+        "definitions": ("Definitions", "definitions", {}),
+        "repeat": ("Repeat it", "repeat", {}),
+    }
+    environment = _environment()
+    whole = environment.get_template("report.html.j2").render(shared, root="")
+    texts = {"report.html": whole}
+    for name, (title, template, own) in inner.items():
+        page = environment.get_template(f"{template}.html.j2")
+        texts[f"{FOLDER}/{name}.html"] = page.render(shared, title=title, root="../", **own)
+    return Pages(texts, found)
+
+
+def _short(name: str) -> str:
+    """The beginning of a name as part of a file's, in small letters."""
+    return anchor(name.encode("ascii", "ignore").decode())[:LONGEST_NAME].strip("-.")
+
+
+def _published(runs: Sequence[SavedRun]) -> dict[str, list[xr.Dataset]]:
+    return {
+        group: [run.measured("published") for run in members.values()]
+        for group, members in by_group(runs, "published").items()
+    }
 
 
 def _behind(groups: Iterable[Column], runs: Sequence[SavedRun]) -> dict[str, Behind]:
@@ -110,8 +166,8 @@ def _behind(groups: Iterable[Column], runs: Sequence[SavedRun]) -> dict[str, Beh
 
 
 def _is_text(run: SavedRun) -> bool:
-    """Whether a run is of a trained model, on a text or on the repeated token."""
-    return run.is_model and run.facts.get("init") == "trained"
+    """Whether a run with the published definitions is of a trained model, on a text or on the repeated token."""
+    return "published" in run.presets and run.is_model and run.facts.get("init") == "trained"
 
 
 def number(value: float | int | None, missing: str = "&ndash;") -> str:
@@ -122,6 +178,13 @@ def number(value: float | int | None, missing: str = "&ndash;") -> str:
 def _own(name: str) -> Markup:
     """A file of ours that goes into the page as it is."""
     return Markup((files("compare.reporting") / "templates" / name).read_text("utf-8"))
+
+
+@jinja2.pass_context
+def _to(context: jinja2.runtime.Context, name: str, place: str = "") -> str:
+    """The address of another page, and of a place on it, from the page that is being written."""
+    path = "report.html" if name == "report" else f"{FOLDER}/{name}.html"
+    return f"{context['root']}{path}" + (f"#{place}" if place else "")
 
 
 def _environment() -> jinja2.Environment:
@@ -135,6 +198,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals |= {
         "signs": SIGNS,
+        "kinds": TABLES,
         "number": number,
         "anchor": anchor,
         "definition_anchor": definition_anchor,
@@ -142,6 +206,7 @@ def _environment() -> jinja2.Environment:
         "size": size,
         "per_run": per_run,
         "own": _own,
+        "to": _to,
         "zip": zip,
     }
     return environment

@@ -1,34 +1,19 @@
 """The post's own criteria and metrics, by its definitions: the table of what is met, and the curves behind it."""
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure as Canvas
 
-from compare.plotting import STYLE
 from compare.published.across_texts import AcrossTexts, across_texts
 from compare.published.criteria import Criterion, published_criteria
-from compare.reporting import figures
-from compare.reporting.definitions import definition_anchor
+from compare.reporting.published_figures import Image, images
 from compare.reporting.verdict_table import TABLES, anchor, columns
 from compare.study.results import SavedRun
 
 MOST_DRAWN = 7
-
-
-class Image(NamedTuple):
-    """A figure: its title, what it shows, where the page defines its quantity, and the address that holds it."""
-
-    title: str
-    caption: str
-    definition: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ def published_page(runs: Mapping[str, SavedRun]) -> PublishedPage:
         tuple(_tables(runs, measured)),
         across_texts(measured[label] for label in main if runs[label].is_model),
         tuple(
-            Drawn(label, anchor("published", label), tuple(_images(measured[label])))
+            Drawn(label, anchor("published", label), tuple(images(measured[label])))
             for label in sorted(shown)
         ),
     )
@@ -119,18 +104,3 @@ def _cell(criteria: list[Criterion]) -> Cell:
     defined = [one for one in criteria if one.met is not None]
     reasons = [one.reason for one in criteria if one.met is None]
     return Cell(sum(one.met is True for one in defined), len(defined), reasons[0] if reasons else "")
-
-
-def _images(measured: xr.Dataset) -> list[Image]:
-    made = []
-    for figure in figures.OF_A_RUN:
-        if figure.needs in measured:
-            with mpl.rc_context(STYLE):
-                canvas = Canvas()
-                figure.draw(canvas.add_subplot(), measured)
-                buffer = io.BytesIO()
-                canvas.savefig(buffer, format="svg", dpi=130, metadata={"Date": None})
-            source = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-            definition = definition_anchor("published", figure.needs)
-            made.append(Image(figure.title, figure.caption, definition, source))
-    return made

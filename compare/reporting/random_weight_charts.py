@@ -14,8 +14,10 @@ def random_weight_charts(name: str, table: xr.Dataset) -> list[Chart]:
         "attention": "attention_rise",
         "law (P19)": "foretold_rise",
     }
-    shared = (
-        " All blocks have the same weights, of which the law does not speak." if table.attrs["shared"] else ""
+    between = (
+        "All blocks have the same weights here, of which the law does not speak: what they add adds up."
+        if table.attrs["shared"]
+        else "What is between the two is what feed-forward parts do, and what attention then makes of it."
     )
     seen = [
         Series("", depth, one.values, thin=True) for one in table["mean_cosine"].transpose("text", "depth")
@@ -30,8 +32,7 @@ def random_weight_charts(name: str, table: xr.Dataset) -> list[Chart]:
                 Series("law (P19)", depth, table["law"].mean("text").values, 1, grey=True),
                 *seen,
             ],
-            caption="All tokens. The law is of attention alone, at the step measured in each block: what is between "
-            "the two is mostly the feed-forward parts." + shared,
+            caption=f"All tokens. The law is of attention alone, at the step measured in each block. {between}",
         ),
         Chart(
             f"{name}, random weights: what attention adds to the mean cosine",
@@ -42,6 +43,6 @@ def random_weight_charts(name: str, table: xr.Dataset) -> list[Chart]:
                 for style, (label, variable) in enumerate(adds.items())
             ],
             caption="From the mean cosine in front of each block. V and -V are as likely as each other; their mean "
-            "leaves out the chance of a draw." + shared,
+            "leaves out the chance of a draw.",
         ),
     ]

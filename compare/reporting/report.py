@@ -1,7 +1,8 @@
-"""The report: every run of a folder measured, judged and drawn into one HTML file that needs nothing else."""
+"""The report: every run of a folder measured, judged and drawn into pages of HTML that need nothing else."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from compare.files import write_text
 from compare.judging.judge import judge
 from compare.judging.verdicts import Verdicts
 from compare.reporting.model_page import by_group
-from compare.reporting.page import page
+from compare.reporting.page import FOLDER, pages
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
 from compare.study.analyses import KeptTables, kept_model_tables
@@ -31,8 +32,9 @@ def report(
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
 
-    - ``report.html``: one file; styles, figures, data and the script of the animations are inside, nothing is fetched,
-      all text that came from a prompt is escaped.
+    - ``report.html``: what was found, to be read in a minute; it opens to everything else in ``report/``, a page a
+      hypothesis, a page a model and some more. Styles, figures, data and the script of the animations are inside each,
+      nothing is fetched, all text that came from a prompt is escaped. A page that no run stands behind any more goes.
     - ``verdicts.json``: the judge's table, schema ``metasphere/verdicts/2`` (`compare.judging.verdicts.Verdicts`).
     - ``published.json``: the post's own criteria of every run measured by its definitions, schema
       ``metasphere/published/1``: ``criteria``, a list of objects with the ``run`` and the fields of
@@ -59,6 +61,25 @@ def report(
     ...     compare.report(folder, draws=9).name
     'report.html'
     """
+    return report_on(directory, draws=draws, seed=seed, progress=progress).page
+
+
+@dataclass(frozen=True)
+class Written:
+    """The first page of a report, and what was found, in sentences."""
+
+    page: Path
+    findings: tuple[str, ...]
+
+
+def report_on(
+    directory: str | Path,
+    *,
+    draws: int,
+    seed: int,
+    progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]],
+) -> Written:
+    """As `report`, with what was found."""
     directory = Path(directory)
     paths = run_paths(directory)
     if not paths:
@@ -71,8 +92,8 @@ def report(
 
 def write_report(
     directory: Path, found: Iterable[SavedRun | LeftOut], *, draws: int, seed: int, limits: str = "coarse"
-) -> Path:
-    """Judge runs that are complete, and write the files of `report`; returns the path of the page.
+) -> Written:
+    """Judge runs that are complete, and write the files of `report`.
 
     Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
     """
@@ -81,12 +102,22 @@ def write_report(
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
         judged = judge_runs(ordered, kept, draws, seed, limits)
-        text = page(directory, ordered, judged, kept, left_out)
+        made = pages(directory, ordered, judged, kept, left_out)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
     judged.to_json(directory / "verdicts.json")
-    write_text(directory / "report.html", text)
-    return directory / "report.html"
+    _write_pages(directory, made.texts)
+    return Written(directory / "report.html", made.findings)
+
+
+def _write_pages(directory: Path, texts: Mapping[str, str]) -> None:
+    """Write every page, the first one last, and remove those of models and hypotheses that are no longer there."""
+    for path, text in reversed(texts.items()):
+        write_text(directory / path, text)
+    for pattern in ("model-*.html", "hypothesis-*.html"):
+        for path in (directory / FOLDER).glob(pattern):
+            if f"{FOLDER}/{path.name}" not in texts:
+                path.unlink()
 
 
 def judge_runs(

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from markupsafe import Markup
 
+from compare.plot.tokens import depth_name, projected
 from compare.plotting import COLOURS
 from compare.reporting.charts import GREY, marker
 from sim import Trajectory
-from sim.sphere import normalise
 
 UNITS = 1000
 MOST_DEPTHS = 26
@@ -44,20 +44,6 @@ class Player:
     clustered: str
 
 
-def principal_axes(points: Float[np.ndarray, "depth token d"]) -> tuple[Float[np.ndarray, "d 3"], float]:
-    """The three axes that carry most of the squared length of all points at all depths, and the share they carry.
-
-    Each axis points to the side of the mean. On the circle a third axis of zeros is added, on S^2 nothing is lost and
-    the share is 1.
-    """
-    rows = points.reshape(-1, points.shape[-1])
-    values, vectors = np.linalg.eigh(rows.T @ rows)
-    axes = vectors[:, ::-1][:, :3]
-    axes = np.where(rows.sum(axis=0) @ axes < 0, -axes, axes)
-    share = float(values[::-1][:3].sum() / values.sum())
-    return np.pad(axes, ((0, 0), (0, 3 - axes.shape[1]))), share
-
-
 def player(trajectory: Trajectory, measured: xr.Dataset | None = None) -> Player:
     """The animation of one run, at 26 of its depths at most.
 
@@ -65,30 +51,18 @@ def player(trajectory: Trajectory, measured: xr.Dataset | None = None) -> Player
     the leading axis is up. A token's colour and shape are those of its cluster at the last depth with clusters, by the
     calibrated partition; small grey circles are in none.
     """
-    axes, share = principal_axes(trajectory.points)
-    projected = trajectory.points @ axes
-    lengths = np.linalg.norm(projected, axis=-1, keepdims=True)
-    projected = np.where(lengths > 1e-9, normalise(np.where(lengths > 1e-9, projected, 1.0)), 0.0)
-    count = len(projected)
+    points, share = projected(trajectory.points)
+    count = len(points)
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_DEPTHS)).round().astype(int))
     labels, clustered = _labels(trajectory, measured)
     return Player(
         [depth_name(trajectory, int(index)) for index in chosen],
-        [np.round(UNITS * projected[index]).astype(int).ravel().tolist() for index in chosen],
+        [np.round(UNITS * points[index]).astype(int).ravel().tolist() for index in chosen],
         tuple(_mark(label, _name(trajectory, token)) for token, label in enumerate(labels.tolist())),
         share,
         int(labels.max()) + 1,
         depth_name(trajectory, clustered),
     )
-
-
-def depth_name(trajectory: Trajectory, index: int) -> str:
-    """A depth as a reader would say it."""
-    depth = trajectory.depth[index]
-    if trajectory.axis == "layer":
-        return f"layer {depth:g}"
-    name = "log t" if trajectory.provenance.get("depth") == "log t" else "t"
-    return f"{name} = {float(f'{depth:.3g}'):g}"
 
 
 def _labels(trajectory: Trajectory, measured: xr.Dataset | None) -> tuple[Int[np.ndarray, " token"], int]:

@@ -1,18 +1,19 @@
-"""The table of verdicts: hypotheses down, groups across, a sign and a word in every cell."""
+"""The groups that verdicts are on, and how a verdict is written: its sign, its numbers, its place."""
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from compare.study.results import SavedRun
+from probe.registry import is_stage
 
 SIGNS = {"CONFIRMED": "\u2713", "REFUTED": "\u2717", "UNDECIDED": "?", "NOT APPLICABLE": "\u2013"}
 TABLES = {
     "theory": "The theory, simulated",
     "trained": "Trained models",
-    "changed": "The same models with one thing changed",
+    "changed": "The same models, changed",
 }
 Row = Mapping[str, Any]
 EVERYTHING = "all models"
@@ -21,9 +22,10 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Column:
-    """A group of runs: its name, the table it stands in, the model that it is of, and what is changed in that.
+    """A group of runs: its name, the kind of it, one of `TABLES`, the model that it is of, and what is changed in that.
 
-    model, change: "" for the theory, and for a model as trained on the text as written.
+    model, change: "" for the theory, and for a model as trained on the text as written. A stage of a training is a
+    changed model too, in which nothing else is changed.
     """
 
     group: str
@@ -36,20 +38,6 @@ TOGETHER = Column(EVERYTHING, "trained", "", "")
 """Where the judge puts what it asks of all models together."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """One table: columns, and for each hypothesis a cell for each of them, None where nothing was asked.
-
-    counts: how many of its cells have each verdict.
-    """
-
-    title: str
-    name: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, tuple[Row | None, ...]], ...]
-    counts: Mapping[str, int]
-
-
 def anchor(*words: str) -> str:
     """A fragment of the page's address from names."""
     return re.sub(r"[^\w.-]+", "-", "--".join(words)).strip("-").lower()
@@ -60,29 +48,11 @@ def columns(runs: Iterable[SavedRun]) -> tuple[Column, ...]:
     found: dict[str, Column] = {}
     for run in runs:
         if run.group not in found:
-            table = "theory" if not run.is_model else "changed" if run.change else "trained"
+            changed = run.change or is_stage(run.model)
+            table = "theory" if not run.is_model else "changed" if changed else "trained"
             found[run.group] = Column(run.group, table, run.model, run.change)
     order = list(TABLES)
     return tuple(sorted(found.values(), key=lambda one: (order.index(one.table), one.model, one.change)))
-
-
-def tables(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[Table, ...]:
-    """The verdicts as up to three tables; a hypothesis that a whole table says nothing on is left out of it."""
-    cells = {(row["hypothesis"], row["group"]): row for row in rows}
-    asked = list(dict.fromkeys(row["hypothesis"] for row in rows))
-    made = []
-    for name, title in TABLES.items():
-        chosen = tuple(
-            one for one in groups if one.table == name and any((h, one.group) in cells for h in asked)
-        )
-        lines = [(h, tuple(cells.get((h, one.group)) for one in chosen)) for h in asked]
-        spoken = tuple(
-            line for line in lines if any(cell and cell["verdict"] != "NOT APPLICABLE" for cell in line[1])
-        )
-        if chosen and spoken:
-            counts = tally(cell for _, each in spoken for cell in each if cell)
-            made.append(Table(title, name, chosen, spoken, counts))
-    return tuple(made)
 
 
 def measures(cells: Iterable[Row | None]) -> tuple[str, ...]:

@@ -51,8 +51,8 @@ def _effective(table: xr.Dataset) -> str:
     return (
         f"On the geometry of its own keys the median head attends to N_eff = {np.median(number):.2g} tokens beside its "
         f"own, and {percent(float(np.mean(number < 1)))} of the heads to less than one; {percent(float(near))} give "
-        "themselves the weight 1/(1 + N_eff) within a factor of 2, and of the others N_eff says how sharp they are and "
-        "not what they look at"
+        "themselves the weight 1/(1 + N_eff) within a factor of 2, and of the others, which look for places or for "
+        "other tokens, N_eff is not the number that they attend to"
     )
 
 

@@ -1,5 +1,7 @@
 """Energies of heads by loops; their sum, which rises under the flow of the theorem, and may fall under softmax."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,11 @@ def test_states_between_the_parts_are_needed():
     model = load((small_model("bert"), family_tokenizer("bert")))
     with pytest.raises(ValueError, match="sublayers=True"):
         head_energy(probe.extract(model, TEXT, "layernorm"), probe.operators(model))
+
+
+def test_logits_that_are_no_form_of_two_tokens_are_refused():
+    model = load((small_model("bert"), family_tokenizer("bert")))
+    run = probe.extract(model, TEXT, "layernorm", sublayers=True)
+    capped = [replace(field, softcap=5.0) for field in probe.operators(model)]
+    with pytest.raises(ValueError, match="softcap"):
+        head_energy(run, capped)

@@ -12,6 +12,7 @@ import probe
 import sim
 from compare.calibration import calibrate
 from compare.cli import main
+from compare.experiments import EXPERIMENTS
 from compare.judging.registry import HYPOTHESES
 from tests.helpers.small_models import saved, small_model, word_tokenizer
 
@@ -67,6 +68,25 @@ def test_coalesce_draws_the_tree(run, tmp_path):
     (path,) = (tmp_path / "runs").iterdir()
     last = sim.Trajectory.load(path).points[-1]
     np.testing.assert_allclose(last, last[:1].repeat(5, 0), atol=1e-12)
+
+
+def test_mergers_as_json(run, tmp_path):
+    made = run("coalesce", "--beta", 1000, "--tokens", 5, "--out", tmp_path, "--json")
+    said = json.loads(made.stdout, parse_constant=pytest.fail)
+    found = sim.coalesce(sim.Attention(1000.0), sim.uniform(5, 3, seed=0))
+    assert [one["log_time"] for one in said["mergers"]] == found.log_times.tolist()
+    assert [one["pair"] for one in said["mergers"]] == found.pairs.tolist()
+    assert [one["mass"] for one in said["mergers"]] == found.masses.tolist()
+    assert said["ending"] == "complete"
+    assert all(Path(file).is_file() for file in said["files"])
+
+
+def test_findings_of_experiments_as_json(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("compare.cli.theory.perform", lambda experiment, *_: f"found of {experiment.name}")
+    (said,) = json.loads(run("experiment", "levels", "--out", tmp_path, "--json").stdout)
+    assert said["finding"] == "found of levels"
+    assert said["question"] == EXPERIMENTS["levels"].question
+    assert [Path(file).name for file in said["files"]] == ["levels.nc", "levels.png"]
 
 
 @pytest.mark.parametrize("beta", ["-1", "nan", "inf"])
@@ -185,17 +205,20 @@ def test_hypotheses(run):
     rows = json.loads(run("hypotheses", "--json").stdout, parse_constant=pytest.fail)
     assert [row["id"] for row in rows] == list(HYPOTHESES)
     assert all(row["refuted_by"] and row["thresholds"] for row in rows)
-    text = run("hypotheses").stdout
-    assert all(name in text for name in HYPOTHESES)
+    text = " ".join(run("hypotheses").stdout.split())
+    for name, one in HYPOTHESES.items():
+        assert name in text
+        for threshold in one.thresholds:
+            assert f"{threshold.name} {threshold.value:g}" in text
+            assert f": {' '.join(threshold.meaning.split())}" in text
 
 
 def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
     calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
     run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)
     run("report", tmp_path, "--draws", 19)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert 'id="calibration"' in page
-    assert "<code>iid</code>" in page
+    assert 'href="report/calibration.html"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<code>iid</code>" in (tmp_path / "report" / "calibration.html").read_text(encoding="utf-8")
     assert "--quick" in run("calibrate", "--help").stdout
 
 
@@ -233,9 +256,13 @@ def test_main_job(run, tmp_path, small_folder):
     # The simulation is measured by both definitions, a model run by those of its frame.
     assert len(list((out / "measured").iterdir())) == len(names) + 1
     assert {path.stem for path in (out / "models" / "small").iterdir()} >= {"heads", "parts", "norms"}
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "<b>bold</b>" not in page
-    assert 'id="model--small"' in page
+    pages = [out / "report.html", *(out / "report").glob("*.html")]
+    assert not any("<b>bold</b>" in page.read_text(encoding="utf-8") for page in pages)
+    assert (out / "report" / "model-1-small.html") in pages
+    *found, wrote = made.stdout.splitlines()
+    assert 1 <= len(found) <= 5
+    assert found[-1].startswith("All questions that apply")
+    assert wrote.startswith("wrote ")
     groups = {row["group"] for row in json.loads((out / "verdicts.json").read_text())["rows"]}
     assert groups >= {"small", "small, random weights", "small, shuffled tokens", "SA, beta 9, d 3"}
     assert not [path for path in Path(out).rglob("*") if path.name.startswith(".")]

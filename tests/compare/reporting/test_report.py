@@ -1,6 +1,7 @@
-"""The report: one file, everything inside, every verdict on it, nothing of a prompt taken for markup."""
+"""The report: pages that need nothing else, every verdict on them, nothing of a prompt taken for markup."""
 
 import json
+import posixpath
 import re
 from functools import wraps
 from html import unescape
@@ -13,55 +14,19 @@ import compare
 import sim
 from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
-from compare.reporting.evidence import beta_range, per_run, pictures
+from compare.plot.tokens import depth_name, principal_axes
+from compare.reporting.evidence import beta_range, hypothesis_page, per_run, pictures
 from compare.reporting.page import number
 from compare.reporting.part_charts import divergence_caption
-from compare.reporting.spheres import depth_name, player, principal_axes
+from compare.reporting.spheres import player
 from compare.reporting.verdict_table import anchor, measures, size
 from compare.study.measuring import measure_run
 from compare.study.results import Settings, read_run
 from sim import Trajectory
-from sim.sphere import normalise
+from tests.helpers.report_runs import NASTY, model_runs, simulations
 
-NASTY = '<script>alert("x")</script>'
 DRAWS = 19
 NOTHING = Behind("SA", {}, {})
-
-
-def simulations():
-    times = np.concatenate([[0.0], np.geomspace(0.01, 100, 11)])
-    for seed in range(6):
-        facts = {"label": f"SA, seed {seed}", "group": "SA, beta 9", "seed": seed, "published": seed == 0}
-        yield sim.simulate(
-            sim.Attention(9.0), sim.uniform(34, 3, seed), times, attention=True, provenance=facts
-        )
-
-
-def model_runs():
-    """Clouds that drift, under a name that is markup; one of them in the raw frame."""
-    for seed in range(7):
-        random = np.random.default_rng(seed)
-        steps = random.standard_normal((8, 34, 12)).cumsum(axis=0)
-        frame = "raw" if seed == 6 else "layernorm"
-        yield sim.Trajectory(
-            normalise(steps),
-            np.arange(8),
-            axis="layer",
-            tokens=[NASTY, *map(str, range(33))],
-            attention=np.full((8, 2, 34, 34), 1 / 34) if frame == "raw" else None,
-            provenance={
-                "label": f"{NASTY}, text {seed}, {frame}",
-                "group": NASTY,
-                "model": NASTY,
-                "init": "trained",
-                "control": None,
-                "frame": frame,
-                "scheme": "post",
-                "causal": False,
-                "prompt": f"text {seed}",
-                "prompt_class": NASTY,
-            },
-        )
 
 
 @pytest.fixture(scope="module")
@@ -75,54 +40,104 @@ def written(tmp_path_factory):
     return directory, path.read_text(encoding="utf-8")
 
 
-def test_page_needs_nothing_else(written):
-    _, page = written
-    assert not re.search(r"(src|href)=[\"'](?!data:|#)", page)
-    assert "@import" not in page
-    assert "url(" not in page
-    assert "http" not in re.sub(r"data:image/svg\+xml;base64,[^\"]*", "", page)
+def texts(directory):
+    """The text of every page by its path from the folder of results."""
+    paths = [directory / "report.html", *(directory / "report").glob("*.html")]
+    return {path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_pages_need_nothing_but_each_other(written):
+    pages = texts(written[0])
+    assert len(pages) > len(HYPOTHESES)
+    for path, page in pages.items():
+        here = "" if path == "report.html" else "../"
+        own = rf"(src|href)=[\"'](?!data:|#|{here}report|definitions\.html#)"
+        assert not re.search(own, page), path
+        assert "@import" not in page
+        assert not re.search(r"url\((?!#)", page)
+        bare = re.sub(r"data:image/svg\+xml;base64,[^\"]*", "", page)
+        assert "http" not in bare, path
 
 
 def test_scripts_are_ours_alone(written):
-    _, page = written
-    scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.S)
-    players = page.count('class="player"')
+    pages = texts(written[0])
+    players = 0
+    for page in pages.values():
+        scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.S)
+        players += page.count('class="player"')
+        assert len(scripts) == page.count('class="player"') + 1
+        for data in scripts[:-1]:
+            assert set(json.loads(data)) == {"depths", "points"}
+        assert NASTY not in page
     assert players == 2
-    assert len(scripts) == players + 1
-    for data in scripts[:-1]:
-        assert set(json.loads(data)) == {"depths", "points"}
-    assert NASTY not in page
-    assert page.count("&lt;script&gt;") > 10
+    assert sum(page.count("&lt;script&gt;") for page in pages.values()) > 10
 
 
-def test_every_verdict_is_on_the_page_with_its_reason(written):
-    directory, page = written
-
+def test_every_verdict_is_on_the_page_of_its_hypothesis_with_its_reason(written):
+    directory, _ = written
+    pages = texts(directory)
     rows = json.loads((directory / "verdicts.json").read_text())["rows"]
     assert {row["group"] for row in rows} == {"SA, beta 9", NASTY, "all models"}
-    decided = [row for row in rows if row["verdict"] in ("CONFIRMED", "REFUTED")]
-    assert decided
-    text = unescape(page)
+    assert [row for row in rows if row["verdict"] in ("CONFIRMED", "REFUTED")]
     for row in rows:
+        page = pages[f"report/{hypothesis_page(row['hypothesis'])}.html"]
+        text = unescape(page)
         assert page.count(f'id="{anchor(row["hypothesis"], row["group"])}"') == 1
         assert row["why"] in text
-    for row in decided:
-        assert row["treatment"] in text
-        assert row["null"] in text
+        if row["verdict"] in ("CONFIRMED", "REFUTED"):
+            assert row["treatment"] in text
+            assert row["null"] in text
+
+
+def test_the_first_page_counts_every_verdict_that_applies(written):
+    directory, page = written
+    rows = json.loads((directory / "verdicts.json").read_text())["rows"]
+    applying = [row for row in rows if row["verdict"] != "NOT APPLICABLE"]
+    counted = re.findall(r'<summary aria-label="[^"]*">(.*?)</summary>', page)
+    chips = re.findall(r">(\S)&nbsp;(\d+)<", " ".join(counted))
+    assert sum(int(count) for _, count in chips) == len(applying)
+    for row in applying:
+        place = f"report/{hypothesis_page(row['hypothesis'])}.html#{anchor(row['hypothesis'], row['group'])}"
+        assert f'href="{place}"' in page
 
 
 def test_every_link_leads_somewhere(written):
-    _, page = written
-    places = set(re.findall(r'\bid="([^"]*)"', page))
-    links = re.findall(r'href="#([^"]*)"', page)
-    assert len(links) > 10
-    assert set(links) <= places
-    assert len(re.findall(r'\bid="', page)) == len(places)
+    pages = texts(written[0])
+    places = {path: set(re.findall(r'\bid="([^"]*)"', page)) for path, page in pages.items()}
+    links = 0
+    for path, page in pages.items():
+        assert len(re.findall(r'\bid="', page)) == len(places[path]), path
+        for link in re.findall(r'href="([^"]*)"', page):
+            target, _, place = link.partition("#")
+            to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
+            assert to in pages, link
+            assert not place or place in places[to], link
+            links += 1
+    assert links > 100
+
+
+def test_every_page_is_one_step_from_the_first(written):
+    directory, page = written
+    linked = {link.partition("#")[0] for link in re.findall(r'href="([^"]*)"', page)}
+    assert texts(directory).keys() - linked - {"report.html"} == set()
+
+
+def test_pages_of_what_is_no_longer_there_go(written):
+    directory, _ = written
+    stale, foreign = (directory / "report" / name for name in ("model-9-gone.html", "notes.html"))
+    for path in (stale, foreign):
+        path.write_text("old")
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr("compare.workers.MOST_PROCESSES", 1)
+        compare.report(directory, draws=DRAWS)
+    assert not stale.exists()
+    assert foreign.read_text() == "old"
+    foreign.unlink()
 
 
 def test_quantities_of_one_name_keep_their_own_definitions(written):
     """Both presets measure an energy: the judge's leaves the diagonal out, the post's keeps it."""
-    _, page = written
+    page = texts(written[0])["report/definitions.html"]
     said = dict(re.findall(r'<dt id="definition--(\w+)--energy">.*?</dt>\s*<dd>(.*?)<small>', page, re.S))
     assert set(said) == {"calibrated", "published"}
     assert "diagonal included" in said["published"]
@@ -130,14 +145,15 @@ def test_quantities_of_one_name_keep_their_own_definitions(written):
 
 
 def test_charts_lead_to_the_definition_of_what_they_show(written):
-    _, page = written
+    page = "".join(texts(written[0]).values())
     captions = re.findall(r"<figcaption><b>[^<]*: number of clusters\.</b>.*?</figcaption>", page, re.S)
     assert captions
-    assert all('href="#definition--calibrated--cluster_number"' in caption for caption in captions)
+    place = 'href="definitions.html#definition--calibrated--cluster_number"'
+    assert all(place in caption for caption in captions)
 
 
 def test_runs_that_the_study_did_not_make_have_no_command_of_it(written):
-    _, page = written
+    page = "".join(texts(written[0]).values())
     assert "--group" not in page
     assert "runs that were not made by" in page
 

@@ -1,0 +1,90 @@
+"""The sentences of the report are made from the verdicts: other verdicts, other sentences."""
+
+import json
+
+import numpy as np
+import pytest
+
+from compare.judging.verdicts import Verdicts
+from compare.reporting.findings import findings
+from compare.reporting.verdict_table import Column
+from tests.helpers.written_verdicts import table, verdict
+
+MODELS = tuple(f"net {place}" for place in range(3))
+GROUPS = (
+    Column("SA", "theory", "", ""),
+    *(Column(name, "trained", name, "") for name in MODELS),
+    Column("net 0, random weights", "changed", "net 0", "random weights"),
+)
+REACH = {"sought": "3 clusters", "planted": 3, "matters": 0.65, "rungs": []}
+
+
+def said(*rows):
+    return findings(json.loads(table(*rows).to_json())["rows"], GROUPS)
+
+
+def on_models(hypothesis, *verdicts, **changed):
+    return [verdict(hypothesis, name, each, **changed) for name, each in zip(MODELS, verdicts)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        (
+            ["REFUTED"] * 3,
+            "In trained models tokens do not gather in tight clusters (H1: refuted in all 3 models).",
+        ),
+        (
+            ["CONFIRMED", "CONFIRMED", "REFUTED"],
+            "In trained models tokens mostly gather in several tight clusters "
+            "(H1: confirmed in 2 of 3 models, refuted in 1).",
+        ),
+        (
+            ["CONFIRMED", "UNDECIDED", "REFUTED"],
+            "In trained models tokens may or may not gather in several tight clusters "
+            "(H1: confirmed in 1 of 3 models, refuted in 1, undecided in 1).",
+        ),
+    ],
+)
+def test_other_verdicts_make_other_sentences(verdicts, words):
+    assert said(*on_models("H1", *verdicts))[0] == words
+
+
+def test_the_theory_may_be_wrong_too():
+    forms = said(verdict("H1", "SA"), verdict("H2", "SA", "REFUTED"), verdict("H3", "SA", "REFUTED"))[0]
+    assert forms == (
+        "In the theory tokens gather in several tight clusters (H1: confirmed in 1), do not stay in clusters for long "
+        "(H2: refuted in 1), and these do not last far longer than they take to form (H3: excess 0.50 [0.40, +])."
+    )
+
+
+def test_intervals_that_stay_short_of_what_matters_are_named():
+    refuted = on_models("H1", *["REFUTED"] * 3, effect=0.0, ci=(-0.1, 0.07))
+    assert "refuted in all 3 models, intervals up to 0.07 where 0.25 matters" in said(*refuted)[0]
+    without_end = on_models("H1", *["REFUTED"] * 3, ci=(-0.1, np.inf))
+    assert "intervals" not in said(*without_end)[0]
+
+
+def test_how_far_a_refutation_reaches():
+    rows = [
+        verdict("H1", name, "REFUTED", reach={**REACH, "limit": limit})
+        for name, limit in zip(MODELS, (0.5, 0.65, None))
+    ]
+    rows.append(verdict("P20", MODELS[0], "REFUTED", reach={**REACH, "limit": 0.3}))
+    (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
+    assert "they hold 50 % to 65 % (H1) or 30 % (P20) of the variance or more" in reach
+    assert not any(
+        "How far that reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3))
+    )
+
+
+def test_all_that_applies_is_counted_and_what_does_not_is_not():
+    rows = [*on_models("H4", "CONFIRMED", "REFUTED", "NOT APPLICABLE"), verdict("H1", "SA", "UNDECIDED")]
+    last = said(*rows)[-1]
+    assert "each corrected for all: 1 confirmed, 1 refuted, 1 undecided." in last
+    assert last.endswith("on trained models: H4 confirmed in 1 of 2, refuted in 1.")
+
+
+def test_nothing_judged_nothing_said():
+    assert findings((), ()) == ()
+    assert findings(json.loads(Verdicts((), {}, 0, 99).to_json())["rows"], GROUPS) == ()
