@@ -204,6 +204,7 @@ def _provenance(loaded: LoadedModel) -> dict[str, Any]:
         "model": loaded.name,
         "revision": loaded.revision,
         "init": loaded.init,
+        "quantisation": loaded.quantisation,
         "family": loaded.family.name,
         "scheme": structure.scheme,
         "epsilon": structure.epsilon,

@@ -11,10 +11,11 @@ import torch
 from probe.architectures import architecture_of, options_of, refuse_crossed
 from probe.calls import RefusalError, one_line, quiet
 from probe.families import FAMILIES, Family, family_of
-from probe.model_files import CONFIG, content_digest, read_json, tokenizer_files, weight_files
+from probe.gguf_files import dequantised, header
+from probe.model_files import content_digest, tokenizer_files, weight_files
 from probe.sources import Source, find, source_digest
 from probe.structure import Block, NotReadableError, Place, Structure, structure_of
-from probe.weights import filled
+from probe.weights import filled, stored
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 INITS = ("trained", "random")
@@ -26,7 +27,8 @@ class LoadedModel:
 
     name: registered name, hub id or name of the folder. revision: commit of the hub, or ``sha256:`` and the digest
     of the weight files, or None for a model that was loaded elsewhere or drawn at random. tokenizer: None for a
-    model that reads images. init: ``"trained"`` or ``"random"``; seed: of the random weights, else None.
+    model that reads images. init: ``"trained"`` or ``"random"``; seed: of the random weights, else None. quantisation:
+    the types that the weights of a GGUF are rounded to, that of most weights first; None for weights as they are.
     """
 
     name: str
@@ -36,6 +38,7 @@ class LoadedModel:
     tokenizer: Any
     init: str = "trained"
     seed: int | None = None
+    quantisation: str | None = None
 
     @property
     def reads(self) -> str:
@@ -81,8 +84,9 @@ def load(
 
     Arguments
     ---------
-    model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or an id of the Hugging Face
-        hub; or a pair (model, tokenizer), with None for the tokenizer where the model reads images; or what this
+    model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or a GGUF file, or a folder with
+        one (needs the extra ``[gguf]``; its weights are rounded, which ``quantisation`` says); or an id of the Hugging
+        Face hub; or a pair (model, tokenizer), with None for the tokenizer where the model reads images; or what this
         function returned, which passes through. A registered name goes before a folder of that name (write
         ``./gpt2`` for the folder), a folder before a hub id. Only a hub id goes to the network.
     revision: commit, tag or branch of a hub id; the main branch where not given.
@@ -114,21 +118,28 @@ def load(
         loaded = model if isinstance(model, LoadedModel) else _adopt(*model)
         return checked(loaded if init == "trained" else _reinitialised(loaded, seed))
     source = find(model, revision)
-    facts = read_json(source.name, source.folder / CONFIG)
+    facts = source.facts()
     architecture = architecture_of(facts.get("model_type"), source.name)
     family = family_of(facts["model_type"])
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     kind = getattr(torch, dtype or "float32")
-    files = [] if init == "random" else weight_files(source.name, source.folder)
+    files = (
+        [] if init == "random" else [source.gguf] if source.gguf else weight_files(source.name, source.folder)
+    )
     config, tokenizer = _read_config(source, architecture, facts), _read_tokenizer(source, architecture)
     if init == "random":
         with one_line(source.name):
             network = _moved(_random(architecture, config, kind, seed), device).eval()
         return checked(LoadedModel(source.name, None, family, network, tokenizer, init, seed))
     commit = source.commit or f"sha256:{content_digest(files)}"
-    network = _moved(filled(source.name, files, architecture, config, kind), device)
-    return checked(LoadedModel(source.name, commit, family, network, tokenizer))
+    if source.gguf:
+        tensors = dequantised(source.name, source.gguf, config, kind)
+        quantisation = header(source.name, source.gguf).quantisation
+    else:
+        tensors, quantisation = stored(source.name, files), None
+    network = _moved(filled(source.name, tensors, architecture, config, kind), device)
+    return checked(LoadedModel(source.name, commit, family, network, tokenizer, quantisation=quantisation))
 
 
 def checked(loaded: LoadedModel) -> LoadedModel:
@@ -146,10 +157,10 @@ def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> 
     `load` would raise before it reads the weights. Cost: reads the weights once.
     """
     source = find(model, revision)
-    facts = read_json(source.name, source.folder / CONFIG)
+    facts = source.facts()
     if facts.get("model_type") not in FAMILIES:
         architecture_of(facts.get("model_type"), source.name)
-    if "image_size" not in facts:
+    if not ("image_size" in facts or source.gguf):
         tokenizer_files(source.name, source.folder)
     return source_digest(source)
 
@@ -170,7 +181,7 @@ def _reinitialised(loaded: LoadedModel, seed: int) -> LoadedModel:
     """The model that training would have started from, for this seed."""
     network = _random(type(loaded.model), loaded.model.config, loaded.model.dtype, seed)
     network = network.to(loaded.model.device).eval()
-    return replace(loaded, model=network, revision=None, init="random", seed=seed)
+    return replace(loaded, model=network, revision=None, init="random", seed=seed, quantisation=None)
 
 
 def _random(architecture: Any, config: Any, dtype: torch.dtype, seed: int) -> Any:
@@ -199,10 +210,12 @@ def _read_tokenizer(source: Source, architecture: Any) -> Any:
 
     if architecture.main_input_name == "pixel_values":
         return None
-    tokenizer_files(source.name, source.folder)
+    if source.gguf is None:
+        tokenizer_files(source.name, source.folder)
+    inside = {"gguf_file": source.gguf.name} if source.gguf else {}
     with one_line(source.name):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
-            source.folder, local_files_only=True, trust_remote_code=False
+            source.folder, local_files_only=True, trust_remote_code=False, **inside
         )
         if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
             raise TypeError(f"{type(tokenizer).__name__} is no tokenizer of one model")

