@@ -9,7 +9,7 @@ import probe
 from probe.families import FAMILIES
 from probe.learned_operators import shortening
 from probe.loading import load
-from tests.helpers.small_models import TEXT, word_tokenizer
+from tests.helpers.small_models import TEXT, word_tokenizer, written_by_attention
 
 TOKENS, WIDTH, HEADS, EPSILON = 9, 32, 4, 0.05
 PLAIN = {
@@ -66,26 +66,15 @@ def small(family, changes, seed=3):
     return model
 
 
-def module_of(model, weight):
-    return next(module for module in model.modules() if getattr(module, "weight", None) is weight)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_rows_and_written_are_those_of_the_model(case):
     """To 1e-5 and 1e-4: the model multiplies in single precision, with logits of some tens."""
     model, family = small(*CASES[case]), FAMILIES[CASES[case][0]]
-    loaded, layers, written = load((model, word_tokenizer())), family.projections(model), []
+    loaded, layers = load((model, word_tokenizer())), family.projections(model)
     centres = loaded.structure.centres
     fields = probe.operators(loaded, tokens=TOKENS)
-    handles = [
-        module_of(model, layer.output.weight).register_forward_hook(
-            lambda module, given, made: written.append(made[0].double().numpy())
-        )
-        for layer in layers
-    ]
-    trajectory = probe.extract(loaded, TEXT, frame="layernorm", attention=True, max_tokens=TOKENS)
-    for handle in handles:
-        handle.remove()
+    with written_by_attention(loaded) as written:
+        trajectory = probe.extract(loaded, TEXT, frame="layernorm", attention=True, max_tokens=TOKENS)
     assert trajectory.attention is not None
     reads = trajectory.points * shortening(trajectory)[..., None]
     for layer, (field, after) in enumerate(zip(fields, written, strict=True)):
