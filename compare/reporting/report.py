@@ -61,7 +61,7 @@ def report(
     ...     compare.report(folder, draws=9).name
     'report.html'
     """
-    return report_on(directory, draws=draws, seed=seed, progress=progress).page
+    return report_on(directory, draws=draws, seed=seed, limits=limits, progress=progress).page
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def report_on(
     *,
     draws: int,
     seed: int,
+    limits: str,
     progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]],
 ) -> Written:
     """As `report`, with what was found."""
