@@ -29,6 +29,7 @@ def extract(
     iterations: int | None = None,
     init: str = "trained",
     seed: int = 0,
+    initializer_range: float | None = None,
     control: str | None = None,
     causal: bool | None = None,
     revision: str | None = None,
@@ -80,6 +81,7 @@ def extract(
         None. Beyond that number the block sees states that training never showed it.
     init: ``"trained"``, or ``"random"`` for weights drawn anew from the config (see `probe.loading.load`).
     seed: of the random weights and of the shuffling; one that is given and not needed has no effect.
+    initializer_range: standard deviation of the random matrices; that of the config where None.
     control: ``"shuffled"``, the ordinary tokens in random order; ``"repeated"``, the first of them in the place of
         each; None for the text itself. Special tokens stay in place.
     causal: whether tokens see earlier ones only; the model's own mask where None. The other one is a counterfactual:
@@ -105,6 +107,8 @@ def extract(
     - ``token_ids``: equal numbers are duplicates of one token.
     - ``sinks``: places of tokens whose state x is longer than 4 times the median of its depth at most depths; the
       first token of GPT-2 as a rule. Attention sinks of models whose norms level all lengths (post-LN) do not show.
+    - ``initializer_range`` of random weights, and ``initializer_range_from``, who said so (see `probe.loading.load`);
+      ``quantisation``, the types that the weights of a GGUF are rounded to.
     - ``prompt``: the name where the text is one of `prompts()`.
 
     Raises
@@ -126,7 +130,15 @@ def extract(
     """
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {', '.join(FRAMES)}, got {frame!r}")
-    loaded = load(model, revision=revision, dtype=dtype, device=device, init=init, seed=seed)
+    loaded = load(
+        model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        init=init,
+        seed=seed,
+        initializer_range=initializer_range,
+    )
     inputs = _inputs(loaded, text, max_tokens, control, seed)
     masked = loaded.causal if causal is None else causal
     native = len(loaded.blocks)
@@ -205,6 +217,8 @@ def _provenance(loaded: LoadedModel) -> dict[str, Any]:
         "revision": loaded.revision,
         "init": loaded.init,
         "quantisation": loaded.quantisation,
+        "initializer_range": loaded.initializer_range,
+        "initializer_range_from": loaded.initializer_range_from,
         "family": loaded.family.name,
         "scheme": structure.scheme,
         "epsilon": structure.epsilon,

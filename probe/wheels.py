@@ -20,6 +20,10 @@ class Wheel:
     fix: str
     sha256: str | None = None
 
+    @property
+    def is_gguf(self) -> bool:
+        return ".gguf" in self.files[0][1]
+
     def parts(self) -> list[Path] | None:
         """What is installed; None where a package, or what it should hold, is not there."""
         found = [next(iter(sorted(_folder(package).glob(pattern))), None) for package, pattern in self.files]

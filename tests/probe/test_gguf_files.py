@@ -64,8 +64,11 @@ def test_a_changed_file_is_another_model(model, file, broken):
 
 
 def test_random_weights_of_a_gguf(file):
-    run = probe.extract(file, "the", init="random")
-    assert run.provenance["quantisation"] is None
+    """It does not say with which range training started."""
+    for model in (file, load(file)):
+        facts = probe.extract(model, "the", init="random").provenance
+        assert facts["quantisation"] is None
+        assert (facts["initializer_range"], facts["initializer_range_from"]) == (0.02, "family")
 
 
 def test_a_file_that_is_cut_short(broken):
