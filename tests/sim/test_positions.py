@@ -180,10 +180,13 @@ def test_the_derivative_is_that_of_the_velocity():
 
 
 def test_coinciding_tokens_part_where_places_tell_them_apart():
-    x = np.repeat(X[:2], 3, axis=0)
-    run = sim.simulate(sim.Attention(2.0, logit_bias=ALIBI), x, [0.0, 1.0])
-    assert np.linalg.norm(run.points[-1, 0] - run.points[-1, 2]) > 0.01
-    assert run.provenance["operators"] == ["logit_bias"]
+    """That `simulate` then keeps them as two is seen in a model, whose first states are its words."""
+    field, x = sim.Attention(1.7, logit_bias=ALIBI), np.repeat(X[:2], 3, axis=0)
+    assert field.tells_places_apart
+    assert not sim.Attention(1.7).tells_places_apart
+    velocity = np.asarray(field.velocity(x))
+    assert np.linalg.norm(velocity[0] - velocity[2]) > 0.01
+    assert field.describe()["operators"] == ["logit_bias"]
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,14 @@ def test_attention_alone_is_the_model_whose_feed_forward_parts_write_nothing(cas
 
 def test_a_layer_with_positions_runs_as_a_flow():
     pair = (small(*CASES["llama"]), word_tokenizer())
-    run = repeat(pair, TEXT, 1, [0, 0.01])
+    run = repeat(pair, TEXT, 1, [0, 0.01], causal=False)
     assert run.provenance["norm"] == "pre"
     assert "angles" in run.provenance["operators"]
+    first, again = 0, TEXT.split().index("the", 1)
+    np.testing.assert_array_equal(
+        run.points[0, first], run.points[0, again]
+    )  # one word, and no place in its embedding
+    assert np.linalg.norm(run.points[1, first] - run.points[1, again]) > 1e-6
     with pytest.raises(ValueError, match="norms what its attention writes"):
         repeat((small(*CASES["gemma2"]), word_tokenizer()), TEXT, 0, [0, 1])
     with pytest.raises(ValueError, match="only without angles"):
