@@ -153,6 +153,13 @@ def test_far_pulls_keep_their_digits_beside_a_bias():
             np.testing.assert_allclose(found[i], exact, rtol=0, atol=1e-13 * float(np.linalg.norm(exact)))
 
 
+def test_a_constant_in_a_row_of_the_bias_changes_nothing():
+    """Not even one beyond the range of an exponential."""
+    shift = np.linspace(-3000, 3000, TOKENS)[:, None]
+    plain, shifted = (sim.Attention(1.7, logit_bias=bias).velocity(X) for bias in (ALIBI, ALIBI + shift))
+    np.testing.assert_allclose(shifted, plain, rtol=1e-11)  # the bias itself rounds by eps of 3000
+
+
 def test_tiles_change_nothing(monkeypatch):
     field = sim.Attention(1.7, **CASES["all"])
     whole = field.velocity(X, MASSES), field.weights(X, MASSES)
