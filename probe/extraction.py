@@ -107,6 +107,7 @@ def extract(
     - ``token_ids``: equal numbers are duplicates of one token.
     - ``sinks``: places of tokens whose state x is longer than 4 times the median of its depth at most depths; the
       first token of GPT-2 as a rule. Attention sinks of models whose norms level all lengths (post-LN) do not show.
+      ``transient_sinks``: places where that is so at two depths in a row or more, but not at most; SmolLM2 has dozens.
     - ``initializer_range`` of random weights, and ``initializer_range_from``, who said so (see `probe.loading.load`);
       ``quantisation``, the types that the weights of a GGUF are rounded to.
     - ``prompt``: the name where the text is one of `prompts()`.
@@ -160,7 +161,7 @@ def extract(
             **inputs.facts,
             "frame": frame,
             "token_count": len(inputs.tokens),
-            "sinks": _sinks(reading),
+            **_sinks(reading),
             "control": control,
             "seed": seed if control == "shuffled" else loaded.seed,
             "causal": masked,
@@ -203,10 +204,11 @@ def _check_memory(loaded: LoadedModel, tokens: int, depths: int, attention: bool
         )
 
 
-def _sinks(reading: Reading) -> list[int]:
-    """Tokens whose state is far longer than the median one of its depth, at most depths."""
+def _sinks(reading: Reading) -> dict[str, list[int]]:
+    """Tokens whose state is far longer than the median one of its depth: at most depths, or at a few in a row."""
     long = reading.lengths > SINK_RATIO * np.median(reading.lengths, axis=1, keepdims=True)
-    return np.flatnonzero(long.mean(axis=0) > 0.5).tolist()
+    most, twice = long.mean(axis=0) > 0.5, (long[1:] & long[:-1]).any(axis=0)
+    return {"sinks": np.flatnonzero(most).tolist(), "transient_sinks": np.flatnonzero(twice & ~most).tolist()}
 
 
 def _provenance(loaded: LoadedModel) -> dict[str, Any]:

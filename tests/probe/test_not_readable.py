@@ -83,3 +83,10 @@ def test_states_that_are_not_the_models_own(monkeypatch):
     monkeypatch.setattr(type(model), "forward", shifted)
     with pytest.raises(NotReadableError, match=r"hidden_states are 0\.001 off"):
         structure_of(model)
+
+
+def test_two_ways_of_one_model_that_differ():
+    """transformers 5.23 adds the biases of a Falcon with ALiBi twice where attention is eager."""
+    model = small_model("falcon", alibi=True, parallel_attn=False)
+    with pytest.raises(NotReadableError, match="two ways that are"):
+        structure_of(model)
