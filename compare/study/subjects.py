@@ -6,7 +6,7 @@ from pathlib import Path
 
 import probe
 from compare.files import file_digest
-from probe.families import FAMILIES
+from probe.families import FAMILIES, family_of
 from probe.loading import model_digest
 from probe.registry import is_stage, local_place
 from probe.sources import find
@@ -52,6 +52,11 @@ class Subject:
     def has_operators(self) -> bool:
         """Whether the attention of its layers is known as a field; not where its family is not known."""
         return self.family in FAMILIES and FAMILIES[self.family].has_operators
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether its attention takes another mask; taken to be so where its family is not known."""
+        return family_of(self.family or "").takes_mask
 
     @property
     def by_place(self) -> bool:

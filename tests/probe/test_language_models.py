@@ -38,7 +38,7 @@ def test_states_and_rows_are_those_of_the_model(loaded):
 
 
 def test_it_knows_english(loaded):
-    """4.3 and 4.6 nats a token of this text were measured, where guessing costs 10.8 and 12.5: no weight is misplaced."""
+    """4.3 and 4.6 nats a token of this text were measured, where guessing costs 10.8 and 12.5: so none is misplaced."""
     run = probe.extract(loaded, probe.prompts()["lamp_prose"].text, max_tokens=TOKENS)
     last, norm = torch.from_numpy(states_of(run)[-1]).float(), loaded.structure.last.norm.module
     with torch.no_grad():

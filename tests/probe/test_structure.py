@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import probe
+from probe.controls import controls
 from probe.loading import load
 from tests.helpers.small_models import (
     FAMILIES,
@@ -151,6 +152,7 @@ def test_the_other_mask_is_the_other_mask(small):
     if small.family == OWN_MASK:
         with pytest.raises(ValueError, match="takes no other"):
             probe.extract(small.pair, small.text, causal=False)
+        assert "not causal" not in controls(small.pair, small.text)
         return
     causal = small.family in ENCODERS
     run = probe.extract(small.pair, small.text, causal=causal, attention=True)
