@@ -1,17 +1,10 @@
 """The staircase has its steps at the mergers, and the tree its joints at their log times."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import sim
 from compare import plot
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A forest plot holds the numbers of its rows: effects, intervals, bounds, and detection limits on their own scale."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -17,12 +16,6 @@ REACH = {
         {"share": 0.8, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0},
     ],
 }
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def lines(axes):

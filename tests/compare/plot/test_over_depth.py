@@ -1,18 +1,11 @@
 """The published definitions over depth: what is drawn is what was measured, with labels that have units."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import sim
 from compare import plot
 from compare.study.measuring import measure_run
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,12 @@
 
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from compare import plot
 from compare.statistics import t_interval
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def measured(values, places, axis="time", **facts):

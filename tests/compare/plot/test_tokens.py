@@ -1,19 +1,11 @@
 """Spheres side by side: on S^2 every token stands where it is, and its side can be told."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import sim
 from compare import plot
 from compare.plot.tokens import STEP, projected
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
 
 RUN = sim.Trajectory(np.stack([sim.uniform(20, 3, seed) for seed in range(5)]), np.arange(5))
 

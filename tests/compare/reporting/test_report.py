@@ -19,7 +19,7 @@ from compare.reporting.evidence import beta_range, hypothesis_page, per_run, pic
 from compare.reporting.page import number
 from compare.reporting.part_charts import divergence_caption
 from compare.reporting.spheres import player
-from compare.reporting.verdict_table import anchor, measures, size
+from compare.reporting.verdict_table import anchor, effect_in_words, measures, size
 from compare.study.measuring import measure_run
 from compare.study.results import Settings, read_run
 from sim import Trajectory
@@ -297,6 +297,19 @@ def test_axes_of_spheres_point_to_the_side_of_the_mean():
 )
 def test_effects_are_no_finer_than_what_matters(value, smallest, said):
     assert size(value, smallest) == said
+
+
+@pytest.mark.parametrize(
+    ("effect", "ci", "said"),
+    [
+        (0.0, (-0.0031, 0.002), "within 3e-03 of 0"),
+        (0.0, (-0.0031, 0.02), "0.00 [0.00, 0.02]"),
+        (0.5, (0.4, None), "0.50 [0.40, \u221e]"),
+        (0.5, (None, 0.6), "0.50 [\u2212\u221e, 0.60]"),
+    ],
+)
+def test_effects_without_a_digit_that_matters_say_how_small_they_are(effect, ci, said):
+    assert effect_in_words({"effect": effect, "ci": ci, "smallest_effect": 0.25}) == said
 
 
 def test_missing_numbers_are_a_dash():
