@@ -84,7 +84,7 @@ def effect_in_words(row: Row) -> str:
     least = row["smallest_effect"]
     if least and None not in (low, high) and max(abs(low), abs(high)) < NOTHING * least:
         widest = max(abs(low), abs(high), ROUNDING)
-        return f"within {widest:.0e} of 0"
+        return f"within {widest:.1g} of 0"
     ends = (
         "\u2212\u221e" if low is None else size(low, least),
         "\u221e" if high is None else size(high, least),
