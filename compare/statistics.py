@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95
 SAME = 1e-12
@@ -30,7 +30,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     runs = _finite(values)
     if len(runs) < 2:
         return Interval(-np.inf, np.inf) if len(runs) else Interval(np.nan, np.nan)
-    reach = stats.t.ppf((1 + level) / 2, len(runs) - 1) * runs.std(ddof=1) / np.sqrt(len(runs))
+    reach = special.stdtrit(len(runs) - 1, (1 + level) / 2) * runs.std(ddof=1) / np.sqrt(len(runs))
     return Interval(float(runs.mean() - reach), float(runs.mean() + reach))
 
 
@@ -50,7 +50,7 @@ def means_above(values: Float[np.ndarray, "run *others"], bound: float) -> Float
         return np.ones(values.shape[1:])
     above, spread = values.mean(axis=0) - bound, values.std(axis=0, ddof=1)
     agree = spread <= SAME * np.maximum(1.0, np.abs(values).max(axis=0))
-    p = stats.t.sf(above / np.where(agree, 1, spread) * np.sqrt(runs), runs - 1)
+    p = special.stdtr(runs - 1, -above / np.where(agree, 1, spread) * np.sqrt(runs))
     return np.where(agree, np.where(above > 0, 0.5**runs, 1.0), p)
 
 
@@ -80,8 +80,8 @@ def clopper_pearson(successes: int, runs: int, level: float = LEVEL) -> Interval
     if not 0 <= successes <= runs or runs < 1:
         raise ValueError(f"need 0 <= successes <= runs and a run, got {successes} of {runs}")
     tail = (1 - level) / 2
-    low = stats.beta.ppf(tail, successes, runs - successes + 1) if successes else 0.0
-    high = stats.beta.isf(tail, successes + 1, runs - successes) if successes < runs else 1.0
+    low = special.betaincinv(successes, runs - successes + 1, tail) if successes else 0.0
+    high = special.betainccinv(successes + 1, runs - successes, tail) if successes < runs else 1.0
     return Interval(float(low), float(high))
 
 
@@ -136,7 +136,7 @@ def stouffer(z: ArrayLike) -> float:
     """One-sided p of standardised statistics together: of sum z / sqrt(R). NaN does not count; 1 without any."""
     scores = np.asarray(z, np.float64)
     scores = scores[~np.isnan(scores)]
-    return float(stats.norm.sf(scores.sum() / np.sqrt(len(scores)))) if len(scores) else 1.0
+    return float(special.ndtr(-scores.sum() / np.sqrt(len(scores)))) if len(scores) else 1.0
 
 
 def _finite(values: ArrayLike) -> Float[np.ndarray, " run"]:

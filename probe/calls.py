@@ -11,9 +11,15 @@ def one_line(name: str) -> Iterator[None]:
     try:
         with quiet():
             yield
+    except RefusalError:
+        raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ValueError(f"{name} cannot be loaded ({reason}): save model and tokenizer again") from error
+
+
+class RefusalError(ValueError):
+    """One line that says already what is wrong with a model, and what to do."""
 
 
 @contextmanager

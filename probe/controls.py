@@ -41,10 +41,10 @@ def controls(
     """
     settings = {name: options.pop(name) for name in ("revision", "dtype", "device") if name in options}
     loaded = load(model, **settings)
-    causal = loaded.family.causal(loaded.model.config)
+    causal = loaded.causal
     runs: dict[str, dict[str, Any]] = {"trained": {}}
     runs |= {f"random {seed}": {"init": "random", "seed": seed} for seed in seeds}
-    if loaded.family.reads == "text":
+    if loaded.reads == "text":
         shuffled, repeated = CONTROLS
         runs |= {f"{shuffled} {seed}": {"control": shuffled, "seed": seed} for seed in seeds}
         runs[repeated] = {"control": repeated}

@@ -50,11 +50,17 @@ def counterfactual(field: Attention, kind: str, seed: int | tuple[int, ...] = 0)
     seed: of the random vectors of ``"spectrum shuffled"``; no effect elsewhere. A tuple of numbers is one seed.
 
     Returns a field with output (head, d, k) and value (head, k, d), where O_h V_h is the matrix above.
-    Raises ValueError for an unknown kind and a field without operators. Cost: O(d k^2) a head, k the size of a head;
+    Raises ValueError for an unknown kind, a field without operators, and ``"gradient"`` where more than Q, K and a bias
+    makes the logits. Cost: O(d k^2) a head, k the size of a head;
     16 d^2 bytes a head for ``"identity"``.
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    more = sorted({"query_gain", "key_gain", "softcap", "angles"}.intersection(field.operators))
+    if kind == "gradient" and more:
+        raise ValueError(
+            f"Q^T K alone says what attention looks for only without {', '.join(more)}: take another kind"
+        )
     query, key, value, output = _operators(field)
     push = None
     if field.value_bias is not None:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from torch import nn
 
 from probe.counterfactual import counterfactual as counterfactual
 from probe.extraction import extract
-from probe.forward import applied
+from probe.forward import applied, between
 from probe.learned_operators import operators
 from probe.loading import LoadedModel, load
+from probe.structure import Norm
+from probe.structure.norms import described
 from sim.attention import Attention
 from sim.integration import simulate
 from sim.precision import require_64_bit
@@ -44,8 +45,8 @@ def layer_by_layer(
     From the model's own first state, with A what the attention of a block writes, its output bias included, and N
     the norms of the block with their gains and biases, a block is
 
-        pre-LN (GPT-2, ViT):     x <- x + A(x),
-        post-LN (BERT, ALBERT):  x <- N_last(N_attention(x + A(x))).
+        pre-LN (GPT-2, Llama, ViT):  x <- x + A(x), and in Gemma, whose attention is normed, x <- x + N_written(A(x)),
+        post-LN (BERT, ALBERT):      x <- N_last(N_attention(x + A(x))).
 
     Both norms of a post-LN block stay. The next block reads what N_last makes, and gains that differ from entry to
     entry turn a token even where attention writes nothing. Left out are the feed-forward parts with their biases, in
@@ -70,29 +71,34 @@ def layer_by_layer(
     provenance as of `extract`, so that the two lie over each other; ``counterfactual`` is `value`, and ``sinks`` are
     those of the model's own run.
 
-    Raises ValueError as `extract` and `operators` do, for rotary models (GPT-NeoX) too, for an unknown kind, 32-bit
-    JAX, and a state that is 0 or not finite. Cost: a forward pass of the model, and O(L (n d^2 + n^2 d)) in float64.
+    Raises ValueError as `extract` and `operators` do, for an unknown kind, 32-bit JAX, and a state that is 0 or not
+    finite. Cost: a forward pass of the model, and O(L (n d^2 + n^2 d)) in float64.
     """
     require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)
     chosen: dict[str, Any] = {"iterations": iterations, "causal": causal}
-    fields = operators(loaded, **chosen)
-    chosen |= {"control": control, "seed": seed, "max_tokens": max_tokens}
-    own = extract(loaded, text, "layernorm", **chosen)
-    x, z = _first(loaded, text, own, chosen)
+    reading = chosen | {"control": control, "seed": seed, "max_tokens": max_tokens}
+    own = extract(loaded, text, "layernorm", **reading)
+    fields = operators(loaded, tokens=len(own.tokens), **chosen)
+    x, z = _first(loaded, text, own, reading)
+    centres, epsilon = loaded.structure.centres, own.provenance["epsilon"]
     states, rows = [own.points[0] * own.norms[0][:, None]], []
     distinct = {id(field): layer for layer, field in enumerate(fields)}
     changed = {key: _changed(fields, layer, value, seed) for key, layer in distinct.items()}
-    for own_field, after in zip(fields, _norms(loaded, iterations)):
+    norms = zip(_output_norms(loaded, iterations), _norms(loaded, iterations))
+    for own_field, (written, after) in zip(fields, norms):
         field = changed[id(own_field)]
         if attention:
             rows.append(np.asarray(field.weights(z), np.float32))
-        x = x + np.asarray(field.attend(z))
+        added = np.asarray(field.attend(z))
+        if written:
+            added = _scaled(_shortened(added, written.epsilon, written.centres), written)
+        x = x + added
         for norm in after:
-            z = _shortened(x, norm.eps)
+            z = _shortened(x, norm.epsilon, norm.centres)
             x = _scaled(z, norm)
         if not after:
-            z = _shortened(x, own.provenance["epsilon"])
+            z = _shortened(x, epsilon, centres)
         states.append(np.sqrt(x.shape[1]) * z if after else x)
     lengths = np.linalg.norm(states, axis=-1)
     sound = (np.isfinite(lengths) & (lengths > 0)).all(axis=1)
@@ -169,12 +175,18 @@ def repeat(
     require_64_bit()
     loaded = load(model, revision=revision, dtype=dtype, init=init, seed=seed)
     chosen: dict[str, Any] = {"iterations": iterations, "causal": causal}
-    fields = operators(loaded, **chosen)
-    for name, place, last in (("layer", layer, len(fields) - 1), ("start", start, len(fields))):
+    with applied(loaded, iterations):
+        blocks = len(loaded.blocks)
+    for name, place, last in (("layer", layer, blocks - 1), ("start", start, blocks)):
         if place not in range(last + 1):
             raise ValueError(f"{name} must be from 0 to {last} for {loaded.name}, got {place}")
-    chosen |= {"control": control, "seed": seed, "max_tokens": max_tokens}
-    own = extract(loaded, text, "layernorm", **chosen)
+    if loaded.structure.output_norm:
+        raise ValueError(
+            f"{loaded.name} norms what its attention writes, which is no flow of `sim`: use layer_by_layer"
+        )
+    reading = chosen | {"control": control, "seed": seed, "max_tokens": max_tokens}
+    own = extract(loaded, text, "layernorm", **reading)
+    fields = operators(loaded, tokens=len(own.tokens), **chosen)
     scheme = own.provenance["scheme"]
     field = replace(_changed(fields, layer, value, seed), norm=scheme)
     moments = np.asarray(times, np.float64)
@@ -215,14 +227,21 @@ def _counterfactual_facts(own: Trajectory, value: str | None, seed: int) -> dict
     return {"counterfactual": value, "seed": own.provenance["seed"] if value is None else seed}
 
 
-def _norms(loaded: LoadedModel, iterations: int | None) -> list[tuple[nn.LayerNorm, ...]]:
+def _norms(loaded: LoadedModel, iterations: int | None) -> list[tuple[Norm, ...]]:
     """The norms between the attention of each block and that of the next, which make states; none in pre-LN models."""
     with applied(loaded, iterations):
-        family, model = loaded.family, loaded.model
-        if family.scheme == "pre":
-            return [()] * len(family.attentions(model))
-        pairs = zip(family.sublayers(model), family.states(model)[1:])
-        return [(between.module, last.module) for between, last in pairs]  # pyright: ignore[reportReturnType]
+        if loaded.structure.scheme == "pre":
+            return [()] * len(loaded.blocks)
+        pairs = zip(between(loaded), loaded.states()[1:])
+        return [tuple(place.norm for place in pair if place.norm) for pair in pairs]
+
+
+def _output_norms(loaded: LoadedModel, iterations: int | None) -> list[Norm | None]:
+    """The norm of each block that what its attention writes passes before it is added."""
+    with applied(loaded, iterations):
+        layers = loaded.family.projections(loaded.model)
+    width = loaded.structure.width
+    return [described(layer.output_norm, width) if layer.output_norm else None for layer in layers]
 
 
 def _first(
@@ -234,24 +253,24 @@ def _first(
     """The residual at depth 0, less its mean in pre-LN models, and z, what the first layer reads (`operators`)."""
     y = own.points[0] * own.norms[0][:, None]
     if own.provenance["scheme"] == "pre":
-        return y, _shortened(y, own.provenance["epsilon"])
-    made = loaded.family.states(loaded.model)[0].module
-    if isinstance(made, nn.LayerNorm):
+        return y, _shortened(y, own.provenance["epsilon"], loaded.structure.centres)
+    first = loaded.structure.first
+    if first.made and first.norm:
         z = y / np.sqrt(y.shape[1])
-        return _scaled(z, made), z
+        return _scaled(z, first.norm), z
     raw = extract(loaded, text, "raw", **chosen)
     state = raw.points[0] * raw.norms[0][:, None]
     return state, state / np.sqrt(state.shape[1])
 
 
-def _shortened(x: States, epsilon: float) -> States:
+def _shortened(x: States, epsilon: float, centres: bool) -> States:
     """z, so that a norm makes sqrt(d) gain z + bias of x."""
-    y = x - x.mean(axis=1, keepdims=True)
+    y = x - x.mean(axis=1, keepdims=True) if centres else x
     return y / np.sqrt(np.sum(y**2, axis=1, keepdims=True) + x.shape[1] * epsilon)
 
 
-def _scaled(z: States, norm: nn.LayerNorm) -> States:
-    gain, bias = (part.detach().cpu().double().numpy() for part in (norm.weight, norm.bias))
+def _scaled(z: States, norm: Norm) -> States:
+    gain, bias = (part.numpy() for part in norm.affine(z.shape[1]))
     return np.sqrt(z.shape[1]) * gain * z + bias
 
 
@@ -260,8 +279,8 @@ def _layer_time(
 ) -> float:
     """Mean over tokens of 1/r, r the length of the residual that a post-LN layer would add to, less its mean."""
     with applied(loaded, iterations):
-        norm = loaded.family.projections(loaded.model)[layer].norm
-    x = own.points[start]
+        place = loaded.states()[layer]
+    x, norm = own.points[start], place.norm if place.made else None
     residual = np.sqrt(x.shape[1]) * x if norm is None else _scaled(x, norm)
     centred = residual - residual.mean(axis=1, keepdims=True)
     return float(np.mean(1 / np.linalg.norm(centred, axis=1)))

@@ -41,13 +41,17 @@ def extract(
 
     One forward pass without padding, in evaluation mode, read by forward hooks:
 
-    | depth | GPT-2, GPT-NeoX, ViT (pre-LN) | BERT (post-LN) | ALBERT (post-LN) | shape |
+    | depth | pre-LN (GPT-2, Llama, Gemma, ViT) | post-LN (BERT, DistilBERT) | ALBERT (post-LN) | shape |
     |---|---|---|---|---|
     | 0 | sum of the embeddings | normed embedding | embedding, mapped to d | (n, d) |
     | l - 1/2, with `sublayers` | residual after attention of block l | normed sum with attention | the same | (n, d) |
     | l | residual after block l | output of block l | output after l uses of the shared layer | (n, d) |
     | L | residual after the last block, before the final norm | output of block L | after L uses | (n, d) |
     | attention at l < L | rows of block l + 1 | the same | the same | (heads, n, n) |
+
+    Where these are is found in the model itself, by one pass over a few tokens that also checks that its blocks add up
+    (`probe.structure`), so any transformer can be read whose blocks are attention and feed-forward part around one
+    state: one after the other or side by side, with norms before, behind or around them.
 
     A state x becomes the point theta = y / |y|, where the frame says what y is:
 
@@ -57,20 +61,21 @@ def extract(
       s = |y| / sqrt(|y|^2 + d eps). Where a norm made x (BERT, ALBERT), y is x with that norm's gain and bias
       undone, so that x = gain |y| theta + bias, and |y| = sqrt(d) s with the same s. It is taken from what enters
       the norm, not by division: trained gains reach 0, and even then theta is exact. Each theta is orthogonal to
-      the all-ones vector.
+      the all-ones vector. Where norms take no mean off (RMSNorm: Llama, Gemma, T5), y keeps its mean, so that in pre-LN
+      models it is x itself, and theta has no such direction.
 
     Arguments
     ---------
     model: a name of `models()`, a local folder, a Hugging Face hub id, or a pair (model, tokenizer) of transformers.
-        The families are the files of ``probe/families``. Of safetensors only; only hub ids go to the network.
-    text: one text; for ViT an image instead, floats of shape (channel, height, width), resized and normalised as
-        the model expects. Every token is kept; those that the tokenizer added are marked in ``special``. GPT-2 adds
-        none; of an image, the class token is special and each patch is named by row and column.
+        Of any family with attention that transformers knows; of safetensors only; only hub ids go to the network.
+    text: one text; for models of images (ViT) an image instead, floats of shape (channel, height, width), resized and
+        normalised as the model expects. Every token is kept; those that the tokenizer added are marked in ``special``.
+        GPT-2 adds none; of an image, the class token is special and each patch is named by row and column.
     frame: ``"raw"`` or ``"layernorm"``.
     attention: whether to keep the attention rows; needs the model's eager attention, which `extract` itself loads.
     sublayers: also keep the state between attention and feed-forward part, at the half-integer depths. Steps are
         then by turns attention, from l to l + 1/2, and feed-forward, from l + 1/2 to l + 1. They are states, not
-        increments. A block whose two parts run side by side (Pythia) has none.
+        increments. A block whose two parts run side by side (Pythia, Falcon) has none.
     iterations: how many times a model with one shared block (ALBERT) applies it, in one pass; as trained where
         None. Beyond that number the block sees states that training never showed it.
     init: ``"trained"``, or ``"random"`` for weights drawn anew from the config (see `probe.loading.load`).
@@ -78,7 +83,8 @@ def extract(
     control: ``"shuffled"``, the ordinary tokens in random order; ``"repeated"``, the first of them in the place of
         each; None for the text itself. Special tokens stay in place.
     causal: whether tokens see earlier ones only; the model's own mask where None. The other one is a counterfactual:
-        BERT with a causal mask, GPT-2 without.
+        BERT with a causal mask, GPT-2 without. What a block's own mask hides of earlier tokens (windows) stays hidden,
+        and is then hidden of later ones too.
     revision: commit, tag or branch of a hub id.
     dtype: of the model: float32 (where not given), float64, bfloat16 or float16. Not for a loaded model.
     device: a torch device, ``"cpu"`` where not given. Not for a loaded model.
@@ -93,7 +99,9 @@ def extract(
     depth L and at half-integer depths, which no attention reads; ``tokens``, the characters that each stands for
     (## goes on with a word in BERT). ``provenance`` says what made it, and for the metrics:
 
-    - ``scheme``, ``"pre"`` or ``"post"``, and ``epsilon``, that of the norms, from which s follows.
+    - ``scheme``, ``"pre"`` or ``"post"``, and ``epsilon``, that of the norms, from which s follows; ``centred``,
+      whether they take the mean off; ``parallel``, whether attention and feed-forward part run side by side;
+      ``output_norm``, whether what attention writes is normed before it is added (Gemma).
     - ``token_ids``: equal numbers are duplicates of one token.
     - ``sinks``: places of tokens whose state x is longer than 4 times the median of its depth at most depths; the
       first token of GPT-2 as a rule. Attention sinks of models whose norms level all lengths (post-LN) do not show.
@@ -101,9 +109,10 @@ def extract(
 
     Raises
     ------
-    ValueError: a model that cannot be had (see `models()`), an unknown frame or control, a text without a token,
-    longer than the model takes or over the memory limit, tokens that the model does not know, states that are not
-    finite, iterations of a model without a shared block, sublayers of one that has none.
+    ValueError: a model that cannot be had (see `models()`) or is built otherwise, an unknown frame or control, a text
+    without a token, longer than the model takes or over the memory limit, tokens that the model does not know, states
+    that are not finite, rows that do not sum to 1, iterations of a model without a shared block, sublayers of one that
+    has none, another mask for one that makes its own.
 
     Cost: one forward pass, O(L (n d^2 + n^2 d)) time; 8 D n d bytes, and 4 D heads n^2 for attention.
 
@@ -119,10 +128,10 @@ def extract(
         raise ValueError(f"frame must be one of {', '.join(FRAMES)}, got {frame!r}")
     loaded = load(model, revision=revision, dtype=dtype, device=device, init=init, seed=seed)
     inputs = _inputs(loaded, text, max_tokens, control, seed)
-    masked = loaded.family.causal(loaded.model.config) if causal is None else causal
-    native = len(loaded.family.attentions(loaded.model))
+    masked = loaded.causal if causal is None else causal
+    native = len(loaded.blocks)
     with applied(loaded, iterations):
-        blocks = len(loaded.family.attentions(loaded.model))
+        blocks = len(loaded.blocks)
         depth = np.arange(2 * blocks + 1) / 2 if sublayers else np.arange(blocks + 1)
         _check_memory(loaded, len(inputs.tokens), len(depth), attention, memory_limit)
         reading = read(loaded, inputs, frame, attention, sublayers, masked)
@@ -158,8 +167,8 @@ def _inputs(
     seed: int,
 ) -> Inputs:
     reads = "text" if isinstance(text, str) else "image"
-    if reads != loaded.family.reads:
-        raise ValueError(f"{loaded.name} reads {loaded.family.reads}, got {reads}: give the other")
+    if reads != loaded.reads:
+        raise ValueError(f"{loaded.name} reads {loaded.reads}, got {reads}: give the other")
     if isinstance(text, str):
         return text_inputs(loaded, text, max_tokens, control, seed)
     if (max_tokens, control) != (None, None):
@@ -169,8 +178,7 @@ def _inputs(
 
 def _check_memory(loaded: LoadedModel, tokens: int, depths: int, attention: bool, limit: int) -> None:
     """Points with one copy while they are checked; attention; the working set of one block."""
-    config = loaded.model.config
-    width, heads = config.hidden_size, config.num_attention_heads
+    width, heads = loaded.structure.width, loaded.structure.heads
     states = 2 * 8 * depths * tokens * width
     rows = 4 * depths * heads * tokens**2 if attention else 0
     working = loaded.model.dtype.itemsize * (16 * tokens * width + 3 * heads * tokens**2)
@@ -190,17 +198,20 @@ def _sinks(reading: Reading) -> list[int]:
 
 
 def _provenance(loaded: LoadedModel) -> dict[str, Any]:
-    config, family = loaded.model.config, loaded.family
+    structure = loaded.structure
     return {
         "instrument": "probe.extract",
         "model": loaded.name,
         "revision": loaded.revision,
         "init": loaded.init,
-        "family": family.name,
-        "scheme": family.scheme,
-        "epsilon": family.epsilon(config),
-        "heads": config.num_attention_heads,
-        "width": config.hidden_size,
+        "family": loaded.family.name,
+        "scheme": structure.scheme,
+        "epsilon": structure.epsilon,
+        "centred": structure.centres,
+        "parallel": structure.parallel,
+        "output_norm": structure.output_norm,
+        "heads": structure.heads,
+        "width": structure.width,
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
         "device": loaded.model.device.type,
         "versions": dict(_versions()),

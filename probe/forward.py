@@ -1,6 +1,6 @@
 """One forward pass of a model, its states and attention rows taken over by hooks while it runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NamedTuple
@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
 
 from probe.calls import quiet
 from probe.inputs import Inputs
 from probe.loading import LoadedModel
+from probe.masks import masked, refusal
+from probe.structure import Place, Site
+
+ROW_SLACK = 1e-5  # of single precision: a sum of hundreds of terms
+HALF_SLACK = 0.05
 
 
 class Reading(NamedTuple):
@@ -47,108 +51,133 @@ def read(
     loaded: LoadedModel, inputs: Inputs, frame: str, attention: bool, sublayers: bool, causal: bool
 ) -> Reading:
     """Run the model once; each state becomes unit points as soon as it appears."""
-    model, family = loaded.model, loaded.family
-    sites = family.states(model)
+    model, structure, blocks = loaded.model, loaded.structure, loaded.blocks
+    places = loaded.states()
     if sublayers:
-        pairs = zip(family.sublayers(model), sites[1:])
-        sites = [sites[0], *chain.from_iterable(pairs)]
-    readers = family.attentions(model) if attention else []
-    tokens, width, heads = len(inputs.tokens), model.config.hidden_size, model.config.num_attention_heads
-    points = np.empty((len(sites), tokens, width))
-    norms, lengths = np.empty((2, len(sites), tokens))
-    rows = np.empty((len(sites), heads, tokens, tokens), np.float32) if attention else None
+        places = [places[0], *chain.from_iterable(zip(between(loaded), places[1:]))]
+    other = causal != loaded.causal
+    if (attention or other) and model.config._attn_implementation != "eager":
+        raise ValueError(
+            f"{loaded.name} gives no attention rows under {model.config._attn_implementation!r} attention: "
+            "load it with attn_implementation='eager'"
+        )
+    readers = blocks if attention or other else ()
+    tokens, width, heads = len(inputs.tokens), structure.width, structure.heads
+    points = np.empty((len(places), tokens, width))
+    norms, lengths = np.empty((2, len(places), tokens))
     stride = 2 if sublayers else 1
+    rows = np.empty((len(places), heads, tokens, tokens), np.float32) if attention else None
 
-    def keep_state(place: int, module: nn.Module, given: Any, made: Any) -> None:
-        site, vectors = sites[place], points[place]
-        _copy(_first(given if site.end == "input" else made), vectors)
-        lengths[place] = norms[place] = _lengths(vectors)
+    def keep_state(number: int, given: Any, made: Any) -> None:
+        place, vectors = places[number], points[number]
+        _copy(given if place.site.end == "input" else made, vectors)
+        lengths[number] = norms[number] = _lengths(vectors)
         if frame != "raw":
-            if site.end == "output" and isinstance(module, nn.LayerNorm):
-                _copy(_first(given), vectors)
-                _standardise(vectors, module.eps)
-            else:
+            if place.norm and place.made:
+                _copy(given, vectors)
+                _standardise(vectors, place.norm.epsilon, place.norm.centres)
+            elif place.norm.centres if place.norm else structure.centres:
                 _centre(vectors)
-            norms[place] = _lengths(vectors)
-        if not (np.isfinite(norms[place]).all() and norms[place].all()):
+            norms[number] = _lengths(vectors)
+        if not (np.isfinite(norms[number]).all() and norms[number].all()):
             raise ValueError(
-                f"{loaded.name} has a state of length 0, infinity or NaN at depth {place / stride:g}: "
+                f"{loaded.name} has a state of length 0, infinity or NaN at depth {number / stride:g}: "
                 "try dtype='float32' or check its weights"
             )
-        vectors /= norms[place][:, None]
+        vectors /= norms[number][:, None]
 
-    def keep_rows(place: int, module: nn.Module, given: Any, made: Any) -> None:
-        if made[1] is None:
-            raise ValueError(
-                f"{loaded.name} gives no attention rows under {model.config._attn_implementation!r} attention: "
-                "load it with attn_implementation='eager'"
-            )
-        weights = made[1][0].float()
-        if made[1].dtype.itemsize < 4:  # rows rounded to half precision miss 1 by a thousandth
-            weights = weights / weights.sum(-1, keepdim=True)
-        np.copyto(rows[stride * place], weights.cpu().numpy())  # pyright: ignore[reportOptionalSubscript]
+    def keep_rows(number: int, given: Any, made: Any) -> None:
+        place = blocks[number].rows[1]
+        weights = _rows(loaded, number, made if place is None else made[place])
+        if other and causal == bool(weights.triu(1).any()):
+            raise refusal(loaded)
+        if rows is not None:
+            np.copyto(rows[stride * number], weights.cpu().numpy())
 
     with (
         torch.inference_mode(),
         quiet(),
-        _in_order([site.module for site in sites], keep_state),
-        _in_order(readers, keep_rows),
+        masked(loaded, causal),
+        _in_order([place.site for place in places], keep_state),
+        _in_order([Site(block.rows[0]) for block in readers], keep_rows),
     ):
-        model(**inputs.arguments, **_mask(loaded, tokens, causal))
+        model(**inputs.arguments, **(structure.asks if readers else {}))
     if rows is not None:  # no attention reads the states at half depths, nor the last one
         unread = slice(1, None, 2) if sublayers else slice(-1, None)
         rows[unread], rows[-1] = np.nan, np.nan
     return Reading(points, norms, rows, lengths)
 
 
-def _mask(loaded: LoadedModel, tokens: int, causal: bool) -> dict[str, Any]:
-    """The model's own mask, made by itself, or the other one, added to its logits."""
-    model, family = loaded.model, loaded.family
-    given: dict[str, Any] = {} if family.reads == "image" else {"use_cache": False}
-    if causal == family.causal(model.config):
-        return given
-    hidden = torch.finfo(model.dtype).min if causal else 0.0
-    added = torch.full((tokens, tokens), hidden, dtype=model.dtype, device=model.device).triu(1)
-    return {**given, "attention_mask": added[None, None]}
+def between(loaded: LoadedModel) -> list[Place]:
+    """The states between attention and feed-forward part. Raises ValueError where these run side by side."""
+    places = [block.between for block in loaded.blocks if block.between]
+    if len(places) < len(loaded.blocks):
+        raise ValueError(
+            f"{loaded.name} ({loaded.family.name}) runs attention and feed-forward part side by side, so no state "
+            "stands between them: leave sublayers out"
+        )
+    return places
+
+
+def _rows(loaded: LoadedModel, block: int, made: Float[torch.Tensor, "1 head query key"]) -> torch.Tensor:
+    """Attention rows in single precision. Raises ValueError where they do not sum to 1."""
+    weights = made[0].float()
+    sums = weights.sum(-1, keepdim=True)
+    half = made.dtype.itemsize < 4  # rows rounded to half precision miss 1 by a thousandth
+    if not bool(((sums - 1).abs() <= (HALF_SLACK if half else ROW_SLACK)).all()):
+        raise ValueError(
+            f"the attention rows of block {block} of {loaded.name} do not sum to 1: check its weights"
+        )
+    return weights / sums if half else weights
 
 
 @contextmanager
-def _in_order(modules: list[nn.Module], keep: Callable[[int, nn.Module, Any, Any], None]) -> Iterator[None]:
-    """Call `keep(place, module, inputs, output)` as each module fires, and demand that they fire in this order.
+def _in_order(sites: Sequence[Site], keep: Callable[[int, Any, Any], None]) -> Iterator[None]:
+    """Call `keep(number, input, output)` as each site is passed, and demand that they are passed in this order.
 
-    A shared module has one hook and many places, so a hook that fires too often, too seldom or out of turn is an
-    error and never a wrong trajectory.
+    At the input of a module there is no output yet. A shared module has one hook and many sites, so a hook that fires
+    too often, too seldom or out of turn is an error and never a wrong trajectory.
     """
     fired = 0
 
-    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+    def passed(site: Site, given: Any, made: Any) -> None:
         nonlocal fired
-        if fired == len(modules) or modules[fired] is not module:
+        if fired == len(sites) or sites[fired] != site:
             raise RuntimeError(
-                f"{type(module).__name__} fired out of turn, as call {fired + 1} of {len(modules)}"
+                f"{type(site.module).__name__} fired out of turn, as call {fired + 1} of {len(sites)}"
             )
-        keep(fired, module, inputs, output)
+        keep(fired, given, made)
         fired += 1
 
-    handles = [module.register_forward_hook(hook) for module in dict.fromkeys(modules)]
+    def hooked(site: Site) -> Any:
+        if site.end == "input":
+            return site.module.register_forward_pre_hook(
+                lambda module, given, options: passed(site, _vectors(given, options), None), with_kwargs=True
+            )
+        return site.module.register_forward_hook(
+            lambda module, given, options, made: passed(site, _vectors(given, options), made),
+            with_kwargs=True,
+        )
+
+    handles = [hooked(site) for site in dict.fromkeys(sites)]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-    if fired != len(modules):
-        raise RuntimeError(
-            f"{fired} of {len(modules)} hooks fired: this version of transformers is not known"
-        )
+    if fired != len(sites):
+        raise RuntimeError(f"{fired} of {len(sites)} hooks fired: this version of transformers is not known")
 
 
-def _first(value: Any) -> Float[torch.Tensor, "1 token dim"]:
-    return value if isinstance(value, torch.Tensor) else value[0]
+def _vectors(given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The first tensor that a module takes."""
+    return next((value for value in (*given, *options.values()) if isinstance(value, torch.Tensor)), None)
 
 
-def _copy(batch: Float[torch.Tensor, "1 token dim"], vectors: Float[np.ndarray, "token dim"]) -> None:
+def _copy(given: Any, vectors: Float[np.ndarray, "token dim"]) -> None:
     """Into float64, without an array in between that every state would allocate anew."""
-    torch.from_numpy(vectors).copy_(batch[0])
+    batch = given if isinstance(given, torch.Tensor) else given[0]
+    torch.from_numpy(vectors).copy_(batch.reshape(vectors.shape))
 
 
 def _lengths(vectors: Float[np.ndarray, "token dim"]) -> Float[np.ndarray, " token"]:
@@ -160,7 +189,8 @@ def _centre(vectors: Float[np.ndarray, "token dim"]) -> None:
     vectors -= vectors.mean(axis=-1, keepdims=True)
 
 
-def _standardise(vectors: Float[np.ndarray, "token dim"], epsilon: float) -> None:
-    """What a layer norm makes of its input before gain and bias."""
-    _centre(vectors)
+def _standardise(vectors: Float[np.ndarray, "token dim"], epsilon: float, centres: bool) -> None:
+    """What a norm makes of its input before gain and bias."""
+    if centres:
+        _centre(vectors)
     vectors /= np.sqrt(_lengths(vectors)[:, None] ** 2 / vectors.shape[-1] + epsilon)

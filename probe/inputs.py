@@ -21,7 +21,7 @@ class Inputs(NamedTuple):
     tokenizer, or a class token of the model, adds. facts: for the provenance.
     """
 
-    arguments: dict[str, torch.Tensor]
+    arguments: dict[str, Any]
     tokens: list[str]
     special: Bool[np.ndarray, " token"]
     facts: dict[str, Any]
@@ -36,8 +36,8 @@ def text_inputs(
     digest = hashlib.sha256(text.encode()).hexdigest()
     names = loaded.tokenizer.convert_ids_to_tokens(ids.tolist())
     return Inputs(
-        {"input_ids": torch.tensor(ids[None], device=loaded.model.device)},
-        [loaded.family.readable(loaded.tokenizer, name) for name in names],
+        {"input_ids": torch.tensor(ids[None], device=loaded.model.device), "use_cache": False},
+        [readable(loaded.tokenizer, name) for name in names],
         special,
         {
             "prompt": next((name for name, prompt in prompts().items() if prompt.sha256 == digest), None),
@@ -46,6 +46,14 @@ def text_inputs(
             "max_tokens": max_tokens,
         },
     )
+
+
+def readable(tokenizer: Any, token: str) -> str:
+    """The characters that a token stands for: of a byte alphabet, where Ġ is a space; of SentencePiece, where ▁ is.
+
+    A part of a character is U+FFFD; a WordPiece that goes on with a word keeps its ##.
+    """
+    return token.replace("▁", " ") if "▁" in token else tokenizer.convert_tokens_to_string([token])
 
 
 def rearranged(
@@ -72,7 +80,7 @@ def _tokenised(
     loaded: LoadedModel, text: str, max_tokens: int | None
 ) -> tuple[list[int], Bool[np.ndarray, " token"]]:
     """Token ids, and which of them the tokenizer added."""
-    tokenizer, config = loaded.tokenizer, loaded.model.config
+    tokenizer, config = loaded.tokenizer, loaded.model.config.get_text_config()
     added = tokenizer.num_special_tokens_to_add()
     if max_tokens is not None and max_tokens <= added:
         raise ValueError(
@@ -85,10 +93,10 @@ def _tokenised(
     ids, special = encoded["input_ids"], np.asarray(encoded["special_tokens_mask"], bool)
     if special.all():
         raise ValueError(f"the text {text[:20]!r} has no token: give at least one word")
-    if len(ids) > config.max_position_embeddings:
+    most = loaded.family.positions(config)
+    if most is not None and len(ids) > most:
         raise ValueError(
-            f"the text has {len(ids)} tokens, but {loaded.name} takes {config.max_position_embeddings}: "
-            f"shorten it or pass max_tokens={config.max_position_embeddings}"
+            f"the text has {len(ids)} tokens, but {loaded.name} takes {most}: shorten it or pass max_tokens={most}"
         )
     if max(ids) >= config.vocab_size:
         raise ValueError(

@@ -1,16 +1,19 @@
 """Load a model: a registered name, a local folder, an id of the Hugging Face hub, or one already loaded."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from probe.calls import one_line, quiet
-from probe.families import FAMILIES, Family
+from probe.architectures import architecture_of, options_of, refuse_crossed
+from probe.calls import RefusalError, one_line, quiet
+from probe.families import FAMILIES, Family, family_of
 from probe.model_files import CONFIG, content_digest, read_json, tokenizer_files, weight_files
 from probe.sources import Source, find, source_digest
+from probe.structure import Block, NotReadableError, Place, Structure, structure_of
 from probe.weights import filled
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
@@ -33,6 +36,36 @@ class LoadedModel:
     tokenizer: Any
     init: str = "trained"
     seed: int | None = None
+
+    @property
+    def reads(self) -> str:
+        """``"text"``, or ``"image"`` for pixel values."""
+        return "image" if self.model.main_input_name == "pixel_values" else "text"
+
+    @property
+    def structure(self) -> Structure:
+        """Where its states and rows are, found and checked once. Raises ValueError where it cannot be read."""
+        try:
+            return structure_of(self.model, self.family.blocks)
+        except NotReadableError as error:
+            raise RefusalError(f"{self.name} ({self.family.name}) cannot be read: {error}") from error
+
+    @property
+    def causal(self) -> bool:
+        """Whether its tokens see earlier ones only."""
+        return self.structure.causal
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its blocks as they are applied now (see `probe.forward.applied`)."""
+        return self.structure.applied(self._order())
+
+    def states(self) -> list[Place]:
+        """The places of the states at depths 0 to L, as the blocks are applied now."""
+        return self.structure.states(self._order())
+
+    def _order(self) -> Sequence[torch.nn.Module] | None:
+        return None if self.family.blocks is None else self.family.blocks(self.model)
 
 
 def load(
@@ -64,10 +97,12 @@ def load(
     Only safetensors are read and no code that comes with a model is run, so that a model from anywhere is data.
     Attention is the eager one, whose rows can be read. Cost: reads the weights twice, once for their digest.
 
+    The model is tried on 8 tokens: where its states and rows are is found, and its blocks must add up (`structure_of`).
+
     Raises ValueError for a model that is not found or not reachable, has no config, tokenizer or safetensors, is of
-    an unknown family or quantised, or whose weights do not fill its config, or have tensors of the model itself (heads
-    for a task aside) that its config has no place for; and for `revision`, `dtype` or `device` where they
-    have no meaning.
+    a family that transformers does not know, has no attention or an encoder beside a decoder, or is quantised, or whose
+    weights do not fill its config, or have tensors of the model itself (heads for a task aside) that its config has no
+    place for; and for `revision`, `dtype` or `device` where they have no meaning.
     """
     if init not in INITS:
         raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
@@ -77,22 +112,31 @@ def load(
                 "revision, dtype and device do not apply to a loaded model: set them where you load it"
             )
         loaded = model if isinstance(model, LoadedModel) else _adopt(*model)
-        return loaded if init == "trained" else _reinitialised(loaded, seed)
+        return checked(loaded if init == "trained" else _reinitialised(loaded, seed))
     source = find(model, revision)
     facts = read_json(source.name, source.folder / CONFIG)
-    family = _family(facts.get("model_type"), source.name)
+    architecture = architecture_of(facts.get("model_type"), source.name)
+    family = family_of(facts["model_type"])
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     kind = getattr(torch, dtype or "float32")
     files = [] if init == "random" else weight_files(source.name, source.folder)
-    config, tokenizer = _read_config(source, family, facts), _read_tokenizer(source, family)
+    config, tokenizer = _read_config(source, architecture, facts), _read_tokenizer(source, architecture)
     if init == "random":
         with one_line(source.name):
-            network = _random(family, config, kind, seed)
-        return LoadedModel(source.name, None, family, _moved(network, device).eval(), tokenizer, init, seed)
+            network = _moved(_random(architecture, config, kind, seed), device).eval()
+        return checked(LoadedModel(source.name, None, family, network, tokenizer, init, seed))
     commit = source.commit or f"sha256:{content_digest(files)}"
-    network = _moved(filled(source.name, files, family, config, kind), device)
-    return LoadedModel(source.name, commit, family, network, tokenizer)
+    network = _moved(filled(source.name, files, architecture, config, kind), device)
+    return checked(LoadedModel(source.name, commit, family, network, tokenizer))
+
+
+def checked(loaded: LoadedModel) -> LoadedModel:
+    """The same model, once it has been found to be built as it is read. Raises ValueError where it is not."""
+    refuse_crossed(loaded.model, loaded.name)
+    with one_line(loaded.name):
+        loaded.structure  # noqa: B018  found, checked and remembered
+    return loaded
 
 
 def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> str:
@@ -102,8 +146,10 @@ def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> 
     `load` would raise before it reads the weights. Cost: reads the weights once.
     """
     source = find(model, revision)
-    family = _family(read_json(source.name, source.folder / CONFIG).get("model_type"), source.name)
-    if family.reads == "text":
+    facts = read_json(source.name, source.folder / CONFIG)
+    if facts.get("model_type") not in FAMILIES:
+        architecture_of(facts.get("model_type"), source.name)
+    if "image_size" not in facts:
         tokenizer_files(source.name, source.folder)
     return source_digest(source)
 
@@ -111,59 +157,47 @@ def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> 
 def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
     """A model of transformers, with or without a head, that the caller has loaded."""
     config: Any = getattr(model, "config", None)
-    family = _family(getattr(config, "model_type", None), type(model).__name__)
+    kind = getattr(config, "model_type", None)
+    if not isinstance(kind, str):
+        raise ValueError(f"{type(model).__name__} is no model of transformers: give one, with its tokenizer")
     if model.training:
-        raise ValueError(
-            f"the {family.name} model is in training mode, where dropout is on: call model.eval()"
-        )
-    name = Path(config.name_or_path).name or family.name
-    return LoadedModel(name, None, family, model.base_model, tokenizer)
+        raise ValueError(f"the {kind} model is in training mode, where dropout is on: call model.eval()")
+    name = Path(config.name_or_path).name or kind
+    return LoadedModel(name, None, family_of(kind), model.base_model, tokenizer)
 
 
 def _reinitialised(loaded: LoadedModel, seed: int) -> LoadedModel:
     """The model that training would have started from, for this seed."""
-    network = _random(loaded.family, loaded.model.config, loaded.model.dtype, seed)
+    network = _random(type(loaded.model), loaded.model.config, loaded.model.dtype, seed)
     network = network.to(loaded.model.device).eval()
     return replace(loaded, model=network, revision=None, init="random", seed=seed)
 
 
-def _random(family: Family, config: Any, dtype: torch.dtype, seed: int) -> Any:
+def _random(architecture: Any, config: Any, dtype: torch.dtype, seed: int) -> Any:
     """A new model from the config; torch's own random state is left as it was."""
-    import transformers
-
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return getattr(transformers, family.architecture)._from_config(
-            config, attn_implementation="eager", dtype=dtype, **family.options
+        return architecture._from_config(
+            config, attn_implementation="eager", dtype=dtype, **options_of(architecture)
         )
 
 
-def _family(model_type: Any, name: str) -> Family:
-    if not (isinstance(model_type, str) and model_type in FAMILIES):
-        raise ValueError(
-            f"{name} is of the family {model_type!r}, which is not known: give a model among {', '.join(FAMILIES)}"
-        )
-    return FAMILIES[model_type]
-
-
-def _read_config(source: Source, family: Family, facts: dict[str, Any]) -> Any:
+def _read_config(source: Source, architecture: Any, facts: dict[str, Any]) -> Any:
     """The config, of which only config.json is read."""
-    import transformers
-
     if "quantization_config" in facts:
         raise ValueError(
             f"{source.name} is quantised, and its weights are no plain numbers: give the model that it was made from"
         )
     with one_line(source.name):
-        config = getattr(transformers, family.architecture).config_class.from_dict(facts)
+        config = architecture.config_class.from_dict(facts)
     config.name_or_path = str(source.folder)
     return config
 
 
-def _read_tokenizer(source: Source, family: Family) -> Any:
+def _read_tokenizer(source: Source, architecture: Any) -> Any:
     import transformers
 
-    if family.reads == "image":
+    if architecture.main_input_name == "pixel_values":
         return None
     tokenizer_files(source.name, source.folder)
     with one_line(source.name):

@@ -4,23 +4,30 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 
+from probe.effects import Effects, Values
 from sim.trajectory import Trajectory
 
 HOTTEST, COLDEST = 1e-6, 1e6
 ROUNDING = 1e-6
-NAMES = ("beta_regression", "r_squared", "beta_entropy", "pairs")
+NAMES = (
+    *("beta_regression", "r_squared", "beta_given_place", "r_squared_place", "r_squared_joint"),
+    *("beta_entropy", "beta", "pairs"),
+)
 
 
 def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None = None) -> xr.Dataset:
-    """beta_eff of each head in two ways, from the cosines <theta_i, theta_j> and the weights A_ij that it gives them.
+    """beta_eff of each head in three ways, from the cosines <theta_i, theta_j> and the weights A_ij that it gives them.
 
     - Regression: log A_ij = beta_eff <theta_i, theta_j> + c_i, least squares over the pairs i != j of kept tokens,
       with one constant c_i for each row. That constant takes up the row's normaliser, and with it everything that
       softmax does not see, so this is the regression of the logits, whatever is added to a row of them. Its R^2 is
       the share of the variance within rows that the cosines explain; where it is small, beta_eff says little.
+    - Regression beside places: log A_ij = beta_eff <theta_i, theta_j> + c_i + o_(i - j), with one constant more for
+      each distance. Heads attend by place and near tokens are alike, so that cosines alone are credited with what
+      places do. How much each explains by itself, and both do together, is said beside it.
     - Entropy: the beta >= 0 at which the rows softmax_j(beta <theta_i, theta_j>) have the head's mean entropy. It
       says how sharp the head is, not what it looks at, and has no sign.
 
@@ -36,10 +43,13 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     where all cosines in a row are equal; ``r_squared`` in [0, 1], NaN there and where the log weights of each row
     are equal to 1e-6, the rounding of single precision; ``beta_entropy``, 0 below 1e-6 and infinite above 1e6;
     ``pairs``, the number of pairs in the regression. Weights of 0, which single precision reads below 1e-45, are not
-    among them.
+    among them. Of the regression beside places ``beta_given_place``, ``r_squared_place`` of the places alone, and
+    ``r_squared_joint`` of both, NaN as above; the own share of the cosines is r_squared_joint - r_squared_place, that
+    of the places r_squared_joint - r_squared. And ``beta``, of the description that fits better: ``beta_given_place``
+    where the places are worth their constants by the Bayesian information criterion, else ``beta_entropy``.
 
     Raises ValueError where there is no attention, or fewer than two tokens are kept.
-    Cost: O(n^2) time for each of about 10 trials of beta, a head; 5 n^2 numbers of memory.
+    Cost: O(n^2) time for each of about 10 trials of beta, a head; O(n^3) once; 10 n^2 numbers of memory.
 
     Source: 2510.05554 compares beta (1 - cos) with log n; the recipe is ours.
     """
@@ -59,6 +69,7 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     pairs = seen & keep[:, None] & keep[None] & ~np.eye(tokens, dtype=bool)
     depths = [place for place, rows in enumerate(attention) if np.isfinite(rows).all()]
     found = []
+    effects = Effects(pairs)
     for place in depths:
         cosines = trajectory.points[place] @ trajectory.points[place].T
         entropies = _Entropies(cosines[keep], seen[keep])
@@ -66,43 +77,46 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
             rows = head.astype(np.float64)
             logs = np.log(rows, where=rows > 0, out=np.zeros_like(rows))  # 0 log 0 = 0
             entropy = -float(np.einsum("ij,ij->i", rows, logs)[keep].mean())
-            slope, share, count = _regression(logs, cosines, pairs & (rows > 0))
-            found.append((slope, share, entropies.beta(entropy), count))
-    columns = np.reshape(found, (len(depths), attention.shape[1], 4)).transpose(2, 0, 1)
+            lost = pairs & (rows == 0)
+            fitted, places_fit = _regressions(
+                logs, cosines, Effects(pairs & ~lost) if lost.any() else effects
+            )
+            by_entropy = entropies.beta(entropy)
+            better = fitted[2] if places_fit else by_entropy
+            found.append((*fitted, by_entropy, better, int(pairs.sum() - lost.sum())))
+    columns = np.reshape(found, (len(depths), attention.shape[1], len(NAMES))).transpose(2, 0, 1)
     return xr.Dataset(
         {name: (("depth", "head"), column) for name, column in zip(NAMES, columns)},
         coords={"depth": trajectory.depth[depths]},
     )
 
 
-def _regression(
-    logs: Float[np.ndarray, "token token"],
-    cosines: Float[np.ndarray, "token token"],
-    pairs: Bool[np.ndarray, "token token"],
-) -> tuple[float, float, int]:
-    """Slope and R^2 of log weights on cosines, both less their means over each row's pairs."""
-    of_row = pairs.sum(axis=1)
-    logs, angles = _within_rows(logs, pairs, of_row), _within_rows(cosines, pairs, of_row)
-    count = int(of_row.sum())
-    spread, covariance, total = (
-        float(np.einsum("ij,ij->", left, right))
-        for left, right in ((angles, angles), (angles, logs), (logs, logs))
+def _regressions(
+    logs: Float[np.ndarray, "token token"], cosines: Float[np.ndarray, "token token"], effects: Effects
+) -> tuple[tuple[float, float, float, float, float], bool]:
+    """The first five of `NAMES`, and whether the places are worth their constants."""
+    log, cosine = effects.without_rows(logs), effects.without_rows(cosines)
+    log_left, cosine_left = effects.without_places(log), effects.without_places(cosine)
+    total, count = float(log @ log), len(log)
+    slope, explained = _fit(cosine, log)
+    slope_left, explained_left = _fit(cosine_left, log_left)
+    if not total > count * ROUNDING**2:
+        return (slope, np.nan, slope_left, np.nan, np.nan), False
+    by_places = total - float(log_left @ log_left)
+    unexplained = np.array([total - explained, total - by_places - explained_left])
+    cost = count * np.log(np.maximum(unexplained, count * ROUNDING**2)) + [0, effects.free * np.log(count)]
+    shares = explained / total, by_places / total, (by_places + explained_left) / total
+    return (slope, shares[0], slope_left, *shares[1:]), bool(cost[1] < cost[0])
+
+
+def _fit(cosine: Values, log: Values) -> tuple[float, float]:
+    """Slope, and what it explains of the squared logs; NaN where all cosines are equal."""
+    spread, covariance = float(cosine @ cosine), float(cosine @ log)
+    return (
+        (covariance / spread, covariance**2 / spread)
+        if spread > ROUNDING**4 * len(cosine)
+        else (np.nan, np.nan)
     )
-    if spread == 0:
-        return np.nan, np.nan, count
-    explained = covariance**2 / spread
-    return covariance / spread, explained / total if total > count * ROUNDING**2 else np.nan, count
-
-
-def _within_rows(
-    values: Float[np.ndarray, "token token"],
-    pairs: Bool[np.ndarray, "token token"],
-    of_row: Int[np.ndarray, " token"],
-) -> Float[np.ndarray, "token token"]:
-    means = np.einsum("ij,ij->i", values, pairs) / np.maximum(of_row, 1)
-    result = values - means[:, None]
-    result *= pairs
-    return result
 
 
 class _Entropies:

@@ -7,30 +7,27 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from probe.architectures import options_of
 from probe.calls import one_line
-from probe.families import Family
 
-_UNREAD = ("masked_bias", "mask_token", "position_ids")  # masks and places that models once kept as tensors
+_UNREAD = ("masked_bias", "mask_token", "position_ids", "inv_freq")  # what models once kept as tensors
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _SPARE = 64
 
 
-def filled(name: str, files: list[Path], family: Family, config: Any, dtype: torch.dtype) -> Any:
-    """The bare model of a config, in evaluation mode, with the tensors of safetensors files.
+def filled(name: str, files: list[Path], architecture: Any, config: Any, dtype: torch.dtype) -> Any:
+    """The bare model of a class and a config, in evaluation mode, with the tensors of safetensors files.
 
     Heads for a task are left out. What the config asks for is held against the files before it is given memory.
 
     Raises ValueError where a tensor is missing or has another shape, and where one of the backbone has no place; other
     exceptions as they come from the libraries that read the files.
     """
-    import transformers
-
-    architecture = getattr(transformers, family.architecture)
     tensors: dict[str, torch.Tensor] = {}
     with one_line(name):
         for file in files:
             tensors |= load_file(file)
-    _check_shapes(name, _outline(name, architecture, config, family, 2 * len(tensors) + _SPARE), tensors)
+    _check_shapes(name, _outline(name, architecture, config, 2 * len(tensors) + _SPARE), tensors)
     with one_line(name):
         model, found = architecture.from_pretrained(
             None,
@@ -40,14 +37,15 @@ def filled(name: str, files: list[Path], family: Family, config: Any, dtype: tor
             attn_implementation="eager",
             dtype=dtype,
             local_files_only=True,
-            **family.options,
+            **options_of(architecture),
         )
     if missing := found["missing_keys"]:
         raise ValueError(
             f"the weights of {name} lack {len(missing)} tensors that its config asks for, such as {min(missing)}: "
             "save the model again with model.save_pretrained"
         )
-    if left := [key for key in found["unexpected_keys"] if _is_of_backbone(key, model)]:
+    unread = [key for key in found["unexpected_keys"] if not _is_mask(tensors.get(key))]
+    if left := [key for key in unread if _is_of_backbone(key, model)]:
         raise ValueError(
             f"the weights of {name} hold {len(left)} tensors of the model itself that its config has no place for, "
             f"such as {min(left)}, so it would compute something else than was trained: give the config that it was "
@@ -56,7 +54,7 @@ def filled(name: str, files: list[Path], family: Family, config: Any, dtype: tor
     return model
 
 
-def _outline(name: str, architecture: Any, config: Any, family: Family, most: int) -> nn.Module:
+def _outline(name: str, architecture: Any, config: Any, most: int) -> nn.Module:
     """The model without memory for its tensors, refused as soon as it has more of them than `most`."""
     seen = 0
 
@@ -69,7 +67,7 @@ def _outline(name: str, architecture: Any, config: Any, family: Family, most: in
     handle = nn.modules.module.register_module_parameter_registration_hook(count)
     try:
         with one_line(name), torch.device("meta"):
-            return architecture._from_config(config, **family.options)
+            return architecture._from_config(config, **options_of(architecture))
     except ValueError:
         if seen <= most:
             raise
@@ -96,6 +94,16 @@ def _own_name(key: str, model: Any) -> str:
     """The name of a stored tensor within the bare model: without prefix, and with today's last word."""
     *path, last = key.removeprefix(f"{model.base_model_prefix}.").split(".")
     return ".".join([*path, _OLD_NAMES.get(last, last)])
+
+
+def _is_mask(tensor: torch.Tensor | None) -> bool:
+    """Whether a tensor is a mask over pairs of tokens, (1, 1, n, n), which no weight is."""
+    return (
+        tensor is not None
+        and tensor.ndim == 4
+        and tensor.shape[:2] == (1, 1)
+        and tensor.shape[2] == tensor.shape[3]
+    )
 
 
 def _is_of_backbone(key: str, model: Any) -> bool:

@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
-from sim.operators import AXES, axis_sizes, by_head, linear
+from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, finite, linear, number
 from sim.precision import require_64_bit
 from sim.weights import Weights, weighted_pulls
 
@@ -25,7 +24,7 @@ class Attention(eqx.Module):
 
     with the weights A^h_ij, where s = <Q_h x_i + b_Q, K_h x_j + b_K> and m_j are the masses,
 
-    - ``"SA"``, self-attention: m_j e^(beta s) / sum_k m_k e^(beta s_ik). Rows sum to 1.
+    - ``"SA"``, self-attention: m_j e^(beta s_ij) / sum_k m_k e^(beta s_ik). Rows sum to 1.
     - ``"USA"``, unnormalised: m_j e^(beta (s - 1)) on the clock ``"metastability"`` of 2410.06833, and m_j e^(beta s)
       on the clock ``"survey"`` of 2312.10794 and 2512.01868. One unit of survey time is e^beta units of
       metastability time, so their times, rates and thresholds must never be mixed. (Section 6 of 2410.06833 uses
@@ -41,6 +40,18 @@ class Attention(eqx.Module):
         mix      post while t <= tau, then pre
         ngpt     |A_i| / alpha   0
         sqrt     sqrt(t)         0; t must be above 0
+
+    What trained models do besides to the logits beta s, in this order; each where it is given:
+
+        argument                q = Q_h x_i + b_Q and k = K_h x_j + b_K, or the logit of the two
+        query_gain, key_gain    q <- gain q / sqrt(mean of q^2 + query_key_epsilon), a head for itself; the same for k
+        angles                  pair (a, b) of entries p and p + rank/2 of q and k <- (a cos - b sin, b cos + a sin),
+                                the angle that of the token and p (rotary positions, RoPE)
+        softcap                 beta s <- softcap tanh(beta s / softcap)
+        logit_bias              beta s <- beta s + logit_bias_ij; -inf hides j from i (ALiBi, relative positions,
+                                windows, masks)
+
+    angles and logit_bias belong to places: a field that has them is for n tokens in their order, and for no others.
 
     Calling it, ``field(t, x, args)`` with ``args`` the masses or None, gives dx/dt in the form diffrax takes. Where
     lengths grow (pre, peri, mix), x_i = r_i theta_i carries both. Elsewhere x_i is a unit vector, and off the sphere,
@@ -67,6 +78,10 @@ class Attention(eqx.Module):
     norm: ``"post"``, ``"pre"``, ``"peri"``, ``"mix"``, ``"ngpt"`` or ``"sqrt"``.
     tau: the time at which mix turns from post to pre; of mix alone.
     alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
+    query_gain, key_gain: (head, rank) or (rank,). query_key_epsilon: at least 0; read where a gain is given.
+    angles: (n, rank/2), in radians, the same for all heads; rank is d where Q = K = I.
+    softcap: above 0.
+    logit_bias: (n, n), or (head, n, n), row i of the token that moves; finite or -inf. `beta` does not multiply it.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
     shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
@@ -97,6 +112,12 @@ class Attention(eqx.Module):
     norm: Scheme = eqx.field(static=True)
     tau: Float[Array, ""] | None
     alpha: Rate | None
+    query_gain: Float[Array, "head rank"] | None
+    key_gain: Float[Array, "head rank"] | None
+    query_key_epsilon: Float[Array, ""]
+    angles: Float[Array, "n pair"] | None
+    softcap: Float[Array, ""] | None
+    logit_bias: Float[Array, "_head n n"] | None
     heads: int = eqx.field(static=True, init=False)
 
     def __init__(
@@ -117,12 +138,18 @@ class Attention(eqx.Module):
         norm: str = "post",
         tau: ArrayLike | None = None,
         alpha: ArrayLike | Callable[[Array], ArrayLike] | None = None,
+        query_gain: ArrayLike | None = None,
+        key_gain: ArrayLike | None = None,
+        query_key_epsilon: ArrayLike = 1e-6,
+        angles: ArrayLike | None = None,
+        softcap: ArrayLike | None = None,
+        logit_bias: ArrayLike | None = None,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
         if clock not in ("metastability", "survey"):
             raise ValueError(f'clock must be "metastability" or "survey", got {clock!r}')
-        self.beta = checked_beta(beta)
+        self.beta = number("beta", beta, "finite and at least 0")
         self.kind = kind
         self.causal = bool(causal)
         self.clock = clock
@@ -139,6 +166,12 @@ class Attention(eqx.Module):
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
         self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
+        self.query_gain = by_head("query_gain", query_gain, 1)
+        self.key_gain = by_head("key_gain", key_gain, 1)
+        self.query_key_epsilon = number("query_key_epsilon", query_key_epsilon, "finite and at least 0")
+        self.softcap = None if softcap is None else number("softcap", softcap, "finite and above 0")
+        self.angles = finite("angles", angles)
+        self.logit_bias = checked_bias(logit_bias, self.causal, of_softmax=kind == "SA")
         self.heads = axis_sizes(vars(self)).get("head", 1)
 
     def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
@@ -201,8 +234,18 @@ class Attention(eqx.Module):
             "tau": _described(self.tau),
             "alpha": _described(self.alpha),
             "heads": self.heads,
-            "operators": [name for name in AXES if getattr(self, name) is not None],
+            "operators": self.operators,
         }
+
+    @property
+    def operators(self) -> list[str]:
+        """Names of the arguments by which this is not attention with Q = K = V = I."""
+        return [name for name in AXES if getattr(self, name) is not None]
+
+    @property
+    def tells_places_apart(self) -> bool:
+        """Whether two tokens at one point may move apart, as one comes before the other."""
+        return self.causal or any(getattr(self, name) is not None for name in BY_PLACE)
 
     def _points(self, x: ArrayLike) -> Float[Array, "..."]:
         """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits."""
@@ -268,20 +311,16 @@ class Attention(eqx.Module):
     def _checked_tokens(self, x: Float[Array, "n d"]) -> int:
         if x.ndim != 2:
             raise ValueError(f"x must have shape (n, d), got {x.shape}")
-        d = axis_sizes(vars(self)).get("d", x.shape[1])
+        sizes = axis_sizes(vars(self))
+        d, n = sizes.get("d", x.shape[1]), sizes.get("n", len(x))
         if d != x.shape[1]:
             raise ValueError(f"the operators act on d = {d} dimensions, got tokens of shape {x.shape}")
-        return len(x)
-
-
-def checked_beta(beta: ArrayLike) -> Float[Array, ""]:
-    """beta as an array without axes; ValueError where it is known to be negative or not finite."""
-    array = jnp.asarray(beta, float)
-    if array.ndim != 0:
-        raise ValueError(f"beta must be one number, got shape {array.shape}: use jax.vmap for several")
-    if not isinstance(array, Tracer) and not 0 <= float(array) < np.inf:
-        raise ValueError(f"beta must be finite and at least 0, got {beta}")
-    return array
+        if n != len(x):
+            raise ValueError(
+                f"this field has the places of n = {n} tokens, in angles or logit_bias, got {len(x)} tokens: "
+                f"make it for {len(x)}"
+            )
+        return n
 
 
 def checked_masses(masses: ArrayLike | None, n: int, dtype: Any) -> Float[Array, " n"]:

@@ -104,7 +104,7 @@ def simulate(
     weights = jnp.asarray(begin.masses)
     if field.norm in GROWING:
         start = lengths[:, None] * start
-    first, place = _distinct(start, field.causal)
+    first, place = _distinct(start, field.tells_places_apart)
     states, reached, steps = start[None], float(moments[0]), {"accepted": 0, "rejected": 0}
     outcome = Outcome.SUCCESS
     if not np.all(np.isfinite(field(reached, start, weights))):
@@ -208,13 +208,14 @@ def _reached_states(
 
 
 def _distinct(
-    start: Float[np.ndarray, "n d"], causal: bool
+    start: Float[np.ndarray, "n d"], apart: bool
 ) -> tuple[Int[np.ndarray, " distinct"], Int[np.ndarray, " n"]]:
     """The tokens at different places, by number, and for each token which of them is where it is.
 
-    Coinciding tokens see the same, so they stay together, as one of their joint mass; behind a mask they do not.
+    Coinciding tokens see the same, so they stay together, as one of their joint mass; where places tell them apart, as
+    behind a mask, they do not.
     """
-    if causal:
+    if apart:
         return np.arange(len(start)), np.arange(len(start))
     _, first, place = np.unique(start, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from sim.attention import Attention, checked_beta, checked_masses
+from sim.attention import Attention, checked_masses
 from sim.kernel import by_tiles
+from sim.operators import number
 from sim.precision import require_64_bit
 
 
@@ -32,7 +33,11 @@ def energy(points: ArrayLike, beta: ArrayLike, masses: ArrayLike | None = None) 
     points = jnp.asarray(points, float)
     if points.ndim not in (2, 3):
         raise ValueError(f"points must have shape (n, d) or (depth, n, d), got {points.shape}")
-    return _energy(points, checked_beta(beta), checked_masses(masses, points.shape[-2], points.dtype))
+    return _energy(
+        points,
+        number("beta", beta, "finite and at least 0"),
+        checked_masses(masses, points.shape[-2], points.dtype),
+    )
 
 
 @jax.jit
@@ -80,9 +85,7 @@ def dissipation(field: Attention, points: ArrayLike, masses: ArrayLike | None = 
     Raises ValueError where E1 need not grow: learned operators, several heads or a causal mask.
     """
     require_64_bit(field)
-    operators = (field.query, field.key, field.value, field.output, field.query_bias, field.key_bias)
-    biases = (field.value_bias, field.output_bias)
-    if field.causal or any(part is not None for part in (*operators, *biases)):
+    if field.causal or field.operators:
         raise ValueError(
             "this identity holds for SA and USA with Q = K = V = I and no mask: give such a field"
         )

@@ -232,8 +232,7 @@ def _velocity(field: Attention, found: Sums) -> Float[np.ndarray, "m d"]:
 
 
 def _check_field(field: Attention) -> None:
-    described = field.describe()
-    if described["operators"] or field.causal or field.norm != "post" or field.heads > 1:
+    if field.operators or field.causal or field.norm != "post" or field.heads > 1:
         raise ValueError(
             "fast sums are for one head with identity operators, norm='post' and no mask: use sim.simulate"
         )

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from sim.operators import number
 
 Scheme = Literal["post", "pre", "peri", "mix", "ngpt", "sqrt"]
 Rate = Float[Array, ""] | Callable[[Array], ArrayLike]
@@ -69,18 +70,7 @@ def checked_scheme(
                 f"{'give it' if value is None else 'leave it out'}"
             )
     if tau is not None:
-        tau = _number("tau", tau, "finite")
+        tau = number("tau", tau, "finite")
     if alpha is not None and not callable(alpha):
-        alpha = _number("alpha", alpha, "finite and above 0")
+        alpha = number("alpha", alpha, "finite and above 0")
     return norm, tau, alpha  # pyright: ignore[reportReturnType]  narrowed by the membership above
-
-
-def _number(name: str, value: ArrayLike, domain: str) -> Float[Array, ""]:
-    array = jnp.asarray(value, float)
-    if array.ndim != 0:
-        raise ValueError(f"{name} must be one number, got shape {array.shape}: use jax.vmap for several")
-    if not isinstance(array, Tracer) and (
-        not jnp.isfinite(array) or (domain.endswith("above 0") and not array > 0)
-    ):
-        raise ValueError(f"{name} must be {domain}, got {value}")
-    return array

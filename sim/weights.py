@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from sim.kernel import Numerators, Weigh, by_tiles, product, pulls
+from sim.logits import capped, normed, rotated
 from sim.operators import linear
 
 
@@ -22,35 +23,49 @@ class Weights(eqx.Module):
     key: Float[Array, "head rank _d"] | None
     query_bias: Float[Array, "head rank"] | None
     key_bias: Float[Array, "head rank"] | None
+    query_gain: Float[Array, "head rank"] | None
+    key_gain: Float[Array, "head rank"] | None
+    query_key_epsilon: Float[Array, ""]
+    angles: Float[Array, "n pair"] | None
+    softcap: Float[Array, ""] | None
+    logit_bias: Float[Array, "_head n n"] | None
     heads: int = eqx.field(static=True)
 
     def matched(self) -> bool:
-        """Whether tokens attend by their own angle, Q = K = I."""
-        return all(part is None for part in (self.query, self.key, self.query_bias, self.key_bias))
+        """Whether tokens attend by their own angle, Q = K = I, and by what places add to it."""
+        operators = (self.query, self.key, self.query_bias, self.key_bias)
+        others = (self.query_gain, self.key_gain, self.angles, self.softcap)
+        return all(part is None for part in (*operators, *others))
 
     def numerators(self, x: Float[Array, "n d"], masses: Float[Array, " n"]) -> Weigh:
         """The function from tokens' numbers to the numerators of their weights, from matrix products.
 
         Where Q and K are the identity, logits are products of the tokens as seen from an origin.
         """
-        queries, keys = linear(self.query, x, self.query_bias), linear(self.key, x, self.key_bias)
+        queries, keys = self._queries_and_keys(x)
+        own_is_largest = self.matched() and self.logit_bias is None
 
-        def alignment(
+        def logits(
             rows: Int[Array, " rows"], y: Float[Array, "n d"]
         ) -> tuple[Float[Array, "_head rows n"], Float[Array, "_head rows"]]:
-            if not self.matched():
-                products = product(queries[:, rows], jnp.swapaxes(keys, -1, -2)) - 1
-                return products, jnp.take_along_axis(products, rows[None, :, None], axis=-1)[..., 0]
-            half = jnp.sum(y**2, axis=-1) / 2
-            products = product(y[rows], y.T) - half[rows][:, None] - half[None]
-            return products[None], jnp.zeros((1, len(rows)), x.dtype)
+            if self.matched():
+                half = jnp.sum(y**2, axis=-1) / 2
+                others = (self.beta * (product(y[rows], y.T) - half[rows][:, None] - half[None]))[None]
+                own = jnp.zeros((1, len(rows)), x.dtype)
+            else:
+                others = self._scaled(product(queries[:, rows], jnp.swapaxes(keys, -1, -2)))
+                own = _at(others, rows)
+            if self.logit_bias is None:
+                return others, own
+            bias = self._bias(rows)
+            return others + bias, own + _at(bias, rows)
 
         def weigh(rows: Int[Array, " rows"], y: Float[Array, "n d"]) -> Numerators:
-            other, own = (self.beta * part for part in alignment(rows, y))
+            other, own = logits(rows, y)
             columns, numbers = jnp.arange(len(x))[None], rows[:, None]
             seen = columns < numbers if self.causal else columns != numbers
             other = jnp.where(seen[None], other, -jnp.inf)
-            if self.kind == "SA" and not self.matched():
+            if self.kind == "SA" and not own_is_largest:
                 top = jnp.maximum(own, jnp.max(other, axis=-1))
                 other, own = other - top[..., None], own - top
             if self.kind == "USA" and self.clock == "survey":
@@ -67,11 +82,11 @@ class Weights(eqx.Module):
     ) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
         """The function from a token's number to its weights."""
         n = len(x)
-        alignment = self._alignment(x)
+        of_token = self._logits(x)
 
         def row(i: Int[Array, ""]) -> Float[Array, "head n"]:
             seen = jnp.arange(n) <= (i if self.causal else n)
-            logits = jnp.where(seen[None], self.beta * alignment(i), -jnp.inf)
+            logits = jnp.where(seen[None], of_token(i), -jnp.inf)
             if self.kind == "SA":
                 weights = masses[None] * jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
                 return weights / jnp.sum(weights, axis=-1, keepdims=True)
@@ -79,15 +94,40 @@ class Weights(eqx.Module):
 
         return row
 
-    def _alignment(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
-        """The function from a token's number i to <Q x_i, K x_j> - 1."""
-        if self.matched():
-            return lambda i: jnp.broadcast_to(
-                -jnp.sum((x - x[i][None]) ** 2, axis=-1) / 2, (self.heads, len(x))
-            )
-        queries = linear(self.query, x, self.query_bias)
-        keys = linear(self.key, x, self.key_bias)
-        return lambda i: jnp.broadcast_to((keys @ queries[:, i, :, None])[..., 0] - 1, (self.heads, len(x)))
+    def _logits(self, x: Float[Array, "n d"]) -> Callable[[Int[Array, ""]], Float[Array, "head n"]]:
+        """The function from a token's number to its logits, less beta."""
+        queries, keys = self._queries_and_keys(x)
+
+        def of_token(i: Int[Array, ""]) -> Float[Array, "head n"]:
+            if self.matched():
+                logits = -self.beta * jnp.sum((x - x[i][None]) ** 2, axis=-1)[None] / 2
+            else:
+                logits = self._scaled((keys @ queries[:, i, :, None])[..., 0])
+            if self.logit_bias is not None:
+                logits = logits + self._bias(i)
+            return jnp.broadcast_to(logits, (self.heads, len(x)))
+
+        return of_token
+
+    def _queries_and_keys(
+        self, x: Float[Array, "n d"]
+    ) -> tuple[Float[Array, "_head n rank"], Float[Array, "_head n rank"]]:
+        queries = normed(linear(self.query, x, self.query_bias), self.query_gain, self.query_key_epsilon)
+        keys = normed(linear(self.key, x, self.key_bias), self.key_gain, self.query_key_epsilon)
+        return rotated(queries, self.angles), rotated(keys, self.angles)
+
+    def _scaled(self, products: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Logits of the products of queries and keys, less beta."""
+        return capped(self.beta * products, self.softcap) - self.beta
+
+    def _bias(self, rows: Int[Array, "*rows"]) -> Float[Array, "_head *rows n"]:
+        assert self.logit_bias is not None
+        return jnp.take(self.logit_bias, rows, axis=-2)
+
+
+def _at(values: Float[Array, "_head rows n"], rows: Int[Array, " rows"]) -> Float[Array, "_head rows"]:
+    """The entry of each row that is the row's own token."""
+    return jnp.take_along_axis(values, rows[None, :, None], axis=-1)[..., 0]
 
 
 @eqx.filter_custom_jvp

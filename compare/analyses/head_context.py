@@ -17,7 +17,8 @@ def long_context(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None
     The theorem: n tokens at mutual cosine rho, one attention step without residual, Q = K = V = I, beta = gamma ln n.
     As n grows the cosine of two outputs tends to 1 (attention merges its context) for gamma < 1/(1 - rho), and to
     rho (it leaves tokens alone) above. Here rho is the mean cosine of the tokens that a head reads, gamma is
-    beta_eff / ln n, and ``strength`` = beta_eff (1 - rho) / ln n is below 1 on the merging side.
+    beta_eff / ln n, and ``strength`` = beta_eff (1 - rho) / ln n is below 1 on the merging side. beta_eff is ``beta``
+    of `probe.temperature`: what cosines do beside places where places explain the head better, else how sharp it is.
 
     What is measured beside it is the cosine between rows of A theta, A the head's own attention weights and theta the
     tokens: V = I, so that only where the head looks counts. ``predicted_cosine`` is the theorem's value at this n, for
@@ -35,15 +36,16 @@ def long_context(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None
     -------
     An `xarray.Dataset`, depths being those with attention.
 
-    - Over (depth, head): ``beta_entropy`` and ``beta_regression``, ``r_squared`` (`probe.temperature`); ``gamma`` and
-      ``strength`` of the entropy-matched beta_eff, at least 0 and infinite where that is; ``output_cosine`` and
-      ``predicted_cosine``, means over pairs i < j; ``merging``, (1 - output_cosine) / (1 - rho), 0 for a head that
-      merges all and 1 for one that leaves the cosine as it is.
+    - Over (depth, head): the variables of `probe.temperature` but for ``pairs``; ``gamma`` and ``strength``, of the
+      sign of beta_eff and infinite where that is; ``output_cosine`` and ``predicted_cosine``, means over pairs i < j;
+      ``merging``, (1 - output_cosine) / (1 - rho), 0 for a head that merges all and 1 for one that leaves the cosine as
+      it is.
     - Over depth: ``input_cosine``, rho; ``cosine_spread``, the standard deviation over pairs; ``critical_gamma``,
       1/(1 - rho).
     - ``log_context``: ln n in nats, under a causal mask the mean of ln(i + 1) over the kept queries i.
 
-    ``critical_gamma`` and ``predicted_cosine`` are NaN where rho is outside [0, 1), the domain of the theorem.
+    ``critical_gamma`` and ``predicted_cosine`` are NaN where rho is outside [0, 1), the domain of the theorem, and the
+    latter also where beta_eff is below 0.
 
     Raises ValueError without attention, for another frame, or where fewer than 2 tokens are kept.
     Cost: O(heads n^2 d) a depth, and that of `probe.temperature`.
@@ -64,7 +66,7 @@ def long_context(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None
     output = np.array(
         [_output_cosines(rows[:, chosen], theta) for rows, theta in zip(attention[places], points)]
     )
-    beta = found["beta_entropy"].values
+    beta = found["beta"].values
     of_heads, inside = ("depth", "head"), (rho >= 0) & (rho < 1)
     within = np.where(inside, rho, 0.0)
     heads = {
@@ -74,11 +76,11 @@ def long_context(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None
         "predicted_cosine": _predicted(within, beta, np.exp(context)),
         "merging": (1 - output) / (1 - rho[:, None]),
     }
-    heads["predicted_cosine"][~inside] = np.nan
+    heads["predicted_cosine"][~inside[:, None] | (beta < 0)] = np.nan
     pairs = np.triu_indices(int(chosen.sum()), 1)
     spread = [(theta @ theta.T)[pairs].std() for theta in points[:, chosen]]
     critical = np.where(inside, theory.critical_context_beta(within, np.exp(context)) / context, np.nan)
-    return found[["beta_entropy", "beta_regression", "r_squared"]].assign(
+    return found.drop_vars("pairs").assign(
         {name: (of_heads, values) for name, values in heads.items()}
         | {
             "input_cosine": ("depth", rho),
@@ -106,5 +108,5 @@ def _predicted(
 ) -> Float[np.ndarray, "depth head"]:
     """The theorem's cosine; rho itself where beta is infinite."""
     finite = np.isfinite(beta)
-    value = theory.output_cosine(rho[:, None], max(n, 2.0), np.where(finite, beta, 0.0))
+    value = theory.output_cosine(rho[:, None], max(n, 2.0), np.where(finite, np.maximum(beta, 0.0), 0.0))
     return np.where(finite, value, rho[:, None])

@@ -75,7 +75,7 @@ def theory_model(
             empty.encoder.embedding_hidden_mapping_in.weight.copy_(identity)
         for block, attention in enumerate(loaded.family.projections(loaded.model)):
             sharpness = np.sqrt(beta / (width * attention.scale))
-            growth = (1 + step) ** block if loaded.family.scheme == "pre" else 1
+            growth = (1 + step) ** block if loaded.structure.scheme == "pre" else 1
             attention.query.weight.copy_(sharpness * identity)
             attention.key.weight.copy_(sharpness * identity)
             attention.value.weight.copy_(identity)

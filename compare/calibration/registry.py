@@ -7,9 +7,13 @@ from compare.calibration.falls import FALLS
 from compare.calibration.mixtures import MIXTURES
 from compare.calibration.models import MODELS
 from compare.calibration.negatives import NEGATIVES
+from compare.calibration.planted import PLANTED
 from compare.calibration.positives import POSITIVES
 from compare.calibration.sweeps import SWEEPS
 
 GENERATORS = MappingProxyType(
-    {each.name: each for each in (*POSITIVES, *MODELS, *NEGATIVES, *MIXTURES, *SWEEPS, *FALLS, *CLAIMS)}
+    {
+        each.name: each
+        for each in (*POSITIVES, *MODELS, *PLANTED, *NEGATIVES, *MIXTURES, *SWEEPS, *FALLS, *CLAIMS)
+    }
 )

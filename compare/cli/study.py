@@ -16,6 +16,7 @@ from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
+from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
 from compare.reporting.report import Written, report_on, write_report
 from compare.study import plan
@@ -40,6 +41,15 @@ def _default_models() -> tuple[str, ...]:
             err=True,
         )
     return available
+
+
+LIMITS = click.option(
+    "--limits",
+    type=click.Choice(list(SEARCHES)),
+    default="coarse",
+    show_default=True,
+    help="How exactly it is sought which planted clusters would be seen: full takes minutes a model.",
+)
 
 
 @main.command()
@@ -67,6 +77,7 @@ def _default_models() -> tuple[str, ...]:
 )
 @click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
 @DRAWS
+@LIMITS
 @OUT
 @SEED
 @AS_JSON
@@ -79,6 +90,7 @@ def compare(
     max_tokens: int,
     groups: tuple[str, ...],
     draws: int,
+    limits: str,
     out: Path,
     seed: int,
     as_json: bool,
@@ -105,7 +117,8 @@ def compare(
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
     paths = {run.path for run in made}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
-    _say(write_report(directory, [*made, *before], draws=draws, seed=seed), as_json)
+    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
+    _say(written, as_json)
 
 
 def _call(task: Callable[[], object]) -> object:
@@ -115,13 +128,15 @@ def _call(task: Callable[[], object]) -> object:
 @main.command()
 @click.argument("directory", type=Path)
 @DRAWS
+@LIMITS
 @SEED
 @AS_JSON
-def report(directory: Path, draws: int, seed: int, as_json: bool) -> None:
+def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -> None:
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")
-    _say(report_on(output_directory(directory), draws=draws, seed=seed, progress=bar), as_json)
+    written = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
+    _say(written, as_json)
 
 
 def _say(written: Written, as_json: bool) -> None:

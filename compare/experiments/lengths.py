@@ -22,6 +22,11 @@ VARIABLES = {
     "mean_cosine": ("mean cosine after the last block", "1"),
     "late_excess": ("cluster life less its null, mean of the last third of the blocks", "nat"),
     "beta": ("beta_eff matched to the entropy of the rows, median over the heads of all blocks", "1"),
+    "beta_alone": ("slope of the logits in the cosines alone, median over the heads of all blocks", "1"),
+    "beta_given_place": (
+        "slope of the logits in the cosines beside places, median over the heads of all blocks",
+        "1",
+    ),
     "strength": ("beta_eff (1 - mean cosine) / log n, median over the heads of all blocks", "1"),
     "merging_heads": ("share of heads with beta_eff (1 - mean cosine) / log n below 1", "1"),
 }
@@ -88,7 +93,10 @@ def _measured(
             [
                 float(mean_cosine(trajectory.points[-1:, kept(trajectory, None)])[0]),
                 float(late),
-                float(heads["beta_entropy"].median()),
+                *(
+                    float(heads[name].median())
+                    for name in ("beta_entropy", "beta_regression", "beta_given_place")
+                ),
                 float(heads["strength"].median()),
                 float((heads["strength"] < 1).mean()),
                 float(heads["log_context"]),
@@ -118,7 +126,9 @@ def finding(table: xr.Dataset) -> str:
             f"{stated(slopes[0].sel(weights='random'), 3)}); late excess at most "
             f"{float(one['late_excess'].mean('text').max()):.2f} nat; beta_eff {stated(short['beta'])} to "
             f"{stated(long['beta'])}, {stated(slopes[1].sel(weights='trained'))} a unit of log n (random "
-            f"{stated(slopes[1].sel(weights='random'))}); "
+            f"{stated(slopes[1].sel(weights='random'))}), as a slope in the cosines {stated(short['beta_alone'])} to "
+            f"{stated(long['beta_alone'])} alone and {stated(short['beta_given_place'])} to "
+            f"{stated(long['beta_given_place'])} beside places; "
             f"beta_eff (1 - rho)/log n {stated(short['strength'])} to {stated(long['strength'])}, "
             f"{stated(slopes[2].sel(weights='trained'), 3)} a unit, and "
             f"{100 * float(long['merging_heads'].mean()):.0f} % of the heads below 1 at {last}."
@@ -128,12 +138,26 @@ def finding(table: xr.Dataset) -> str:
 
 def draw(table: xr.Dataset) -> Figure:
     """Each variable against the number of tokens, trained and random."""
-    figure = Figure(figsize=(11, 6.4))
-    panels = figure.subplots(2, 3)
+    figure = Figure(figsize=(14, 6.4))
+    panels = figure.subplots(2, 4)
     *axes, key = panels.ravel()
-    titles = ("Mean cosine, last block", "Clusters beyond the null", "Inverse temperature of the heads")
-    titles += ("Inverse temperature against log n", "Heads on the merging side")
-    labels = ("mean cosine", "late excess (nat)", "beta_eff, median head", "beta_eff (1 - rho) / log n")
+    titles = (
+        "Mean cosine, last block",
+        "Clusters beyond the null",
+        "Heads: how sharp",
+        "Heads: by cosine alone",
+    )
+    titles += (
+        "Heads: by cosine beside place",
+        "Inverse temperature against log n",
+        "Heads on the merging side",
+    )
+    labels = (
+        "mean cosine",
+        "late excess (nat)",
+        *["beta_eff, median head"] * 3,
+        "beta_eff (1 - rho) / log n",
+    )
     labels += ("share of heads below 1",)
     spread = np.exp(0.02 * (np.arange(table.sizes["model"]) - table.sizes["model"] / 2))
     for panel, name, title, label in zip(axes, VARIABLES, titles, labels):
@@ -156,10 +180,10 @@ def draw(table: xr.Dataset) -> Figure:
         panel.set_xticks(table["length"].values, [str(length) for length in table["length"].values])
         panel.minorticks_off()
         panel.set(title=title, ylabel=label, xlabel="tokens n")
-    for panel in (axes[0], axes[4]):
+    for panel in (axes[0], axes[6]):
         panel.set_ylim(-0.03, 1.03)
     matters = axes[1].axhline(0.25, color="black", linestyle=":", linewidth=1)
-    critical = axes[3].axhline(1, color="black", linewidth=1)
+    critical = axes[5].axhline(1, color="black", linewidth=1)
     key.axis("off")
     lines, names = axes[0].get_legend_handles_labels()
     names += ["smallest excess that matters", "critical in the theorem"]

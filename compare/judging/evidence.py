@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from compare.judging.reach import Reach
 from compare.statistics import (
@@ -66,7 +66,8 @@ class Evidence:
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
     what else a reader should know, as a sentence without its full stop. reach: what would have been seen in these runs,
-    asked where they would refute: where that is not what matters, nothing is refuted.
+    asked where they would refute: where that is not what matters, nothing is refuted. doubt: another reason why nothing
+    is, in words, "" where there is none.
     """
 
     claims: tuple[Claim, ...]
@@ -75,11 +76,12 @@ class Evidence:
     universal: bool = False
     note: str = ""
     reach: Reach | None = None
+    doubt: str = ""
 
     @property
     def is_blind(self) -> bool:
-        """Whether what matters would not have been seen."""
-        return self.reach is not None and not self.reach.suffices
+        """Whether what matters would not have been seen, or may be there unseen."""
+        return bool(self.doubt) or (self.reach is not None and not self.reach.suffices)
 
 
 class Weight(NamedTuple):
@@ -223,13 +225,13 @@ def _slope(claim: Claim) -> Summary:
     fit = inverse @ claim.terms.T @ claim.values
     residual = float(np.sum((claim.values - claim.terms @ fit) ** 2))
     effect, error = float(fit[-1]), float(np.sqrt(residual / free * inverse[-1, -1]))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, free)) * error
+    reach = float(special.stdtrit(free, (1 + LEVEL) / 2)) * error
     exact = error <= SAME * max(1.0, abs(effect))
 
     def beyond(distance: float) -> float:
         if exact:
             return 0.5**free if distance > 0 else 1.0
-        return float(stats.t.sf(distance / error, free))
+        return float(special.stdtr(free, -distance / error))
 
     return (
         effect,
@@ -245,12 +247,12 @@ def _correlation(claim: Claim) -> Summary:
         raise ValueError("a claim of a correlation needs its terms, got None: give (run, 1)")
     found = association(claim.values, claim.terms[:, 0])
     z, (low, high) = np.arctanh([found.low, found.high]).mean(), np.arctanh([found.low, found.high])
-    error = (high - low) / (2 * stats.norm.isf(RATE / 2))
+    error = (high - low) / (2 * -special.ndtri(RATE / 2))
     return (
         found.correlation,
         Interval(found.low, found.high),
-        lambda bound: float(stats.norm.sf((z - np.arctanh(bound)) / error)),
-        lambda bound: float(stats.norm.sf((np.arctanh(bound) - z) / error)),
+        lambda bound: float(special.ndtr((np.arctanh(bound) - z) / error)),
+        lambda bound: float(special.ndtr((z - np.arctanh(bound)) / error)),
     )
 
 

@@ -16,7 +16,7 @@ def explain(verdict: str, evidence: Evidence, found: Balance, q: float, asked: i
         f"(95 % interval {low} to {high}), {_place(verdict, evidence, found, q, asked)}"
     )
     reach = evidence.reach if verdict == REFUTED or evidence.is_blind else None
-    said = [text[0].upper() + text[1:], evidence.note, reach.sentence() if reach else ""]
+    said = [text[0].upper() + text[1:], evidence.note, reach.sentence() if reach else evidence.doubt]
     return "; ".join(filter(None, said)) + "."
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from compare.judging.evidence import NotApplicable
+from compare.judging.reach import COARSE, Search
 from compare.metrics.calibrated.held_out import HeldOut
 from compare.metrics.calibrated.whitening import held_out_at_last, held_out_of_group
 from compare.metrics.exclusions import Exclusions, apply, recorded
@@ -111,13 +112,14 @@ class Group:
     """Runs that are judged together.
 
     controls: the runs that each of them is paired with, by kind of control. tables: what is known of the models
-    themselves, by the name of the model and that of the table.
+    themselves, by the name of the model and that of the table. search: how it is sought what would be seen in the runs.
     """
 
     name: str
     runs: tuple[MeasuredRun, ...]
     controls: Mapping[str, tuple[tuple[MeasuredRun, ...], ...]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, xr.Dataset]] = field(default_factory=dict)
+    search: Search = COARSE
 
     @property
     def betas(self) -> Float[np.ndarray, " beta"]:

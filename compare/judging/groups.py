@@ -7,6 +7,7 @@ from dataclasses import replace
 import xarray as xr
 
 from compare.judging.group import Group, MeasuredRun
+from compare.judging.reach import COARSE, Search
 from compare.metrics.measurement import measure
 from sim.trajectory import Trajectory
 
@@ -33,6 +34,7 @@ def groups_of(
     seed: int,
     draws: int,
     progress: Progress,
+    search: Search = COARSE,
 ) -> tuple[Group, ...]:
     """Each group with its runs measured and paired; of a group that mixes them only the runs that are no controls."""
     _check(given, measured)
@@ -48,7 +50,9 @@ def groups_of(
         label = str(trajectory.provenance.get("label", f"{name} {place}"))
         runs[name].append(MeasuredRun(label, replace(trajectory, attention=None), data))
     everywhere = [run for each in runs.values() for run in each]
-    return tuple(_group(name, tuple(each), everywhere, models) for name, each in runs.items())
+    return tuple(
+        replace(_group(name, tuple(each), everywhere, models), search=search) for name, each in runs.items()
+    )
 
 
 def together(groups: Sequence[Group]) -> Group:

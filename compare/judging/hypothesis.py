@@ -94,7 +94,17 @@ MATTERS = Threshold(
     0.65,
     "share of the variance from which on clusters matter: planted, they must be confirmed",
 )
-SEEN = "and clusters that hold the share `matters` of the variance, planted in the same runs, are always confirmed"
+CLOSE = Threshold(
+    "close",
+    0.2,
+    0.15,
+    0.25,
+    "closeness to the nearest neighbour, beyond the null, from which on there may be many small clusters",
+)
+SEEN = (
+    "clusters that hold the share `matters` of the variance, planted in the same runs, are always confirmed, and "
+    "tokens are surely by less than `close` nearer to their nearest neighbours than in the null"
+)
 LEAST_LIFE, LIFE_UNIT = 0.25, "natural log of a radius range"
 DYNAMICS = (RUNS, GATE, DEPTHS, TOKENS)
 CLUSTER_VARIANTS = ("neighbour", "floor", "fewest", "most", "component", "coverage")

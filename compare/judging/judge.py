@@ -22,6 +22,7 @@ from compare.judging.evidence import (
 from compare.judging.explain import explain
 from compare.judging.group import Group
 from compare.judging.groups import Progress, groups_of, together
+from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
 from compare.judging.robustness import robustness
 from compare.judging.verdicts import Verdict, Verdicts
@@ -56,6 +57,7 @@ def judge(
     draws: int = 99,
     measured: Mapping[str, Sequence[xr.Dataset]] | None = None,
     models: Mapping[str, Mapping[str, xr.Dataset]] | None = None,
+    limits: str = "coarse",
     progress: Progress = list,
 ) -> Verdicts:
     """Put every hypothesis of `compare.judging.registry` to every group of runs.
@@ -85,14 +87,18 @@ def judge(
     measured: what ``measure(run, preset="calibrated")`` gave for each run, in the order of `groups`; measured here
         where None. Attention is not looked at then, and may be left out of the runs.
     models: by ``provenance["model"]``, the tables of a model that its runs cannot show: ``"speed"``, with the fields of
-        `compare.analyses.collapse_speed.Collapse` as attributes (H5), and ``"heads"``, `compare.analyses.head_context`
-        over a dimension
-        ``text`` (P11). What needs them says so where they are missing.
+        `compare.analyses.collapse_speed.Collapse` as attributes (H5), ``"heads"`` (P11), ``"head_energy"`` (beside H4)
+        and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
+        missing.
+    limits: how it is sought which clusters, planted in the runs, would be seen, before a hypothesis on clusters is
+        refuted: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws of sizes in steps of 5 % of the
+        variance, seen from 95 on (`compare.judging.reach.SEARCHES`).
     progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
 
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
     (H5). Raises ValueError where there are no groups, a group without runs, or measurements that do not match. Cost:
-    that of ``measure``, and some milliseconds a row and threshold.
+    that of ``measure``, and some milliseconds a row and threshold; planting takes some tenths of a second a row that
+    would refute, and with ``limits="full"`` a minute.
 
     >>> import compare
     >>> import sim
@@ -100,7 +106,9 @@ def judge(
     >>> compare.judge({"eight tokens": [run]}, draws=9).row("H1", "eight tokens").why
     'Needs at least 6 prompts or seeds, got 1.'
     """
-    made = groups_of(groups, measured, models or {}, seed, draws, progress)
+    if limits not in SEARCHES:
+        raise ValueError(f"limits must be one of {', '.join(SEARCHES)}, got {limits!r}")
+    made = groups_of(groups, measured, models or {}, seed, draws, progress, SEARCHES[limits])
     everything = (together(made),)
     questions = [
         ask(hypothesis, group)

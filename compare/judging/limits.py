@@ -1,11 +1,12 @@
 """Injection and recovery: clusters planted in the runs of a group, to learn which of them its rule would confirm."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 from zlib import crc32
 
+import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +14,7 @@ from compare.judging.evidence import RATE, Evidence, NotApplicable, Undecided, b
 from compare.judging.group import Group, MeasuredRun, Thresholds
 from compare.judging.reach import LADDER, Reach
 from compare.metrics.calibrated import preset
+from compare.metrics.calibrated.closeness import VARIABLES as CLOSENESS
 from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
 from compare.metrics.calibrated.held_out import HeldOut
 from compare.metrics.calibrated.lives import Linked
@@ -20,6 +22,7 @@ from compare.metrics.calibrated.plateaus import VARIABLES as PLATEAUS
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.planting import planted
 from compare.metrics.variable import labelled
+from compare.statistics import mean_above, t_interval
 from sim.trajectory import Trajectory
 
 CLUSTERS = 5
@@ -59,18 +62,43 @@ STAGE = Course(until=3 / 4, gone=11 / 12)
 
 def within_reach(
     evidence: Evidence,
+    group: Group,
+    at: Thresholds,
     sought: str,
-    matters: float,
     confirms: Callable[[float, int], bool],
+    closeness: str,
     ladder: tuple[float, ...] = LADDER,
 ) -> Evidence:
-    """The evidence with its `Reach`, where it would refute: nothing is refuted that would not be seen.
+    """The evidence with its `Reach`, or its doubt, where it would refute: nothing is refuted that would not be seen.
 
-    Arguments: as of `Reach`.
+    Arguments: evidence of a group at the thresholds `at`, `close` and `matters` among them; sought, confirms, as of
+    `Reach`; closeness, the name of the one that many small clusters would raise; ladder, of shares, where the search
+    of the group names none.
     """
     if balance(evidence).p_refuted > RATE / 2:
         return evidence
-    return replace(evidence, reach=Reach(sought, CLUSTERS, matters, ladder, confirms))
+    if doubt := doubted(group.runs, closeness, at["close"]):
+        return replace(evidence, doubt=doubt)
+    search = group.search
+    reach = Reach(sought, CLUSTERS, at["matters"], search.shares or ladder, confirms, search)
+    return replace(evidence, reach=reach)
+
+
+def doubted(runs: Sequence[MeasuredRun], name: str, bound: float) -> str:
+    """Why nothing is refuted where tokens may gather in more, smaller clusters than are sought; "" where they do not.
+
+    They do not where the mean over runs of a closeness (`compare.metrics.calibrated.closeness`), by name, is surely
+    below `bound`. Of 70 tokens of a model in clusters of two or three that hold 65 % of the variance it is 0.2 to 0.3,
+    and of 80 % it is 0.5.
+    """
+    found = np.array([run.number(name) for run in runs])
+    if mean_above(-found, -bound) <= RATE / 2:
+        return ""
+    low, high = t_interval(found)
+    return (
+        f"tokens are nearer to their nearest neighbour than in the null by {found.mean():.2f} nat ({low:.2f} to "
+        f"{high:.2f}), and from {bound:g} on they may gather in more and smaller clusters than are sought here"
+    )
 
 
 def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], bool]:
@@ -172,7 +200,8 @@ def _with_lives(run: MeasuredRun, null: Null) -> xr.Dataset:
     found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.trajectory.axis, null)
     found.pop("cluster_label")  # of kept tokens alone, and no part of a verdict
     return xr.Dataset(
-        labelled(LIVES | PLATEAUS, found) | {name: run.measured[name].variable for name in UNTOUCHED},
+        labelled(LIVES | CLOSENESS | PLATEAUS, found)
+        | {name: run.measured[name].variable for name in UNTOUCHED},
         coords={"kept": run.measured["kept"].variable, "variant": ["base"]},
         attrs=run.measured.attrs,
     )

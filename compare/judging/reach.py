@@ -1,15 +1,35 @@
 """How far a refutation reaches: the planted clusters that the same rule confirms in the same runs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from compare.statistics import Interval, clopper_pearson
 
-DRAWS = 4
 LADDER = (0.5, 0.65, 0.8, 0.9)
 """Shares of the variance that are tried for tight clusters."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a detection limit is sought: how often each size is planted, and how many draws must be confirmed.
+
+    draws: of a size, at most. enough: of these, for the size to be seen. shares: the sizes; None for the few that each
+    hypothesis names.
+    """
+
+    draws: int
+    enough: int
+    shares: tuple[float, ...] | None = None
+
+
+SEARCHES: Mapping[str, Search] = {
+    "coarse": Search(draws=4, enough=4),
+    "full": Search(draws=100, enough=95, shares=tuple(step / 20 for step in range(2, 20))),
+}
+"""coarse: 4 of 4, which shows a power of 40 % at least (95 % interval). full: 95 of 100, in steps of 5 %."""
+COARSE = SEARCHES["coarse"]
 
 
 def percent(share: float) -> str:
@@ -20,33 +40,31 @@ def percent(share: float) -> str:
 class Rung(NamedTuple):
     """Clusters of one size, planted anew in each draw, and in how many of the draws the rule confirmed them.
 
-    share: of the variance about the mean that they hold. draws: up to the first that is not confirmed.
+    share: of the variance about the mean that they hold. draws: made, up to the one that left too few to be enough.
+    is_seen: whether enough of them were confirmed.
     """
 
     share: float
     confirmed: int
     draws: int
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether every draw was confirmed."""
-        return self.confirmed == self.draws
+    is_seen: bool
 
     @property
     def interval(self) -> Interval:
         """Of the power, the share of draws that are confirmed, at 95 %, by Clopper and Pearson.
 
-        Where draws end at the first that is not confirmed its upper end is exact all the same, and its lower one low.
+        Where draws end early its upper end is exact all the same, and its lower one low.
         """
         return clopper_pearson(self.confirmed, self.draws)
 
 
-def rung(share: float, confirms: Callable[[int], bool]) -> Rung:
-    """As many draws as are confirmed, and the first that is not; at most `DRAWS`."""
-    for draw in range(DRAWS):
-        if not confirms(draw):
-            return Rung(share, draw, draw + 1)
-    return Rung(share, DRAWS, DRAWS)
+def rung(share: float, confirms: Callable[[int], bool], search: Search) -> Rung:
+    """All draws of a search, or those up to the one after which enough cannot be confirmed any more."""
+    confirmed, draw = 0, 0
+    while draw < search.draws and draw - confirmed <= search.draws - search.enough:
+        confirmed += confirms(draw)
+        draw += 1
+    return Rung(share, confirmed, draw, confirmed >= search.enough)
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,8 @@ class Reach:
 
     sought: what a refutation excludes, as "3 to 5 clusters". planted: how many clusters were planted. matters: the
     least share of the variance that matters. ladder: the shares that can be tried, `matters` among them. confirms:
-    whether draw number so and so of clusters of such a share is confirmed; asked when it is needed.
+    whether draw number so and so of clusters of such a share is confirmed; asked when it is needed. search: how often
+    each share is tried.
     """
 
     sought: str
@@ -63,6 +82,8 @@ class Reach:
     matters: float
     ladder: tuple[float, ...]
     confirms: Callable[[float, int], bool]
+    search: Search = COARSE
+    _tried: dict[float, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def suffices(self) -> bool:
@@ -90,7 +111,9 @@ class Reach:
         return next((one.share for one in self.rungs if one.is_seen), None)
 
     def _rung(self, share: float) -> Rung:
-        return rung(share, lambda draw: self.confirms(share, draw))
+        if share not in self._tried:
+            self._tried[share] = rung(share, lambda draw: self.confirms(share, draw), self.search)
+        return self._tried[share]
 
     def sentence(self) -> str:
         """What a refutation excludes, or why nothing is refuted, without full stop."""
@@ -110,7 +133,16 @@ class Reach:
 
     def as_record(self) -> Mapping[str, Any]:
         """As plain values, for a table."""
-        rungs = [{**one._asdict(), "low": one.interval.low, "high": one.interval.high} for one in self.rungs]
+        rungs = [
+            {
+                "share": one.share,
+                "confirmed": one.confirmed,
+                "draws": one.draws,
+                "low": one.interval.low,
+                "high": one.interval.high,
+            }
+            for one in self.rungs
+        ]
         return {
             "sought": self.sought,
             "planted": self.planted,

@@ -14,7 +14,18 @@ VALUE_PATHS = {
     "repulsive_share": "share of eigenvalues with Re < 0",
     "numerical_highest": "largest <x, O V x>",
 }
-PER_HEAD = ("beta_entropy", "beta_regression", "r_squared", "gamma", "strength", "merging")
+PER_HEAD = (
+    "beta_entropy",
+    "beta_regression",
+    "r_squared",
+    "gamma",
+    "strength",
+    "merging",
+    "key_dimension",
+    "effective_tokens",
+    "self_weight",
+    "foretold_self_weight",
+)
 
 
 @dataclass(frozen=True)
@@ -29,19 +40,22 @@ class HeadRow:
     gamma: float
     strength: float
     merging: float
+    key_dimension: float
+    effective_tokens: float
+    self_weight: float
+    foretold_self_weight: float
     follow: float
 
 
 def head_charts(name: str, table: xr.Dataset) -> list[Chart]:
     """beta_eff in two ways, how much cosines explain, and the long-context scale; one mark a head."""
     axis = Axis("layer that reads", whole=True)
+    layers, names = _heads(table)
 
     def dots(variable: str, label: str, style: int = 0) -> Series:
         values = table[variable].median("text")
-        layers, heads = np.meshgrid(values["depth"].values, np.arange(values.sizes["head"]), indexing="ij")
-        names = [f"layer {layer:g}, head {head}" for layer, head in zip(layers.ravel(), heads.ravel())]
         finite = values.where(np.isfinite(values)).values.ravel()
-        return Series(label, layers.ravel(), finite, style, points=True, names=names)
+        return Series(label, layers, finite, style, points=True, names=names)
 
     return [
         Chart(
@@ -84,7 +98,67 @@ def head_charts(name: str, table: xr.Dataset) -> list[Chart]:
             [Level(1.0, "spread kept"), Level(0.0, "all merged")],
             "The attention weights of each head applied to the tokens themselves (V = I).",
         ),
+        Chart(
+            f"{name}: how many tokens its heads attend to",
+            axis,
+            Axis("N_eff beside the token itself", scale="log"),
+            [dots("effective_tokens", "heads")],
+            [Level(1.0, "as much as itself")],
+            "From beta_eff (1 - rho), the tokens seen, and the dimension of the head's own keys. It is of heads that "
+            "look for their like: only those give themselves the weight 1/(1 + N_eff).",
+        ),
+        Chart(
+            f"{name}: the weight that its heads give to the token itself",
+            Axis("1 / (1 + N_eff)", scale="log"),
+            Axis("weight of the token itself", scale="log"),
+            _self_weights(table),
+            caption="On the line N_eff is what it says. Heads off it look for places or for other tokens, and N_eff is "
+            "not the number that they attend to.",
+        ),
     ]
+
+
+def _heads(table: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """The layer of each head and its name, heads of a layer after each other."""
+    layers, heads = np.meshgrid(table["depth"].values, np.arange(table.sizes["head"]), indexing="ij")
+    pairs = zip(layers.ravel(), heads.ravel())
+    return layers.ravel(), [f"layer {layer:g}, head {head}" for layer, head in pairs]
+
+
+def _self_weights(table: xr.Dataset) -> list[Series]:
+    """What heads give to the token itself against what N_eff says, and the line where they are equal."""
+    middle = table[["foretold_self_weight", "self_weight"]].median("text")
+    foretold, own = (middle[name].values.ravel() for name in ("foretold_self_weight", "self_weight"))
+    ends = [foretold.min(), foretold.max()]
+    measured = np.where(own > 0, own, np.nan)
+    return [
+        Series("as foretold", ends, ends, 1, grey=True),
+        Series("heads", foretold, measured, points=True, names=_heads(table)[1]),
+    ]
+
+
+def head_energy_charts(name: str, table: xr.Dataset) -> list[Chart]:
+    """How often energies fall: of single heads with their own Q and K, and of the sum of the heads of a block."""
+    charts, nearest = [], float(table["alignment"].max())
+    for step, words in (("attention", "over its attention"), ("block", "to the next block")):
+        heads = (table["change"].sel(step=step) < 0).mean(("text", "head"))
+        together = (table["sum_change"].sel(step=step) < 0).mean("text")
+        charts.append(
+            Chart(
+                f"{name}: falls of the heads' own energies {words}",
+                Axis("layer", whole=True),
+                Axis("share that falls", low=0.0, high=1.0),
+                [
+                    Series("single heads", table["depth"].values, heads.values),
+                    Series("sum over heads", table["depth"].values, together.values, 1),
+                ],
+                [Level(0.5, "aimless")],
+                "Share of heads and texts, and of texts. In theory the sum cannot fall where weights are not "
+                "normalised, no mask is, M = Q^T K is symmetric and O V is M; of these heads the nearest to M has an "
+                f"O V at a cosine of {nearest:.2g} to it.",
+            )
+        )
+    return charts
 
 
 def head_rows(table: xr.Dataset, measured: Sequence[xr.Dataset]) -> list[HeadRow]:

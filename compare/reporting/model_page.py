@@ -9,8 +9,15 @@ import xarray as xr
 from compare.judging import curves
 from compare.judging.chart import Chart
 from compare.reporting.charts import Picture, picture
-from compare.reporting.head_charts import HeadRow, head_charts, head_rows, value_path_charts
+from compare.reporting.head_charts import (
+    HeadRow,
+    head_charts,
+    head_energy_charts,
+    head_rows,
+    value_path_charts,
+)
 from compare.reporting.part_charts import divergence_charts, norm_charts, part_charts
+from compare.reporting.random_weight_charts import random_weight_charts
 from compare.reporting.spheres import Player, player
 from compare.reporting.verdict_table import anchor
 from compare.study.results import SavedRun
@@ -32,7 +39,9 @@ class ModelPage:
     divergence: tuple[Picture, ...]
     parts: tuple[Picture, ...]
     norms: tuple[Picture, ...]
+    random_weights: tuple[Picture, ...]
     heads: tuple[Picture, ...]
+    head_energy: tuple[Picture, ...]
     head_rows: tuple[HeadRow, ...]
     value_paths: tuple[Picture, ...]
     sphere: Player | None
@@ -63,7 +72,13 @@ def model_page(
         divergence=tuple(drawn(divergence_charts(name, tables["parting"]))) if "parting" in tables else (),
         parts=tuple(drawn(part_charts(name, tables["parts"]))) if "parts" in tables else (),
         norms=tuple(drawn(norm_charts(name, tables["norms"]))) if "norms" in tables else (),
+        random_weights=tuple(drawn(random_weight_charts(name, tables["random_weights"])))
+        if "random_weights" in tables
+        else (),
         heads=tuple(drawn(head_charts(name, heads))) if heads is not None else (),
+        head_energy=tuple(drawn(head_energy_charts(name, tables["head_energy"])))
+        if "head_energy" in tables
+        else (),
         head_rows=tuple(head_rows(heads, [run.measured("calibrated") for run in trained.values()]))
         if heads is not None
         else (),

@@ -27,6 +27,7 @@ def report(
     *,
     draws: int = 99,
     seed: int = 0,
+    limits: str = "coarse",
     progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]] = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
@@ -42,9 +43,9 @@ def report(
     - ``verdicts.tex``: the table for LaTeX.
     - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
 
-    draws, seed: null draws a run, and the seed of everything random. progress: wraps what is worked through, as tqdm
-    does. Pages on models show what `directory`/models holds beside the runs, and the calibration is shown where
-    `directory`/calibration holds one.
+    draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`. progress: wraps
+    what is worked through, as tqdm does. Pages on models show what `directory`/models holds beside the runs, and the
+    calibration is shown where `directory`/calibration holds one.
 
     Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
     ValueError where there are no runs, or none that can be read.
@@ -60,7 +61,7 @@ def report(
     ...     compare.report(folder, draws=9).name
     'report.html'
     """
-    return report_on(directory, draws=draws, seed=seed, progress=progress).page
+    return report_on(directory, draws=draws, seed=seed, limits=limits, progress=progress).page
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def report_on(
     *,
     draws: int,
     seed: int,
+    limits: str,
     progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]],
 ) -> Written:
     """As `report`, with what was found."""
@@ -86,10 +88,12 @@ def report_on(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
     found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths))
-    return write_report(directory, list(found), draws=draws, seed=seed)
+    return write_report(directory, list(found), draws=draws, seed=seed, limits=limits)
 
 
-def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], *, draws: int, seed: int) -> Written:
+def write_report(
+    directory: Path, found: Iterable[SavedRun | LeftOut], *, draws: int, seed: int, limits: str = "coarse"
+) -> Written:
     """Judge runs that are complete, and write the files of `report`.
 
     Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
@@ -98,7 +102,7 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], *, draws:
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
-        judged = judge_runs(ordered, kept, draws, seed)
+        judged = judge_runs(ordered, kept, draws, seed, limits)
         made = pages(directory, ordered, judged, kept, left_out)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
@@ -117,7 +121,9 @@ def _write_pages(directory: Path, texts: Mapping[str, str]) -> None:
                 path.unlink()
 
 
-def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, draws: int, seed: int) -> Verdicts:
+def judge_runs(
+    runs: Sequence[SavedRun], kept: KeptTables, draws: int, seed: int, limits: str = "coarse"
+) -> Verdicts:
     """The judge's table of the runs in which attention reads, group by group; without a row where there is none."""
     members = by_group(runs, "calibrated")
     groups = {one.group: list(members[one.group].values()) for one in columns(runs) if one.group in members}
@@ -129,6 +135,7 @@ def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, draws: int, seed: int
         models=kept.tables,
         seed=seed,
         draws=draws,
+        limits=limits,
     )
 
 

@@ -25,8 +25,8 @@ class KeptTables:
 
 
 def has_model_tables(subject: Subject) -> bool:
-    """Whether the operators of its family are known, and it is no stage of another subject."""
-    return subject.has_operators and not subject.stage
+    """Whether its family has operators in which places play no part, and it is no stage of another subject."""
+    return subject.has_operators and not subject.by_place and not subject.stage
 
 
 def keep_model_tables(

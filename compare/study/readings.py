@@ -26,5 +26,5 @@ def extracted(
 ) -> Trajectory:
     """A text read through a model, under the mask that the model does not have where `other_mask`."""
     loaded = loaded_once(model, revision, files)
-    causal = not loaded.family.causal(loaded.model.config) if other_mask else None
+    causal = not loaded.causal if other_mask else None
     return extract(loaded, text, causal=causal, **options)

@@ -53,6 +53,11 @@ class Subject:
         """Whether the attention of its layers is known as a field; not where its family is not known."""
         return self.family in FAMILIES and FAMILIES[self.family].has_operators
 
+    @property
+    def by_place(self) -> bool:
+        """Whether that field is known to depend on the places of tokens, beside what these are."""
+        return self.family in FAMILIES and FAMILIES[self.family].by_place
+
 
 def subject(model: str, revision: str | None = None) -> Subject:
     """What is known of a model by name, folder or hub id, before it is loaded.

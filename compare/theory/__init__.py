@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from compare.theory.normalisation import normalisation_speeds as normalisation_speeds
     from compare.theory.phase import phase_beta as phase_beta
     from compare.theory.phase import phase_curve as phase_curve
+    from compare.theory.positions import harmonic_influence as harmonic_influence
+    from compare.theory.positions import positional_influence as positional_influence
+    from compare.theory.positions import u_shape_time as u_shape_time
     from compare.theory.random_weights import homogenised as homogenised
     from compare.theory.renyi import centre_count_bounds as centre_count_bounds
     from compare.theory.renyi import centre_lifetime as centre_lifetime

@@ -1,23 +1,10 @@
-"""GPT-2: causal, pre-LN. The last state is the output of the last block, before the final norm ``ln_f``."""
+"""GPT-2: causal, pre-LN, learned positions."""
 
 from typing import Any
 
 from torch import nn
 
-from .family import Family, Linear, Projections, Site, byte_level
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.drop), *map(Site, model.h)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    """The residual that the second norm reads."""
-    return [Site(block.ln_2, "input") for block in model.h]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.attn for block in model.h]
+from .family import Family, Linear, Projections
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -32,15 +19,4 @@ def _projected(norm: nn.LayerNorm, attention: Any) -> Projections:
     return Projections(norm, query, key, value, output, attention.scaling)
 
 
-FAMILY = Family(
-    name="gpt2",
-    architecture="GPT2Model",
-    scheme="pre",
-    causal=lambda config: True,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    readable=byte_level,
-    epsilon=lambda config: config.layer_norm_epsilon,
-)
+FAMILY = Family(name="gpt2", projections=_projections)

@@ -4,20 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from .family import Family, Projections, Site, linear
-
-
-def _states(model: Any) -> list[Site]:
-    return [Site(model.embeddings.dropout), *map(Site, model.layers)]
-
-
-def _sublayers(model: Any) -> list[Site]:
-    """The residual that the second norm reads."""
-    return [Site(block.layernorm_after, "input") for block in model.layers]
-
-
-def _attentions(model: Any) -> list[nn.Module]:
-    return [block.attention for block in model.layers]
+from .family import Family, Projections, linear
 
 
 def _projections(model: Any) -> list[Projections]:
@@ -29,15 +16,4 @@ def _projected(norm: nn.LayerNorm, heads: Any) -> Projections:
     return Projections(norm, *maps, scale=heads.scaling)
 
 
-FAMILY = Family(
-    name="vit",
-    architecture="ViTModel",
-    scheme="pre",
-    causal=lambda config: False,
-    states=_states,
-    sublayers=_sublayers,
-    attentions=_attentions,
-    projections=_projections,
-    reads="image",
-    options={"add_pooling_layer": False},
-)
+FAMILY = Family(name="vit", projections=_projections)

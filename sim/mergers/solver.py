@@ -101,8 +101,8 @@ def coalesce(
     of clusters that all pull each other amplify the error of a step with no tie in sight: of 256 uniform points on S^2
     at beta = 1e3 late log times moved by up to 1.4e-3, and the tree changed, between tolerances 1e-8 and 1e-9.
 
-    Raises ValueError for a causal or learned field, points off the sphere, masses that do not sum to 1, 32-bit JAX,
-    and for a start that ends at a saddle; RuntimeError where max_steps is reached.
+    Raises ValueError for a causal or learned field, one with positions, points off the sphere, masses that do not sum
+    to 1, 32-bit JAX, and for a start that ends at a saddle; RuntimeError where max_steps is reached.
     Cost: about 500 evaluations a merger in its group, each of which is O(s^2) for a group of s; O(n) besides for each
     cluster that changed. A program is compiled once for each number of dimensions and for groups of up to 8, 64, 256,
     512, ... clusters, whatever beta, kind, masses and tolerance: 3 s each, or nothing where JAX's cache holds it.
@@ -135,10 +135,10 @@ def coalesce(
 
 
 def _checked_beta(field: Attention) -> float:
-    if field.causal or field.norm != "post" or field.describe()["operators"]:
+    if field.causal or field.norm != "post" or field.operators:
         raise ValueError(
-            "coalesce needs attention with Q = K = V = I, no mask and unit lengths, got a causal or learned field or "
-            "another norm: use Attention(beta, kind), or simulate"
+            "coalesce needs attention with Q = K = V = I, no mask and unit lengths, got a causal or learned field, one "
+            "with positions, or another norm: use Attention(beta, kind), or simulate"
         )
     if np.ndim(field.beta) != 0:
         raise ValueError(f"coalesce needs one beta, got shape {np.shape(field.beta)}: call it for each beta")

@@ -10,7 +10,7 @@ import xarray as xr
 import compare
 from compare.judging.group import Group
 from compare.judging.limits import Plants
-from compare.judging.reach import DRAWS
+from compare.judging.reach import COARSE
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
 from sim.sphere import normalise
@@ -40,6 +40,8 @@ def measured(
         "gain": ("variant", gain + shifts),
         "plateau_share_effect": ("variant", share + shifts),
         "stage_excess": ("variant", stage + shifts),
+        "late_closeness": ((), 0.0),
+        "stage_closeness": ((), 0.0),
         "plateau_share": ((), max(share, 0.0)),
         "plateau_share_null": ("draw", np.zeros(5)),
         "first_plateau_start": ((), first[0]),
@@ -77,7 +79,7 @@ def _seen(plants, draw):
     if draw not in plants._lives:
         clear = measured(plants.group.runs[0].trajectory, late=1.0, gain=1.0, share=0.5, stage=1.0)
         runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
-        plants._lives.update(dict.fromkeys(range(DRAWS), Group(plants.group.name, runs)))
+        plants._lives.update(dict.fromkeys(range(COARSE.draws), Group(plants.group.name, runs)))
     return plants._lives[draw]
 
 
@@ -120,7 +122,13 @@ def model_tables(models, sign):
     heads = xr.Dataset(
         {
             name: (("text", "depth", "head"), values)
-            for name, values in (("strength", strength), ("merging", strength**2))
+            for name, values in (
+                ("strength", strength),
+                ("merging", strength**2),
+                ("effective_tokens", 1 / strength),
+                ("self_weight", strength / (1 + strength)),
+                ("foretold_self_weight", strength / (1 + strength)),
+            )
         },
         coords={"text": [f"text {place}" for place in range(6)]},
     )

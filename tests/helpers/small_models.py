@@ -24,17 +24,61 @@ _TEXT_SHAPE = {
 }
 _IMAGE_SHAPE = {"image_size": 12, "patch_size": 4, "num_channels": 1}
 _ENDS = {"bos_token_id": 0, "eos_token_id": 0}
+_GROUPED = {**_ENDS, "num_key_value_heads": 1}
+_GEMMA = {**_GROUPED, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 8}
+_DECODER, _ENCODER = transformers.AutoModelForCausalLM, transformers.AutoModelForMaskedLM
+# Names that a config has in the place of the usual ones are there too.
 _FAMILIES: dict[str, tuple[Any, dict[str, Any], Any]] = {
-    "gpt2": (transformers.GPT2Config, _ENDS, transformers.AutoModelForCausalLM),
-    "gpt_neox": (transformers.GPTNeoXConfig, _ENDS, transformers.AutoModelForCausalLM),
-    "bert": (transformers.BertConfig, {"hidden_act": "gelu"}, transformers.AutoModelForMaskedLM),
-    "albert": (
-        transformers.AlbertConfig,
-        {"hidden_act": "gelu", "embedding_size": 16},
-        transformers.AutoModelForMaskedLM,
-    ),
+    "gpt2": (transformers.GPT2Config, _ENDS, _DECODER),
+    "gpt_neox": (transformers.GPTNeoXConfig, _ENDS, _DECODER),
+    "bert": (transformers.BertConfig, {"hidden_act": "gelu"}, _ENCODER),
+    "albert": (transformers.AlbertConfig, {"hidden_act": "gelu", "embedding_size": 16}, _ENCODER),
     "vit": (transformers.ViTConfig, _IMAGE_SHAPE, transformers.AutoModelForImageClassification),
+    "llama": (transformers.LlamaConfig, _GROUPED, _DECODER),
+    "mistral": (transformers.MistralConfig, {**_GROUPED, "sliding_window": 4}, _DECODER),
+    "qwen2": (transformers.Qwen2Config, _GROUPED, _DECODER),
+    "qwen3": (transformers.Qwen3Config, {**_GROUPED, "head_dim": 8}, _DECODER),
+    "gemma2": (transformers.Gemma2Config, _GEMMA, _DECODER),
+    "gemma3_text": (transformers.Gemma3TextConfig, {**_GEMMA, "layer_types": None}, _DECODER),
+    "phi3": (transformers.Phi3Config, {**_GROUPED, "pad_token_id": 0}, _DECODER),
+    "olmo2": (transformers.Olmo2Config, {**_ENDS, "pad_token_id": 0}, _DECODER),
+    "gpt_neo": (
+        transformers.GPTNeoConfig,
+        {**_ENDS, "num_layers": 3, "attention_types": [[["global", "local", "global"], 1]], "window_size": 4},
+        _DECODER,
+    ),
+    "gptj": (transformers.GPTJConfig, {**_ENDS, "rotary_dim": 4, "n_inner": 40}, _DECODER),
+    "opt": (transformers.OPTConfig, {**_ENDS, "ffn_dim": 40, "word_embed_proj_dim": WIDTH}, _DECODER),
+    "bloom": (transformers.BloomConfig, _ENDS, _DECODER),
+    "falcon": (transformers.FalconConfig, _ENDS, _DECODER),
+    "roberta": (transformers.RobertaConfig, {}, _ENCODER),
+    "xlm-roberta": (transformers.XLMRobertaConfig, {}, _ENCODER),
+    "distilbert": (transformers.DistilBertConfig, {"hidden_dim": 40}, _ENCODER),
+    "electra": (transformers.ElectraConfig, {"embedding_size": 16}, _ENCODER),
+    "deberta-v2": (
+        transformers.DebertaV2Config,
+        {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 4},
+        _ENCODER,
+    ),
+    "modernbert": (
+        transformers.ModernBertConfig,
+        {
+            **{f"{name}_token_id": number for number, name in enumerate(("pad", "bos", "eos", "cls", "sep"))},
+            "local_attention": 4,
+            "global_attn_every_n_layers": 2,
+        },
+        _ENCODER,
+    ),
+    "t5": (transformers.T5Config, {"d_kv": 8, "d_ff": 40}, transformers.T5EncoderModel),
+    "dinov2": (transformers.Dinov2Config, _IMAGE_SHAPE, transformers.AutoModelForImageClassification),
+    "clip_vision_model": (
+        transformers.CLIPVisionConfig,
+        _IMAGE_SHAPE,
+        transformers.CLIPVisionModelWithProjection,
+    ),
 }
+FAMILIES = tuple(_FAMILIES)
+OF_IMAGES = ("vit", "dinov2", "clip_vision_model")
 
 
 def small_model(
@@ -53,14 +97,17 @@ def small_model(
     config.
     """
     config, own, headed = _FAMILIES[family]
-    shape = {name: size for name, size in _TEXT_SHAPE.items() if family != "vit" or "position" not in name}
+    kept = ("hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size")
+    shape = {name: size for name, size in _TEXT_SHAPE.items() if family not in OF_IMAGES or name in kept}
     if epsilon is not None:
         changes["layer_norm_epsilon" if family == "gpt2" else "layer_norm_eps"] = epsilon
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = (headed if head else transformers.AutoModel).from_config(
-            config(**{**shape, **own, **changes}), attn_implementation="eager"
+        architecture: Any = headed if head or family == "t5" else transformers.AutoModel
+        build = (
+            architecture.from_config if hasattr(architecture, "from_config") else architecture._from_config
         )
+        made = build(config(**{**shape, **own, **changes}), attn_implementation="eager")
         for name, parameter in made.named_parameters():
             parameter.add_(shake * torch.randn(parameter.shape))
             if closed_gain and "norm" in name.lower() and name.endswith("weight"):

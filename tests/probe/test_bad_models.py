@@ -62,12 +62,17 @@ def test_config_that_is_no_object(folder, config):
     assert "not a JSON object" in refused(folder)
 
 
-@pytest.mark.parametrize("family", ["llama", None])
-def test_unknown_family_names_the_known(folder, family):
+@pytest.mark.parametrize("family", ["lama", None])
+def test_a_family_that_nobody_knows(folder, family):
     rewrite(folder / "config.json", model_type=family)
     message = refused(folder)
     assert repr(family) in message
-    assert "albert, bert, gpt2" in message
+    assert "not known to transformers" in message
+
+
+def test_weights_of_another_family(folder):
+    rewrite(folder / "config.json", model_type="llama", hidden_size=WIDTH, num_attention_heads=2)
+    assert "weights of small lack" in refused(folder)
 
 
 def test_code_that_comes_with_a_model_is_not_run(folder):

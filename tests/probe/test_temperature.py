@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import probe
 import sim
 from probe.temperature import temperature
+from sim.sphere import normalise
 from sim.trajectory import Trajectory
 
 TOKENS, DIMENSION = 24, 6
@@ -73,6 +74,60 @@ def test_regression_against_explicit_dummies(points):
     np.testing.assert_allclose(found.beta_regression, slope, rtol=1e-9)
     np.testing.assert_allclose(found.r_squared, 1 - unexplained / within, rtol=1e-9)
     assert found.pairs.item() == len(pairs)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_planted_temperature_is_found_beside_places(points, causal):
+    places = np.random.default_rng(2).standard_normal(2 * TOKENS)
+    distances = np.arange(TOKENS)[:, None] - np.arange(TOKENS)
+    rows = softmax(2.5 * points @ points.T + 3 * places[distances], causal)[None]
+    found = temperature(trajectory(rows, points, causal))
+    np.testing.assert_allclose(found.beta_given_place, 2.5, rtol=1e-9)
+    np.testing.assert_allclose(found.r_squared_joint, 1, rtol=1e-9)
+    assert found.r_squared_place.item() < 0.99
+    np.testing.assert_array_equal(found.beta, found.beta_given_place)
+    assert found.beta_entropy.item() > 5  # what places do is taken for cosines
+
+
+def test_places_against_explicit_dummies(points):
+    """NumPy's least squares with one column for each row and for each distance, on noisy causal logits."""
+    random = np.random.default_rng(1)
+    cosines = points @ points.T
+    logits = 2 * cosines + random.standard_normal(cosines.shape)
+    pairs = np.argwhere(np.tri(TOKENS, k=-1, dtype=bool))
+    x, y = cosines[tuple(pairs.T)], logits[tuple(pairs.T)]
+    rows = (pairs[:, :1] == np.arange(1, TOKENS)).astype(float)
+    places = (pairs[:, :1] - pairs[:, 1:] == np.arange(1, TOKENS)).astype(float)
+
+    def unexplained(*columns):
+        table = np.column_stack(columns)
+        solution = np.linalg.lstsq(table, y)[0]
+        return np.sum((y - table @ solution) ** 2), solution[0]
+
+    within, _ = unexplained(rows)
+    found = temperature(trajectory(softmax(logits, True)[None], points, True))
+    left, slope = unexplained(x, rows, places)
+    np.testing.assert_allclose(found.beta_given_place, slope, rtol=1e-9)
+    np.testing.assert_allclose(found.r_squared_joint, 1 - left / within, rtol=1e-9)
+    np.testing.assert_allclose(found.r_squared_place, 1 - unexplained(rows, places)[0] / within, rtol=1e-9)
+    np.testing.assert_array_equal(found.beta, found.beta_entropy)  # places are not worth 22 constants
+
+
+def test_a_head_that_attends_by_place_alone_has_no_temperature():
+    """Tokens along a curve: near ones are alike, so that cosines explain what the head does to near places."""
+    turns = np.linspace(0, 2, TOKENS)
+    random = np.random.default_rng(7)
+    curve = normalise(
+        np.stack([np.cos(turns), np.sin(turns)], axis=1) + 0.05 * random.standard_normal((TOKENS, 2))
+    )
+    distances = np.arange(TOKENS)[:, None] - np.arange(TOKENS)
+    noise = 0.1 * random.standard_normal((TOKENS, TOKENS))
+    rows = softmax(-0.3 * np.abs(distances) + noise, True)[None]
+    found = temperature(trajectory(rows, curve, True))
+    assert found.beta_regression.item() > 2
+    assert found.r_squared.item() > 0.7
+    assert abs(found.beta.item()) < 0.3
+    np.testing.assert_array_equal(found.beta, found.beta_given_place)
 
 
 def test_rotated_frames_change_nothing(points):

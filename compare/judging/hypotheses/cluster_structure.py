@@ -9,7 +9,7 @@ from jaxtyping import Float
 from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
-from compare.judging.hypothesis import MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
+from compare.judging.hypothesis import CLOSE, MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
 from compare.judging.limits import CLUSTERS, HOLD, plants, within_reach
 from compare.judging.reach import percent
 from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
@@ -65,7 +65,7 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
         clusters = plants(group, HOLD, share)
         return _is_seen(clusters.unplanted, clusters.margins(draw), at)
 
-    return within_reach(found, f"3 to {CLUSTERS} clusters", at["matters"], seen, SHARES)
+    return within_reach(found, group, at, f"3 to {CLUSTERS} clusters", seen, "late_closeness", SHARES)
 
 
 def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"], Float[np.ndarray, " way"]]:
@@ -140,6 +140,7 @@ HYPOTHESIS = Hypothesis(
     others=(
         Threshold("agreement", 0.7, 0.65, 0.75, "least kappa of clusters that are there"),
         Threshold("vague", 0.65, 0.6, 0.7, "kappa below which clusters are not found again"),
+        CLOSE,
         replace(MATTERS, value=0.3, low=0.3, high=0.3),
         RUNS,
         TOKENS,

@@ -19,6 +19,7 @@ from compare.judging.group import (
 from compare.judging.hypothesis import (
     ABOVE,
     BELOW,
+    CLOSE,
     CLUSTER_VARIANTS,
     DYNAMICS,
     EVERY_RUN,
@@ -47,9 +48,8 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
     found = _formed(group, at)
     if all(map(_has_met, group.runs)):
         return replace(found, note=MET)
-    return within_reach(
-        found, f"{CLUSTERS} tight clusters", at["matters"], confirming(_formed, group, at, HOLD)
-    )
+    seen = confirming(_formed, group, at, HOLD)
+    return within_reach(found, group, at, f"{CLUSTERS} tight clusters", seen, "late_closeness")
 
 
 def _has_met(run: MeasuredRun) -> bool:
@@ -89,7 +89,7 @@ HYPOTHESIS = Hypothesis(
     ),
     rule=f"both: {ABOVE}",
     refuted_by=f"either: {BELOW}, {SEEN}",
-    others=(MATTERS, *DYNAMICS),
+    others=(CLOSE, MATTERS, *DYNAMICS),
     evidence=clusters_form,
     variants=CLUSTER_VARIANTS,
     chart=lambda behind: curves.cluster_life(behind.own, f"{behind.group}: cluster life over depth"),

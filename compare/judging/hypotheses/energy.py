@@ -7,6 +7,7 @@ from compare.judging import curves
 from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
 from compare.judging.hypothesis import ABOVE, BELOW, DEPTHS, GATE, RUNS, Hypothesis, Threshold
+from compare.judging.reach import percent
 from compare.metrics.calibrated.energy import descent_share
 
 
@@ -33,11 +34,33 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
         )
     chosen, share = finite(known, descent, at, " whose energy changes by more than rounding")
     any_fall = int(np.sum(share > 0))
+    said = [f"{any_fall} of {len(chosen)} runs have a fall beyond {z:.2g} standard deviations of rounding"]
     return Evidence(
         (Claim("share of falls in all changes of the energy", "share", share, high=at["share"]),),
         labels(chosen),
-        note=f"{any_fall} of {len(chosen)} runs have a fall beyond {z:.2g} standard deviations of rounding",
+        note="; ".join([*said, *_of_heads(group)]),
     )
+
+
+def _of_heads(group: Group) -> list[str]:
+    """How often the energies of single heads fall, each with its own Q and K, and their sum, where that is known."""
+    facts = [run.facts for run in group.runs]
+    models = {str(one.get("model")) for one in facts}
+    table = group.tables.get(models.pop(), {}).get("head_energy") if len(models) == 1 else None
+    as_read = {"instrument": "probe.extract", "init": "trained", "control": None}
+    if table is None or any(one.get(name) != value for one in facts for name, value in as_read.items()):
+        return []
+    if any(bool(one.get("causal")) != bool(table.attrs["causal"]) for one in facts):
+        return []
+    falls = [
+        percent(float((table[name].sel(step=step) < 0).mean()))
+        for step in ("attention", "block")
+        for name in ("change", "sum_change")
+    ]
+    return [
+        "with each head's own Q and K the energy of single heads falls in {} of the blocks over their attention, and "
+        "the sum over heads in {}; over whole blocks in {} and {}".format(*falls)
+    ]
 
 
 HYPOTHESIS = Hypothesis(

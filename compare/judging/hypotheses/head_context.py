@@ -7,6 +7,7 @@ from scipy.stats import rankdata
 from compare.judging.evidence import Evidence, NotApplicable, Undecided
 from compare.judging.group import Group, Thresholds
 from compare.judging.hypothesis import RUNS, Hypothesis
+from compare.judging.reach import percent
 
 LEAST_HEADS = 10
 
@@ -38,7 +39,20 @@ def cold_heads_keep_tokens_apart(group: Group, at: Thresholds) -> Evidence:
         f"described, not judged: over {good.sum()} texts the rank correlation of beta_eff (1 - rho)/log n with the "
         f"spread that heads leave averages {values[good].mean():.2g}; logits that know nothing of the tokens give .96 "
         "or more, as both come from one attention matrix and from 1 - rho, and no null keeps the entropy of a head and "
-        "loses its content"
+        f"loses its content. {_effective(table)}"
+    )
+
+
+def _effective(table: xr.Dataset) -> str:
+    """N_eff of the heads, and whether they attend to themselves as it says, without the full stop."""
+    middle = table[["effective_tokens", "self_weight", "foretold_self_weight"]].median("text")
+    number, own, foretold = (middle[name].values.ravel() for name in middle)
+    near = np.mean((own > foretold / 2) & (own < 2 * foretold))
+    return (
+        f"On the geometry of its own keys the median head attends to N_eff = {np.median(number):.2g} tokens beside its "
+        f"own, and {percent(float(np.mean(number < 1)))} of the heads to less than one; {percent(float(near))} give "
+        "themselves the weight 1/(1 + N_eff) within a factor of 2, and of the others, which look for places or for "
+        "other tokens, N_eff is not the number that they attend to"
     )
 
 

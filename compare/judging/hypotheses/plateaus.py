@@ -16,6 +16,7 @@ from compare.judging.group import (
 from compare.judging.hypothesis import (
     ABOVE,
     BELOW,
+    CLOSE,
     CLUSTER_VARIANTS,
     DYNAMICS,
     EVERY_RUN,
@@ -46,7 +47,7 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     planted in the same runs for a part of the depth, are confirmed.
     """
     seen = confirming(_persist, group, at, STAGE)
-    return within_reach(_persist(group, at), f"{CLUSTERS} {PASSING}", at["matters"], seen)
+    return within_reach(_persist(group, at), group, at, f"{CLUSTERS} {PASSING}", seen, "stage_closeness")
 
 
 def _persist(group: Group, at: Thresholds) -> Evidence:
@@ -97,6 +98,7 @@ HYPOTHESIS = Hypothesis(
         Threshold(
             "long", 0.2, 0.1, 0.3, "share of depth that a run's plateau must fill to be counted as one"
         ),
+        CLOSE,
         MATTERS,
         *DYNAMICS,
     ),

@@ -1,5 +1,6 @@
 """Cluster life, the range of scales over which a clustering stays: single linkage over mutual reachability."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from compare.metrics.variable import Variable
 
 LEAST_COMPONENT = 3.0
 MOST_NEIGHBOURS = 3
+CACHED_ENTRIES = 2**16  # 256 KiB in single precision
 
 _SOURCE = "calibrated; single linkage over mutual reachability as in HDBSCAN (Campello et al. 2013)"
 
@@ -141,30 +143,37 @@ def squared_chords(points: Float[np.ndarray, "*batch token dim"]) -> Float[np.nd
     In single precision they are good to 1e-7 of the cloud's own squared width. Cost: O(token^2 dim) a cloud.
     """
     tokens, dim = points.shape[-2:]
-    result = np.empty((*points.shape[:-1], tokens), points.dtype)
-    clouds = zip(points.reshape(-1, tokens, dim), result.reshape(-1, tokens, tokens))
-    for cloud, squared in clouds:  # one at a time stays in the processor's cache
-        centred = cloud - cloud.mean(axis=0)
-        squares = np.einsum("ti,ti->t", centred, centred)
-        np.matmul(centred, centred.T, out=squared)
+    clouds = points.reshape(-1, tokens, dim)
+    result = np.empty((len(clouds), tokens, tokens), points.dtype)
+    for some in _blocks(len(clouds), tokens):
+        centred = clouds[some] - clouds[some].mean(axis=1, keepdims=True)
+        squares = np.einsum("cti,cti->ct", centred, centred)
+        squared = np.matmul(centred, centred.swapaxes(1, 2), out=result[some])
         squared *= -2
-        squared += squares[:, None]
-        squared += squares
+        squared += squares[:, :, None]
+        squared += squares[:, None, :]
         np.maximum(squared, 0, out=squared)
-        np.fill_diagonal(squared, 0)
-    return result
+        np.einsum("ctt->ct", squared)[:] = 0
+    return result.reshape(*points.shape[:-1], tokens)
+
+
+def _blocks(clouds: int, tokens: int) -> Iterator[slice]:
+    """Several clouds at a time where they are small, and so few that their matrices stay in the processor's cache."""
+    size = max(1, CACHED_ENTRIES // tokens**2)
+    return (slice(start, start + size) for start in range(0, clouds, size))
 
 
 def core_squares(
     squared: Float[np.ndarray, "*batch token token"],
 ) -> Float[np.ndarray, "neighbour *batch token"]:
     """Squared distances of each token to its first, second and third other token, nearest first."""
-    most = min(MOST_NEIGHBOURS, squared.shape[-1] - 1)
-    nearest = np.empty((*squared.shape[:-1], most + 1), squared.dtype)
-    rows = zip(squared.reshape(-1, *squared.shape[-2:]), nearest.reshape(-1, squared.shape[-1], most + 1))
-    for cloud, found in rows:
-        found[:] = np.sort(np.partition(cloud, most, axis=1)[:, : most + 1], axis=1)
-    return np.moveaxis(nearest[..., 1:], -1, 0)
+    tokens = squared.shape[-1]
+    most = min(MOST_NEIGHBOURS, tokens - 1)
+    clouds = squared.reshape(-1, tokens, tokens)
+    nearest = np.empty((len(clouds), tokens, most + 1), squared.dtype)
+    for some in _blocks(len(clouds), tokens):
+        nearest[some] = np.sort(np.partition(clouds[some], most, axis=2)[:, :, : most + 1], axis=2)
+    return np.moveaxis(nearest[..., 1:], -1, 0).reshape(most, *squared.shape[:-1])
 
 
 def mergers(

@@ -5,11 +5,12 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.lib.stride_tricks import sliding_window_view
 
 from compare.metrics.calibrated import cluster_life as life
 from compare.metrics.calibrated import plateaus
+from compare.metrics.calibrated.closeness import best_stretch
 from compare.metrics.calibrated.cluster_life import Growth, Life, Mergers, Rule
 from compare.metrics.calibrated.plateaus import Agreement, Course, PlateauRule, Plateaus
 
@@ -19,13 +20,20 @@ LEAST_SPREAD = 1e-12
 class Linked(NamedTuple):
     """Single linkage of a batch of clouds, and the components along it for each of the shares `components`.
 
-    spread: log of the root mean square distance of the points of a cloud from their mean.
+    spread: log of the root mean square distance of the points of a cloud from their mean. nearest: mean over its tokens
+    of the log of the chord to the nearest other one.
     """
 
     mergers: Mergers
     growth: Growth
     components: tuple[float, ...]
     spread: Float[np.ndarray, " batch"]
+    nearest: Float[np.ndarray, " batch"]
+
+    @property
+    def closeness(self) -> Float[np.ndarray, " batch"]:
+        """Mean over tokens of log(s / r), s the spread and r the chord to the nearest other token."""
+        return self.spread - self.nearest
 
 
 class Lives(NamedTuple):
@@ -41,12 +49,7 @@ class Lives(NamedTuple):
 
     def best_stretch(self, depths: int) -> float:
         """Largest mean excess over so many depths in a row, less the mean of what the draws reach in the same way."""
-        mean = self.null.life.mean(axis=0)
-        own, drawn = (
-            sliding_window_view(life - mean, depths, axis=-1).mean(axis=-1).max(axis=-1)
-            for life in (self.own.life, self.null.life)
-        )
-        return float(own - drawn.mean())
+        return best_stretch(self.own.life, self.null.life, depths)
 
 
 def linked(
@@ -59,21 +62,24 @@ def linked(
     rules = tuple(rules)
     components = tuple(dict.fromkeys(rule.component for rule in rules))
     found: dict[int, list[Mergers]] = {rule.neighbour: [] for rule in rules}
-    spreads = []
+    spreads, nearest = [], []
     for points in blocks:
         squared = life.squared_chords(points)
         squared = squared.reshape(-1, *squared.shape[-2:])
         spreads.append(np.sqrt(squared.mean(axis=(1, 2), dtype=np.float64) / 2))
         core = life.core_squares(squared)
+        chords = np.sqrt(core[0], dtype=np.float64)
+        nearest.append(np.log(np.maximum(chords, LEAST_SPREAD)).mean(axis=1))
         for neighbour, several in found.items():
             several.append(life.mergers(squared, core[neighbour - 1]))
     spread = np.log(np.maximum(np.concatenate(spreads), LEAST_SPREAD))
+    near = np.concatenate(nearest)
     result = {}
     for neighbour, several in found.items():
         joined = Mergers(*(np.concatenate(parts) for parts in zip(*several)))
         tokens = joined.order.shape[1]
         least = np.array([life.least_size(tokens, Rule(component=share)) for share in components])
-        result[neighbour] = Linked(joined, life.growth(joined.radius, least), components, spread)
+        result[neighbour] = Linked(joined, life.growth(joined.radius, least), components, spread, near)
     return result
 
 
@@ -118,14 +124,15 @@ def _agreement(mergers: Mergers, found: Life, rival: float) -> Agreement:
     """The adjusted Rand index of two depths: the largest over the partitions that stand for each of them."""
 
     @cache
-    def rivals(depth: int) -> list[Int[np.ndarray, " token"]]:
+    def rivals(depth: int) -> Float[np.ndarray, "rival pair"]:
         here = Mergers(mergers.order[depth], mergers.radius[depth])
         lives = found.lives[depth]
-        return [life.components(here, cut) for cut in np.flatnonzero(lives >= rival * lives.max())]
+        cuts = np.flatnonzero(lives >= rival * lives.max())
+        return plateaus.together(np.stack([life.components(here, cut) for cut in cuts]))
 
     @cache
     def agreement(one: int, other: int) -> float:
-        return max(plateaus.adjusted_rand(left, right) for left in rivals(one) for right in rivals(other))
+        return float(plateaus.adjusted_rand(rivals(one), rivals(other)).max())
 
     return agreement
 

@@ -114,20 +114,29 @@ class Course(NamedTuple):
         return float(self.excess[start : end + 1].mean() - self.excess.min())
 
 
-def adjusted_rand(left: Int[np.ndarray, " token"], right: Int[np.ndarray, " token"]) -> float:
-    """Adjusted Rand index of two partitions, labels from 0 on: 1 where they are equal, 0 in the mean by chance.
+def together(labels: Int[np.ndarray, "partition token"]) -> Float[np.ndarray, "partition pair"]:
+    """Whether a partition puts two tokens together, 1 or 0, for all ordered pairs of tokens."""
+    same = labels[:, :, None] == labels[:, None, :]
+    return same.reshape(len(labels), -1).astype(np.float64)
 
-    1 too where both put every token alone, or all tokens together.
+
+def adjusted_rand(
+    left: Float[np.ndarray, "left pair"], right: Float[np.ndarray, "right pair"]
+) -> Float[np.ndarray, "left right"]:
+    """Adjusted Rand index of all partitions on the left with all on the right, each as `together` gives it.
+
+    1 where two are equal, 0 in the mean by chance; 1 too where both put every token alone, or all tokens together.
+    All sums are of integers, and exact. Cost: one matrix product.
     """
-    width = right.max() + 1
-    shared = np.bincount(left * width + right)
-    together, rows, columns = (
-        np.sum(sizes * (sizes - 1)) / 2 for sizes in (shared, np.bincount(left), np.bincount(right))
+    tokens = np.sqrt(left.shape[1])
+    shared, rows, columns = (
+        (pairs - tokens) / 2 for pairs in (left @ right.T, left.sum(axis=1)[:, None], right.sum(axis=1))
     )
-    pairs = len(left) * (len(left) - 1) / 2
-    chance = rows * columns / pairs if pairs else 0.0
+    pairs = tokens * (tokens - 1) / 2
+    chance = rows * columns / pairs if pairs else 0 * rows * columns
     most = (rows + columns) / 2
-    return 1.0 if most == chance else float((together - chance) / (most - chance))
+    same = most == chance
+    return np.where(same, 1.0, (shared - chance) / np.where(same, 1.0, most - chance))
 
 
 def plateaus(course: Course, agreement: Agreement, rule: PlateauRule) -> Plateaus:

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from compare.metrics import exclusions
-from compare.metrics.calibrated import attention, cluster_life, energy, gate, plateaus
+from compare.metrics.calibrated import attention, closeness, cluster_life, energy, gate, plateaus
 from compare.metrics.calibrated.held_out import CLUSTERS, held_out_of_run, read_depths
 from compare.metrics.calibrated.held_out import VARIABLES as HELD_OUT
 from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
@@ -64,7 +64,7 @@ def calibrated(
         local = trajectory.axis == "layer"
         followed = attention.attention_follow(trajectory.attention, labels, causal, local, draws, seed)
         measured |= dict(zip(attention.VARIABLES, followed))
-    modules = (cluster_life, plateaus, gate, energy, attention)
+    modules = (cluster_life, closeness, plateaus, gate, energy, attention)
     table = VARIABLES | HELD_OUT | {name: row for module in modules for name, row in module.VARIABLES.items()}
     return xr.Dataset(
         labelled(table, measured),
@@ -94,8 +94,9 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
     """The beta of a trajectory, and whence it comes: "provenance", "attention", or "" with NaN where it is unknown.
 
     Of a simulation ``provenance["beta"]``; else the median over all heads and layers, each of equal weight, of the
-    ``beta_entropy`` of `probe.temperature.temperature`, with the kept tokens as queries and, as everywhere in this
-    preset, without rogue coordinates: the beta belongs to the sphere on which the energy is taken.
+    ``beta`` of `probe.temperature.temperature`, which credits cosines with nothing that places explain, with the kept
+    tokens as queries and, as everywhere in this preset, without rogue coordinates: the beta belongs to the sphere on
+    which the energy is taken. A median that is not above 0 is no inverse temperature, and counts as unknown.
     """
     known = trajectory.provenance.get("beta")
     if known is not None:
@@ -104,9 +105,8 @@ def own_beta(trajectory: Trajectory, made: Exclusions) -> tuple[float, str]:
         return np.nan, ""
     everyone = made._replace(kept=np.ones_like(made.kept))
     sphere = replace(trajectory, points=exclusions.apply(trajectory, everyone))
-    values = temperature(sphere, made.kept)["beta_entropy"].values
-    beta = float(np.median(values)) if np.isfinite(values).any() else np.nan
-    return (beta, "attention") if np.isfinite(beta) else (np.nan, "")
+    beta = float(np.median(temperature(sphere, made.kept)["beta"].values))
+    return (beta, "attention") if 0 < beta < np.inf else (np.nan, "")
 
 
 def clusters(
@@ -152,11 +152,17 @@ def clusters(
         "plateau_share_null": null_shares,
         "late_excess": late,
         "gain": late - excesses[:, 0],
+        **_close(own[BASE.cluster.neighbour], null[BASE.cluster.neighbour])._asdict(),
         "stage_excess": [known[rule].best_stretch(third) for rule in rules],
         "plateau_share_effect": [
             plateaus.share(own, depths) - shares.mean() for own, shares in held.values()
         ],
     }
+
+
+def _close(own: Linked, null: Linked) -> closeness.Closeness:
+    """Of the data, and of the draws, whose clouds stand one draw after the other."""
+    return closeness.closeness(own.closeness, null.closeness.reshape(-1, len(own.closeness)))
 
 
 def null_links(
@@ -203,6 +209,7 @@ def _nothing(depths: int, tokens: int, draws: int, variants: int) -> dict[str, A
         "first_plateau_end": -1,
         "plateau_share_null": np.zeros(draws),
         **{name: np.zeros(variants) for name in names},
+        **closeness.nothing(depths),
     }
 
 

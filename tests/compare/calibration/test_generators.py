@@ -14,6 +14,7 @@ from compare.calibration.generator import Shape, group, moments, rounded
 from compare.calibration.mixtures import churn
 from compare.calibration.negatives import frozen, rotating, walk
 from compare.calibration.oracle import clustered_share, descent_share, plateau_share
+from compare.calibration.planted import PLANTED
 from compare.calibration.positives import FIRST, of_the_theory
 from compare.calibration.sweeps import CLUSTERS, caps_sweep, power_sweep, scalefree_sweep
 
@@ -37,7 +38,9 @@ def made():
     return once
 
 
-OWN_TESTS = {"caps_sweep", "fall_0", "fall_0.005", "fall_0.02", "fall_0.05", "fall_0.3"}
+OWN_TESTS = {"caps_sweep", "fall_0", "fall_0.005", "fall_0.02", "fall_0.05", "fall_0.3"}.union(
+    one.name for one in PLANTED
+)
 NAMES = (
     *("sa", "usa", "sa_mid", "causal", "caps", "fuzzy"),
     *("gpt2_sa", "bert_sa", "albert_sa"),

@@ -46,4 +46,4 @@ def test_the_sentence_on_lengths_follows_the_table(lengths):
 
 
 def test_the_figure_of_lengths_is_made_from_the_table_alone(lengths):
-    assert len(of_lengths.EXPERIMENT.draw(lengths).axes) == 6
+    assert len(of_lengths.EXPERIMENT.draw(lengths).axes) == 8

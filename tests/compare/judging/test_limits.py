@@ -13,12 +13,14 @@ from compare.judging.groups import groups_of
 from compare.judging.limits import HOLD, STAGE, Plants, plants, within_reach
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.exclusions import exclude
 from compare.metrics.planting import planted
 from compare.study.subjects import default_texts
 from sim.sphere import normalise
 
 FEW_DRAWS = 19
 ROWS = ("H1", "H2")
+AT = {"matters": 0.65, "close": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +75,28 @@ def evidence(mean):
     return Evidence((Claim("excess", "nat", mean + np.linspace(-0.1, 0.1, 7), low=0.25),), tuple("abcdefg"))
 
 
-def test_nothing_is_planted_where_nothing_would_be_refuted():
+def test_nothing_is_planted_where_nothing_would_be_refuted(texts):
+    def confirms(share, draw):
+        pytest.fail(f"planted {share} in draw {draw}")
+
     for mean in (0.25, 1.0):
         untouched = evidence(mean)
-        assert (
-            within_reach(untouched, "clusters", 0.65, lambda share, draw: pytest.fail(f"planted {share}"))
-            is untouched
-        )
+        assert within_reach(untouched, made(texts), AT, "clusters", confirms, "late_closeness") is untouched
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_many_small_clusters_are_not_refuted(texts, size):
+    """Too many and too small to be counted, they are seen by how near tokens are to their nearest neighbour."""
+    many = [
+        planted(run, groups=int(exclude(run).kept.sum()) // size, share=0.8, seed=place)
+        for place, run in enumerate(texts)
+    ]
+    found = judged(many)
+    for name in (*ROWS, "P20"):
+        row = found.row(name, "runs")
+        assert row.verdict == "UNDECIDED", row.why
+        assert "they may gather in more and smaller clusters than are sought here" in row.why
+        assert row.reach is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from compare.judging.evidence import (
     other_intervals,
 )
 from compare.judging.explain import explain
-from compare.judging.reach import Reach, Rung
+from compare.judging.reach import COARSE, SEARCHES, Reach, Rung, rung
 
 LABELS = tuple(f"run {place}" for place in range(7))
 FAILS = (Claim("excess", "nat", np.linspace(-0.1, 0.1, 7), low=0.25),)
@@ -45,7 +45,33 @@ def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, limi
 
 
 def test_draws_end_with_the_first_that_is_not_confirmed():
-    assert reach(0.6, failing=2).rungs == (Rung(0.5, 2, 3), Rung(0.65, 4, 4))
+    assert reach(0.6, failing=2).rungs == (Rung(0.5, 2, 3, False), Rung(0.65, 4, 4, True))
+
+
+@pytest.mark.parametrize(("missed", "draws", "seen"), [(0, 100, True), (5, 100, True), (6, 6, False)])
+def test_the_full_search_allows_one_draw_in_twenty_to_be_missed(missed, draws, seen):
+    full = SEARCHES["full"]
+    found = rung(0.5, lambda draw: draw >= missed, full)
+    assert found == Rung(0.5, draws - missed, draws, seen)
+    assert full.enough == 0.95 * full.draws
+
+
+def test_a_size_is_planted_once_however_often_it_is_asked_for():
+    asked = []
+    found = Reach("clusters", 5, 0.65, (0.5, 0.65), lambda share, draw: bool(asked.append((share, draw))))
+    assert not found.suffices
+    assert found.rungs == found.rungs
+    assert found.limit is None
+    assert asked == [(0.65, 0)]
+
+
+def test_the_full_search_goes_down_to_a_tenth_in_steps_that_hold_all_that_matters():
+    shares = SEARCHES["full"].shares
+    assert shares is not None
+    np.testing.assert_allclose(np.diff(shares), 0.05)
+    assert shares[0] == 0.1
+    assert {0.3, 0.65} <= set(shares)
+    assert COARSE.shares is None
 
 
 def test_other_sizes_are_tried_only_where_they_are_told():
@@ -85,4 +111,4 @@ def test_what_would_not_have_been_seen_is_not_refuted(found, unseen):
 @pytest.mark.parametrize("confirmed", range(5))
 def test_the_power_has_the_interval_of_a_binomial_share(confirmed):
     exact = stats.binomtest(confirmed, 4).proportion_ci(0.95, "exact")
-    assert Rung(0.5, confirmed, 4).interval == pytest.approx((exact.low, exact.high))
+    assert Rung(0.5, confirmed, 4, confirmed == 4).interval == pytest.approx((exact.low, exact.high))

@@ -18,7 +18,9 @@ def test_a_changed_config_makes_a_new_run_and_keeps_the_weights(tmp_path):
     assert not {job.key for job in first} & {job.key for job in second}
 
 
-@pytest.mark.parametrize(("family", "known"), [("gpt2", True), ("gpt_neox", False), (None, False)])
+@pytest.mark.parametrize(
+    ("family", "known"), [("gpt2", True), ("gpt_neox", True), ("mamba", False), (None, False)]
+)
 def test_operators_are_followed_where_the_family_has_them(family, known):
     one = Subject("a", "a", family, "x", "y")
     groups = {job.group for job in plan.model_jobs(one, default_texts(), seed=0)}

@@ -46,6 +46,7 @@ def test_sublayers_only_where_the_parts_run_in_turn(pair):
         np.testing.assert_allclose(after, states[2 * layer + 2], rtol=1e-5, atol=1e-5)
 
 
-def test_rotary_attention_is_no_field(pair):
-    with pytest.raises(ValueError, match="rotary"):
+def test_its_fields_are_for_a_number_of_tokens(pair):
+    with pytest.raises(ValueError, match=r"say for how many the fields are, operators\(..., tokens=n\)"):
         probe.operators(pair)
+    assert len(probe.operators(pair, tokens=5)[0].angles) == 5

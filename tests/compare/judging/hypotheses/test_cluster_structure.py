@@ -12,7 +12,7 @@ from compare.judging.group import Group, MeasuredRun
 from compare.judging.hypotheses.cluster_structure import SHARES
 from compare.judging.judge import ask
 from compare.judging.limits import HOLD, plants
-from compare.judging.reach import DRAWS
+from compare.judging.reach import COARSE
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES, HeldOut
 from compare.metrics.calibrated.preset import calibrated
@@ -98,7 +98,7 @@ def by_hand(gap, agreement, planted_gap=0.9):
     assert made.held_out is None
     margins = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))
     for share in SHARES:
-        vars(plants(made, HOLD, share))["_margins"] = dict.fromkeys(range(DRAWS), margins)
+        vars(plants(made, HOLD, share))["_margins"] = dict.fromkeys(range(COARSE.draws), margins)
     return made
 
 

@@ -91,7 +91,7 @@ def test_beta_of_a_model_is_the_median_of_its_heads():
     found = measure(trajectory, draws=5)
     assert found.attrs["beta_source"] == "attention"
     np.testing.assert_allclose(found.attrs["beta"], 4.0, rtol=1e-6)
-    assert found.attrs["beta"] == np.median(temperature(trajectory)["beta_entropy"])
+    assert found.attrs["beta"] == np.median(temperature(trajectory)["beta"])
     assert found["attention_follow"].dims == ("depth", "head")
     assert found["attention_follow_null"].shape == (5, 4, 3)
     assert np.all(found["cluster_label"][:, 2] == -2)

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
 from compare.metrics.calibrated import cluster_life as life
-from compare.metrics.calibrated.plateaus import Course, PlateauRule, adjusted_rand, plateaus
+from compare.metrics.calibrated.plateaus import Course, PlateauRule, adjusted_rand, plateaus, together
 from tests.helpers.clouds import groups
 from tests.helpers.vectors import unit
 
@@ -94,18 +94,19 @@ def test_a_common_scale_and_order_of_tokens_do_not_matter():
 
 def test_adjusted_rand_agrees_with_scikit_learn():
     random = np.random.default_rng(5)
-    for kinds in (1, 2, 5, 30):
-        one, other = random.integers(0, kinds, (2, 30))
-        np.testing.assert_allclose(adjusted_rand(one, other), adjusted_rand_score(one, other), atol=1e-12)
-    assert adjusted_rand(np.arange(5), np.arange(5)) == 1
+    left, right = (np.stack([random.integers(0, kinds, 30) for kinds in (1, 2, 5, 30)]) for _ in range(2))
+    expected = [[adjusted_rand_score(one, other) for other in right] for one in left]
+    np.testing.assert_allclose(adjusted_rand(together(left), together(right)), expected, atol=1e-12)
+    alone = together(np.arange(5)[None])
+    assert adjusted_rand(alone, alone) == 1
 
 
 def plateaus_of(on, labels, onset, spread=STILL, axis="layer", excess=STILL, **changed):
     """Ends of the longest and the first plateau; the contrast is not asked for where it is not given."""
-    labels = np.asarray(labels)
+    agreement = adjusted_rand(*2 * [together(np.asarray(labels))])
     course = Course(np.asarray(on, bool), excess, np.asarray(onset, float), spread, axis)
     rule = PlateauRule(contrast=0.0)._replace(**changed)
-    return tuple(plateaus(course, lambda one, other: adjusted_rand(labels[one], labels[other]), rule))
+    return tuple(plateaus(course, lambda one, other: float(agreement[one, other]), rule))
 
 
 def test_plateaus_by_hand():

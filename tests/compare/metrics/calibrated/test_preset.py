@@ -33,6 +33,9 @@ VARIABLES = {
     "gain": ("variant",),
     "plateau_share_effect": ("variant",),
     "stage_excess": ("variant",),
+    "closeness_excess": ("depth",),
+    "late_closeness": (),
+    "stage_closeness": (),
 }
 
 
