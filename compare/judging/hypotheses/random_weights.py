@@ -86,8 +86,8 @@ HYPOTHESIS = Hypothesis(
             0.5,
             0.35,
             0.75,
-            "largest drift over the rise of the law, so that noise makes most of the rise; V = I drifts by 2 over the "
-            "step, which is 10 or more, and seven draws leave an interval of 0.1 to 0.35 on either side",
+            "largest drift over the rise of the law, so that noise makes most of the rise; V = I drifts by 5 to 13, "
+            "and seven draws leave an interval of 0.1 to 0.35 on either side",
         ),
         Threshold("moved", 0.02, 0.01, 0.03, "least rise of the mean cosine that the law must foretell"),
         RUNS,

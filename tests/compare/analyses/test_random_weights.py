@@ -41,8 +41,12 @@ def blocks(value, step=STEP, beta=0.4):
     return run, fields
 
 
+def fresh(random):
+    return random.standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH)
+
+
 def test_fresh_values_follow_the_law():
-    run, fields = blocks(lambda random: random.standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH))
+    run, fields = blocks(fresh)
     found = common_noise(run, fields)
     np.testing.assert_allclose(found["mean_cosine"], mean_cosine(run.points), rtol=1e-12)
     # float32 rows
@@ -62,9 +66,19 @@ def test_a_value_that_pulls_drifts_away_from_the_law():
     np.testing.assert_allclose(found["drift"], 2 / 0.01, rtol=0.05)
 
 
+def test_a_small_pull_is_a_drift():
+    """V = W + e I drifts by 2 e over the step, so that a V which is one part in ten the identity is seen."""
+    seen = [
+        common_noise(*blocks(lambda random, pull=pull: fresh(random) + pull * np.eye(WIDTH)))["drift"]
+        for pull in (0.0, 0.1)
+    ]
+    # The two runs part, and with them the noise of their draws.
+    np.testing.assert_allclose(seen[1] - seen[0], 2 * 0.1 / STEP, rtol=0.1)
+
+
 def test_equal_values_add_up():
     """One V in all blocks, as in ALBERT: each block pushes as the one before did."""
-    shared = np.random.default_rng(1).standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH)
+    shared = fresh(np.random.default_rng(1))
     found = common_noise(*blocks(lambda random: shared))
     assert found["gain"] + found["drift"] > 2
 
