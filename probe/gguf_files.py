@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import lru_cache
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,9 +74,11 @@ def dequantised(name: str, file: Path, config: Any, dtype: torch.dtype) -> dict[
 
 
 def _loaded(file: Path, **options: Any) -> dict[str, Any]:
+    """By transformers, without the progress bar that no setting of it turns off."""
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    return load_gguf_checkpoint(str(file), **options)
+    with redirect_stderr(StringIO()):
+        return load_gguf_checkpoint(str(file), **options)
 
 
 @contextmanager

@@ -32,8 +32,9 @@ def broken(file, tmp_path):
     return shutil.copy(file, tmp_path / "broken.gguf")
 
 
-def test_the_states_are_those_of_the_model_that_was_written(model, file):
+def test_the_states_are_those_of_the_model_that_was_written(model, file, capfd):
     run = probe.extract(file, "the")
+    assert capfd.readouterr() == ("", "")
     ids = torch.tensor([run.provenance["token_ids"]])
     with torch.no_grad():
         own = model(input_ids=ids, output_hidden_states=True).hidden_states

@@ -26,7 +26,7 @@ def test_each_block_and_each_reading_is_there(falcon):
         "feed-forward part: no: falcon (falcon) runs attention and feed-forward part side by side"
         in result.output
     )
-    assert "learned operators: no" in result.output
+    assert "learned operators: yes" in result.output
 
 
 def test_as_json(falcon):
@@ -41,6 +41,12 @@ def test_a_mask_that_cannot_be_exchanged_is_said():
     found = examine(load((small_model("gpt_neo"), word_tokenizer())))
     assert found.readable["the other mask"].startswith("no: gpt_neo")
     assert found.facts["own hidden_states"].startswith("equal at 3 of 4")
+
+
+def test_a_family_without_facts_is_read_without_operators():
+    found = examine(load((small_model("deberta-v2"), word_tokenizer())))
+    assert found.readable["states"] == found.readable["attention rows"] == "yes"
+    assert found.readable["learned operators"].startswith("no: what the attention of deberta-v2 computes")
 
 
 def test_a_model_that_is_not_there():
