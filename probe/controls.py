@@ -30,7 +30,7 @@ def controls(
     | ``"repeated"`` | every ordinary token is the first one | weights, length, special ones |
     | ``"causal"`` or ``"not causal"`` | the mask is the other one | weights, tokens |
 
-    An image has no shuffled and no repeated control.
+    An image has no shuffled and no repeated control, and a model that makes its mask itself (GPT-Neo) no other mask.
 
     Arguments
     ---------
@@ -48,7 +48,8 @@ def controls(
         shuffled, repeated = CONTROLS
         runs |= {f"{shuffled} {seed}": {"control": shuffled, "seed": seed} for seed in seeds}
         runs[repeated] = {"control": repeated}
-    runs["not causal" if causal else "causal"] = {"causal": not causal}
+    if loaded.family.takes_mask:
+        runs["not causal" if causal else "causal"] = {"causal": not causal}
     return {label: extract(loaded, text, **options, **changed) for label, changed in runs.items()}
 
 

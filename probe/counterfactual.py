@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from probe.spectra import factors
+from probe.spectra import factors, mean_free
 from sim.attention import Attention
 
 KINDS = (
@@ -13,7 +13,6 @@ KINDS = (
     *("sign flipped", "spectrum shuffled", "zero", "halved", "doubled"),
 )
 STRENGTHS = {"sign flipped": -1.0, "zero": 0.0, "halved": 0.5, "doubled": 2.0}
-_MEAN_FREE = 1e-5
 
 Matrices = Float[np.ndarray, "head _ _"]
 
@@ -65,7 +64,7 @@ def counterfactual(field: Attention, kind: str, seed: int | tuple[int, ...] = 0)
     push = None
     if field.value_bias is not None:
         push = output @ np.asarray(field.value_bias, np.float64)[..., None]
-    if np.abs(output.sum(axis=1)).max() <= _MEAN_FREE * np.abs(output).sum(axis=1).max():
+    if mean_free(output):
         query, key, value = (matrix - matrix.mean(axis=2, keepdims=True) for matrix in (query, key, value))
         space = np.eye(value.shape[2]) - 1 / value.shape[2]
     else:

@@ -29,6 +29,7 @@ def extract(
     iterations: int | None = None,
     init: str = "trained",
     seed: int = 0,
+    initializer_range: float | None = None,
     control: str | None = None,
     causal: bool | None = None,
     revision: str | None = None,
@@ -80,6 +81,7 @@ def extract(
         None. Beyond that number the block sees states that training never showed it.
     init: ``"trained"``, or ``"random"`` for weights drawn anew from the config (see `probe.loading.load`).
     seed: of the random weights and of the shuffling; one that is given and not needed has no effect.
+    initializer_range: standard deviation of the random matrices; that of the config where None.
     control: ``"shuffled"``, the ordinary tokens in random order; ``"repeated"``, the first of them in the place of
         each; None for the text itself. Special tokens stay in place.
     causal: whether tokens see earlier ones only; the model's own mask where None. The other one is a counterfactual:
@@ -105,6 +107,9 @@ def extract(
     - ``token_ids``: equal numbers are duplicates of one token.
     - ``sinks``: places of tokens whose state x is longer than 4 times the median of its depth at most depths; the
       first token of GPT-2 as a rule. Attention sinks of models whose norms level all lengths (post-LN) do not show.
+      ``transient_sinks``: places where that is so at two depths in a row or more, but not at most; SmolLM2 has dozens.
+    - ``initializer_range`` of random weights, and ``initializer_range_from``, who said so (see `probe.loading.load`);
+      ``quantisation``, the types that the weights of a GGUF are rounded to.
     - ``prompt``: the name where the text is one of `prompts()`.
 
     Raises
@@ -126,7 +131,15 @@ def extract(
     """
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {', '.join(FRAMES)}, got {frame!r}")
-    loaded = load(model, revision=revision, dtype=dtype, device=device, init=init, seed=seed)
+    loaded = load(
+        model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        init=init,
+        seed=seed,
+        initializer_range=initializer_range,
+    )
     inputs = _inputs(loaded, text, max_tokens, control, seed)
     masked = loaded.causal if causal is None else causal
     native = len(loaded.blocks)
@@ -148,7 +161,7 @@ def extract(
             **inputs.facts,
             "frame": frame,
             "token_count": len(inputs.tokens),
-            "sinks": _sinks(reading),
+            **_sinks(reading),
             "control": control,
             "seed": seed if control == "shuffled" else loaded.seed,
             "causal": masked,
@@ -191,10 +204,11 @@ def _check_memory(loaded: LoadedModel, tokens: int, depths: int, attention: bool
         )
 
 
-def _sinks(reading: Reading) -> list[int]:
-    """Tokens whose state is far longer than the median one of its depth, at most depths."""
+def _sinks(reading: Reading) -> dict[str, list[int]]:
+    """Tokens whose state is far longer than the median one of its depth: at most depths, or at a few in a row."""
     long = reading.lengths > SINK_RATIO * np.median(reading.lengths, axis=1, keepdims=True)
-    return np.flatnonzero(long.mean(axis=0) > 0.5).tolist()
+    most, twice = long.mean(axis=0) > 0.5, (long[1:] & long[:-1]).any(axis=0)
+    return {"sinks": np.flatnonzero(most).tolist(), "transient_sinks": np.flatnonzero(twice & ~most).tolist()}
 
 
 def _provenance(loaded: LoadedModel) -> dict[str, Any]:
@@ -204,6 +218,9 @@ def _provenance(loaded: LoadedModel) -> dict[str, Any]:
         "model": loaded.name,
         "revision": loaded.revision,
         "init": loaded.init,
+        "quantisation": loaded.quantisation,
+        "initializer_range": loaded.initializer_range,
+        "initializer_range_from": loaded.initializer_range_from,
         "family": loaded.family.name,
         "scheme": structure.scheme,
         "epsilon": structure.epsilon,

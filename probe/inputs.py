@@ -30,7 +30,8 @@ class Inputs(NamedTuple):
 def text_inputs(
     loaded: LoadedModel, text: str, max_tokens: int | None, control: str | None, seed: int
 ) -> Inputs:
-    """The tokens of a text, rearranged where a control is asked for."""
+    """The tokens of a text, without a byte order mark, rearranged where a control is asked for."""
+    text = text.removeprefix("\ufeff")
     ids, special = _tokenised(loaded, text, max_tokens)
     ids = rearranged(np.asarray(ids), special, control, seed)
     digest = hashlib.sha256(text.encode()).hexdigest()

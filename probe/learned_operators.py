@@ -145,7 +145,7 @@ def _folded(layer: Projections, heads: int, causal: bool, tokens: int | None, na
     return Attention(layer.scale, causal=causal, **folded, **_places(layer, size, tokens, name))
 
 
-def _places(layer: Projections, size: int, tokens: int | None, name: str) -> dict[str, np.ndarray]:
+def _places(layer: Projections, size: int, tokens: int | None, name: str) -> dict[str, Any]:
     """The angles and the bias of the logits of the first `tokens` places."""
     if layer.rotation is None and layer.window is None and layer.slopes is None:
         return {}

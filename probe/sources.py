@@ -4,19 +4,34 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from probe.gguf_files import gguf_file, header
 from probe.hub import fetch
-from probe.model_files import content_digest, model_files
-from probe.registry import local_folder, models
+from probe.model_files import CONFIG, content_digest, model_files, read_json
+from probe.registry import local_place, models
 
 
 class Source(NamedTuple):
-    """A model's name, the folder with its files, and their commit where they come from the hub."""
+    """A model's name, the folder with its files, and their commit where they come from the hub.
+
+    gguf: the one file that it is, where it is a GGUF.
+    """
 
     name: str
     folder: Path
     commit: str | None
+    gguf: Path | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Its config. Raises ValueError where it cannot be read."""
+        if self.gguf:
+            return dict(header(self.name, self.gguf).facts)
+        return read_json(self.name, self.folder / CONFIG)
+
+    def files(self) -> list[Path]:
+        """Every file that is read. Raises ValueError as `weight_files` does."""
+        return [self.gguf] if self.gguf else model_files(self.name, self.folder)
 
 
 def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
@@ -25,15 +40,18 @@ def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
     Raises ValueError for a model that is not found or not reachable, and a revision of a local folder.
     """
     given, path = str(model), Path(model).expanduser()
-    folder = local_folder(given)
-    if folder is None and given not in models() and path.is_dir():
-        given, folder = path.resolve().name, path
-    if folder is not None:
+    place = local_place(given)
+    if place is None and given not in models() and (path.is_dir() or gguf_file(path)):
+        given, place = path.resolve().name, path
+    if place is not None:
         if revision is not None:
             raise ValueError(f"revision {revision!r} is of the hub, but {given} is local: leave revision out")
-        return Source(given, folder, None)
+        file = gguf_file(place)
+        return Source(given, place.parent if file == place else place, None, file)
     if path.is_file():
-        raise ValueError(f"{given} is a file: give the folder that holds config.json and the weights")
+        raise ValueError(
+            f"{given} is a file, and no GGUF: give the folder that holds config.json and the weights"
+        )
     if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", given):
         raise ValueError(
             f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(models())}"
@@ -46,6 +64,5 @@ def source_digest(source: Source) -> str:
 
     Raises ValueError as `weight_files` does. Cost: reads the weights once.
     """
-    files = model_files(source.name, source.folder)
-    parts = [f"{file.relative_to(source.folder)} {content_digest([file])}" for file in files]
+    parts = [f"{file.relative_to(source.folder)} {content_digest([file])}" for file in source.files()]
     return f"sha256:{hashlib.sha256(repr([source.commit, parts]).encode()).hexdigest()}"

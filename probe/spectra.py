@@ -10,6 +10,7 @@ from jaxtyping import Complex, Float
 from sim.attention import Attention
 
 ROUNDING = 1e-8
+_MEAN_FREE = 1e-5
 STATISTICS = (
     "frobenius_norm",
     "spectral_radius",
@@ -35,7 +36,10 @@ class Factors(NamedTuple):
 def spectra(
     fields: Sequence[Attention], *, together: bool = False, draws: int = 20, seed: int = 0
 ) -> xr.Dataset:
-    """Statistics of M = O V for each head, on the subspace orthogonal to the all-ones vector, beside a null.
+    """Statistics of M = O V for each head on the space where tokens live, beside a null.
+
+    Where the heads never write along the all-ones vector, as in the fields of models with LayerNorm, that space is the
+    one orthogonal to it, and what they read off it is left out; elsewhere (RMSNorm) it is the whole.
 
     V alone has no spectrum that means anything: a head keeps M when V -> G V and O -> O G^(-1). M has at most d_head
     eigenvalues that are not 0 by its shape; only as many as its rank are computed, from a product of that size, so
@@ -98,15 +102,21 @@ def spectra(
 def value_paths(
     field: Attention, together: bool = False
 ) -> list[tuple[Float[np.ndarray, "d rank"], Float[np.ndarray, "rank d"]]]:
-    """(O, V) of each head, or of all as one, with the mean taken off on both sides."""
+    """(O, V) of each head, or of all as one, on the space where tokens live."""
     if field.value is None or field.output is None:
         raise ValueError("the field has no value or no output matrix: give one of probe.operators")
     value, output = np.asarray(field.value, np.float64), np.asarray(field.output, np.float64)
-    value = value - value.mean(axis=2, keepdims=True)
-    output = output - output.mean(axis=1, keepdims=True)
+    if mean_free(output):
+        value = value - value.mean(axis=2, keepdims=True)
+        output = output - output.mean(axis=1, keepdims=True)
     if together:
         return [(np.concatenate(list(output), axis=1), np.concatenate(list(value), axis=0))]
     return list(zip(output, value))
+
+
+def mean_free(output: Float[np.ndarray, "*head d inner"]) -> bool:
+    """Whether nothing is written along the all-ones vector, up to the rounding of single precision."""
+    return bool(np.abs(output.sum(axis=-2)).max() <= _MEAN_FREE * np.abs(output).sum(axis=-2).max())
 
 
 def factors(output: Float[np.ndarray, "d inner"], value: Float[np.ndarray, "inner d"]) -> Factors:
@@ -189,5 +199,6 @@ def _with_null(
     random: np.random.Generator,
 ) -> tuple[np.ndarray, list[np.ndarray], int]:
     parts = factors(output, value)
-    null = [statistics(random_factors(parts, len(output) - 1, random)) for _ in range(draws)]
+    dimension = len(output) - mean_free(output)
+    null = [statistics(random_factors(parts, dimension, random)) for _ in range(draws)]
     return statistics(parts), null, len(parts.singular)

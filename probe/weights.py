@@ -15,18 +15,25 @@ _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _SPARE = 64
 
 
-def filled(name: str, files: list[Path], architecture: Any, config: Any, dtype: torch.dtype) -> Any:
-    """The bare model of a class and a config, in evaluation mode, with the tensors of safetensors files.
-
-    Heads for a task are left out. What the config asks for is held against the files before it is given memory.
-
-    Raises ValueError where a tensor is missing or has another shape, and where one of the backbone has no place; other
-    exceptions as they come from the libraries that read the files.
-    """
+def stored(name: str, files: list[Path]) -> dict[str, torch.Tensor]:
+    """The tensors of safetensors files, by name. Raises ValueError where they cannot be read."""
     tensors: dict[str, torch.Tensor] = {}
     with one_line(name):
         for file in files:
             tensors |= load_file(file)
+    return tensors
+
+
+def filled(
+    name: str, tensors: dict[str, torch.Tensor], architecture: Any, config: Any, dtype: torch.dtype
+) -> Any:
+    """The bare model of a class and a config, in evaluation mode, with tensors by name.
+
+    Heads for a task are left out. What the config asks for is held against the tensors before it is given memory.
+
+    Raises ValueError where a tensor is missing or has another shape, and where one of the backbone has no place; other
+    exceptions as they come from the libraries that read the files.
+    """
     _check_shapes(name, _outline(name, architecture, config, 2 * len(tensors) + _SPARE), tensors)
     with one_line(name):
         model, found = architecture.from_pretrained(

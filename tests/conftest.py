@@ -6,6 +6,7 @@ Our packages are imported inside fixtures only: the hook that checks their shape
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
@@ -28,6 +29,14 @@ import jax  # noqa: E402  it reads the environment set above
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True)
+def no_figures_are_left():
+    """Closes the figures that a test has opened, where it has drawn any."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

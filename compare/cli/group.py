@@ -15,6 +15,7 @@ PLACES = {
     "calibrate": "study",
     "coalesce": "theory",
     "compare": "study",
+    "doctor": "doctor",
     "experiment": "theory",
     "explore": "explore",
     "hypotheses": "study",

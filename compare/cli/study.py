@@ -32,7 +32,9 @@ NO_DATA = ("evidence", "chart", "fitted", "smallest", "others")
 
 def _default_models() -> tuple[str, ...]:
     available = tuple(
-        model.name for model in probe.models().values() if model.available and model.source != "hub"
+        model.name
+        for model in probe.models().values()
+        if model.available and model.source in ("embedded", "wheel")
     )
     if not available:
         click.echo(

@@ -138,7 +138,7 @@ def finding(table: xr.Dataset) -> str:
 
 def draw(table: xr.Dataset) -> Figure:
     """Each variable against the number of tokens, trained and random."""
-    figure = Figure(figsize=(14, 6.4))
+    figure = Figure(figsize=(15, 6.4))
     panels = figure.subplots(2, 4)
     *axes, key = panels.ravel()
     titles = (
@@ -148,7 +148,7 @@ def draw(table: xr.Dataset) -> Figure:
         "Heads: by cosine alone",
     )
     titles += (
-        "Heads: by cosine beside place",
+        "Heads: beside place",
         "Inverse temperature against log n",
         "Heads on the merging side",
     )

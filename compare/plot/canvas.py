@@ -19,7 +19,7 @@ def given_or_new(axes: Axes | None) -> Axes:
 def legend_below(axes: Axes, columns: int = 1, handles: Sequence[Any] | None = None) -> None:
     """A legend under the axis label, where it cannot cover data; of what is labelled, or of `handles`."""
     inches = BELOW + LINE * axes.get_xlabel().count("\n")
-    down = ScaledTranslation(0, -inches, axes.get_figure(root=True).dpi_scale_trans)
+    down = ScaledTranslation(0, -inches, axes.figure.dpi_scale_trans)
     handles = axes.get_legend_handles_labels()[0] if handles is None else handles
     place = axes.transAxes + down
     axes.legend(

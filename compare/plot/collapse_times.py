@@ -32,6 +32,12 @@ def collapse_speed(store: str | os.PathLike[str] | xr.Dataset) -> Figure:
 
     store: path of a store or table of `sim.sweep`, or the data set. Returns the figure. Raises ValueError for a table
     without ``collapse_time``.
+
+    >>> import sim
+    >>> from compare import plot
+    >>> table = sim.sweep({"beta": [1.0, 2.0], "d": 3, "n": 8}, [0.0, 30.0], "collapse_time")
+    >>> [axes.get_title() for axes in plot.collapse_speed(table).axes]
+    ['SA, d = 3']
     """
     table = opened(store)
     if "collapse_time" not in table:

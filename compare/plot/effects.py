@@ -1,7 +1,8 @@
 """A forest plot of verdicts: effects with intervals, the bounds that matter, and how far a refutation reaches."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) 
 def forest_height(rows: Sequence[Verdict]) -> float:
     """Inches that a forest plot of these rows takes, with its scales and its legend."""
     reach = any(row.reach for row in rows)
-    entries = len({row.verdict for row in rows}) + (3 if reach else 1)
+    entries = len({row.verdict for row in rows}) + (4 if reach else 1)
     return (0.46 if reach else 0.36) * len(rows) + (1.4 if reach else 0.9) + 0.18 * entries
 
 
@@ -130,11 +131,14 @@ def _reaches(axes: Axes, rows: Sequence[Verdict]) -> None:
                 [row.reach["limit"], 1], [y, y], color=COLOURS[2], linewidth=2.5, solid_capstyle="butt"
             )
         for rung in row.reach["rungs"]:
-            seen = rung["confirmed"] == rung["draws"]
-            fill = COLOURS[2] if seen else "none"
+            fill = "none" if _unseen(rung) else COLOURS[2]
             above.plot(rung["share"], y, "^", color=COLOURS[2], markerfacecolor=fill, markersize=5.5)
         matters = row.reach["matters"]
         above.plot([matters, matters], [y - 0.1, y + 0.1], color="black", linewidth=1.2)
+
+
+def _unseen(rung: Mapping[str, Any]) -> bool:
+    return bool(rung["confirmed"] < rung["draws"])
 
 
 def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
@@ -152,19 +156,14 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
         for colour, marker, word in found
     ]
     lines.append(Line2D([], [], color="black", linestyle=":", linewidth=1.6, label="bound of the claim"))
-    if any(row.reach for row in rows):
-        lines.append(
-            Line2D(
-                [],
-                [],
-                color=COLOURS[2],
-                marker="^",
-                markersize=5.5,
-                linewidth=2.5,
-                label="planted and seen (scale above)",
+    rungs = [rung for row in rows if row.reach for rung in row.reach["rungs"]]
+    if rungs:
+        mark = {"color": COLOURS[2], "marker": "^", "markersize": 5.5}
+        lines.append(Line2D([], [], linewidth=2.5, label="planted and seen (scale above)", **mark))
+        if any(map(_unseen, rungs)):
+            lines.append(
+                Line2D([], [], linestyle="", markerfacecolor="none", label="planted, not always seen", **mark)
             )
-        )
-        lines.append(
-            Line2D([], [], color="black", marker="|", markersize=8, linestyle="", label="size that matters")
-        )
+        size = {"color": "black", "marker": "|", "markersize": 8, "linestyle": ""}
+        lines.append(Line2D([], [], label="size that matters", **size))
     legend_below(axes, handles=lines)

@@ -55,6 +55,12 @@ def sweep(
     axes: where to draw; new ones where None.
 
     Returns the axes. Raises ValueError for names that the table does not have, and axes that nothing is said of.
+
+    >>> import sim
+    >>> from compare import plot
+    >>> table = sim.sweep({"beta": [1.0, 4.0], "d": 3, "n": 8}, [0.0, 2.0], "mean_cosine")
+    >>> plot.sweep(table).get_title()
+    'kind SA, n 8, d 3, time 2'
     """
     table = opened(store)
     if y is not None and (curves is not None or over):

@@ -18,7 +18,7 @@ from compare.reporting.definitions import definition_anchor
 
 WIDTH, HEIGHT = 360.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 10.0, 12.0, 40.0
-LONGEST_LINE = 30
+LONGEST_LINE, TICK_ROOM = 30, 12
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "4 2", "1 2")
 MARKERS = ("circle", "square", "triangle", "diamond")
 GREY = "#767676"
@@ -146,9 +146,11 @@ def _power(decade: float) -> str:
 def _frame(chart: Chart, across: Scale, up: Scale) -> list[str]:
     floor = HEIGHT - BOTTOM
     parts = []
+    last = np.inf
     for value, name in up.ticks:
         y = float(up.place(np.array([value]))[0])
-        if TOP - 1 <= y <= floor + 1:
+        if TOP - 1 <= y <= floor + 1 and last - y >= TICK_ROOM:
+            last = y
             parts.append(f'<path class="g" d="M{LEFT:g} {y:.1f}H{WIDTH - RIGHT:g}"/>')
             parts.append(f'<text x="{LEFT - 5:g}" y="{y + 3.5:.1f}" text-anchor="end">{escape(name)}</text>')
     for value, name in _readable(across, chart.x):

@@ -3,22 +3,28 @@
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from compare.plotting import STYLE
 
 INK = "#010203"
 """What has this colour, which nothing else has, takes that of the page's text."""
-OWN = {
+OWN: dict[RcKeyType, Any] = {
     "font.size": 9,
     "axes.labelsize": 9,
     "legend.fontsize": 9,
     "figure.constrained_layout.use": True,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 POINTS = 72
 PIXELS = 96

@@ -19,7 +19,6 @@ from compare.reporting.head_charts import (
 from compare.reporting.part_charts import divergence_charts, norm_charts, part_charts
 from compare.reporting.random_weight_charts import random_weight_charts
 from compare.reporting.spheres import Player, player
-from compare.reporting.verdict_table import anchor
 from compare.study.results import SavedRun
 
 COMPARED = ("", "random weights", "shuffled tokens")
@@ -31,7 +30,6 @@ class ModelPage:
     """What the template needs of one model; empty parts are left out by it."""
 
     name: str
-    anchor: str
     facts: Mapping[str, Any]
     texts: tuple[str, ...]
     by_text: tuple[Picture, ...]
@@ -62,7 +60,6 @@ def model_page(
     heads = tables.get("heads")
     return ModelPage(
         name=name,
-        anchor=anchor("model", name),
         facts=next(iter(runs)).facts,
         texts=tuple(
             f"{run.facts.get('prompt')} ({run.facts.get('prompt_class')})" for run in trained.values()

@@ -36,8 +36,8 @@ from compare.reporting.verdict_table import (
     Column,
     anchor,
     columns,
+    effect_in_words,
     measures,
-    size,
     tally,
 )
 from compare.study.analyses import KeptTables
@@ -205,7 +205,7 @@ def _environment() -> jinja2.Environment:
         "anchor": anchor,
         "definition_anchor": definition_anchor,
         "measures": measures,
-        "size": size,
+        "effect_in_words": effect_in_words,
         "per_run": per_run,
         "own": _own,
         "to": _to,

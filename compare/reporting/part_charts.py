@@ -107,8 +107,10 @@ def norm_charts(name: str, table: xr.Dataset) -> list[Chart]:
                 label, depth, np.exp(np.log(relative.transpose("text", "depth").values).mean(axis=0)), style
             )
         )
+    change = np.exp(np.abs(np.log(np.asarray(series[-1].y, float))).max())
     caption = (
-        "Geometric mean over the texts. A flat line is conserved: directions converge because lengths grow."
+        "Geometric mean over the texts. A flat product is conserved: directions meet only as fast as lengths grow. "
+        f"This one changes by a factor of up to {change:.3g}."
     )
     axis = Axis("layer (0: embedding)", whole=True)
     return [

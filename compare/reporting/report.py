@@ -113,7 +113,7 @@ def write_report(
 
 def _write_pages(directory: Path, texts: Mapping[str, str]) -> None:
     """Write every page, the first one last, and remove those of models and hypotheses that are no longer there."""
-    for path, text in reversed(texts.items()):
+    for path, text in reversed(list(texts.items())):
         write_text(directory / path, text)
     for pattern in ("model-*.html", "hypothesis-*.html"):
         for path in (directory / FOLDER).glob(pattern):

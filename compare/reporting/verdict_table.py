@@ -17,7 +17,7 @@ TABLES = {
 }
 Row = Mapping[str, Any]
 EVERYTHING = "all models"
-ROUNDING = 1e-12
+ROUNDING, NOTHING = 1e-12, 0.02
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,20 @@ def size(value: float, smallest_effect: float | None) -> str:
     if not smallest_effect or digits < 0:
         return f"{value:.3g}"
     return f"{value:z.{min(digits, max(0, math.floor(2 - math.log10(smallest_effect))))}f}"
+
+
+def effect_in_words(row: Row) -> str:
+    """The effect with its interval, or how close to 0 all of it is, where no digit that matters is left of either."""
+    low, high = row["ci"]
+    least = row["smallest_effect"]
+    if least and None not in (low, high) and max(abs(low), abs(high)) < NOTHING * least:
+        widest = max(abs(low), abs(high), ROUNDING)
+        return f"within {widest:.1g} of 0"
+    ends = (
+        "\u2212\u221e" if low is None else size(low, least),
+        "\u221e" if high is None else size(high, least),
+    )
+    return f"{size(row['effect'], least)} [{ends[0]}, {ends[1]}]"
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:

@@ -110,8 +110,9 @@ def model_jobs(
             (random, "extract", seen | {"init": "random"}, True),
             (random, "extract", {"frame": "raw", "init": "random"}, True),
             ("shuffled tokens", "extract", {"frame": "layernorm", "control": "shuffled"}, True),
-            ("other mask", "extract", seen | {"other_mask": True}, False),
         ]
+        if subject.takes_mask:
+            plan.append(("other mask", "extract", seen | {"other_mask": True}, False))
         if subject.has_operators:
             plan.append(("attention alone", "layer_by_layer", {"attention": True}, False))
     jobs = [

@@ -1,15 +1,15 @@
 """What is studied: texts by name and class, and models with what is known of them before they are loaded."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import probe
 from compare.files import file_digest
-from probe.families import FAMILIES
+from probe.families import FAMILIES, family_of
 from probe.loading import model_digest
-from probe.registry import is_stage, local_folder
+from probe.registry import is_stage, local_place
+from probe.sources import find
 
 ONE_MORE = "winter_letter"
 
@@ -54,6 +54,11 @@ class Subject:
         return self.family in FAMILIES and FAMILIES[self.family].has_operators
 
     @property
+    def takes_mask(self) -> bool:
+        """Whether its attention takes another mask; taken to be so where its family is not known."""
+        return family_of(self.family or "").takes_mask
+
+    @property
     def by_place(self) -> bool:
         """Whether that field is known to depend on the places of tokens, beside what these are."""
         return self.family in FAMILIES and FAMILIES[self.family].by_place
@@ -66,13 +71,13 @@ def subject(model: str, revision: str | None = None) -> Subject:
     """
     files = model_digest(model, revision)
     known = probe.models().get(model)
-    folder = local_folder(model)
-    if folder is None and known is None and Path(model).expanduser().is_dir():
-        folder = Path(model).expanduser().resolve()
-    if folder is None:
+    if local_place(model) is None and (known or not Path(model).expanduser().exists()):
         return Subject(model, model, known.family if known else None, revision, files, is_stage(model))
-    family = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
-    weights = " ".join(file_digest(file) for file in sorted(folder.glob("*.safetensors")))
+    source = find(model, revision)
+    folder, family = (source.gguf or source.folder).resolve(), source.facts()["model_type"]
+    weights = " ".join(
+        file_digest(file) for file in source.files() if file.suffix in (".safetensors", ".gguf")
+    )
     if known:
         return Subject(model, model, family, weights, files, is_stage(model))
     place = hashlib.sha256(str(folder).encode()).hexdigest()[:16]

@@ -36,7 +36,7 @@ def harmonic_influence(
 
     >>> from compare import theory
     >>> theory.harmonic_influence([0.01, 0.3, 0.9], 1.0, 0.0, 3.0).round(3).tolist()
-    [0.302, 0.311, 1.212]
+    [0.304, 0.347, 1.265]
     """
     dynamics("USA", clock)
     s, L = source_place(source), real("decay", decay, lambda size: size >= 0, "finite and at least 0")

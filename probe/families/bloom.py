@@ -22,7 +22,7 @@ def _projected(block: Any) -> Projections:
     return Projections(
         block.input_layernorm,
         *maps,
-        linear(heads.dense),
+        output=linear(heads.dense),
         scale=heads.inv_norm_factor,
         slopes=alibi_slopes(heads.num_heads),
     )

@@ -21,7 +21,7 @@ def _projected(block: Any) -> Projections:
     keys, size = heads.num_kv_heads, heads.head_dim
     maps = parts(heads.query_key_value, keys, heads.num_heads // keys * size, size, size)
     norm = block.ln_attn if hasattr(block, "ln_attn") else block.input_layernorm
-    return Projections(norm, *maps, linear(heads.dense), scale=heads.inv_norm_factor)
+    return Projections(norm, *maps, output=linear(heads.dense), scale=heads.inv_norm_factor)
 
 
 FAMILY = Family(name="falcon", projections=_projections, by_place=True)

@@ -82,6 +82,7 @@ class Family:
     by_place: whether its logits depend on the places of tokens (rotary, ALiBi, windows), so that its fields are for a
         number of tokens.
     positions: config -> how many tokens it takes at most; None where there is no limit.
+    takes_mask: whether its attention takes another mask than its own.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Family:
     iterates: Callable[[Any], bool] = lambda config: False
     by_place: bool = False
     positions: Callable[[Any], int | None] = plain_positions
+    takes_mask: bool = True
 
     @property
     def has_operators(self) -> bool:

@@ -16,4 +16,4 @@ def _projected(block: Any) -> Projections:
     return Projections(block.ln_1, *maps, scale=1.0, window=window)
 
 
-FAMILY = Family(name="gpt_neo", projections=_projections, by_place=True)
+FAMILY = Family(name="gpt_neo", projections=_projections, by_place=True, takes_mask=False)

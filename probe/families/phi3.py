@@ -18,7 +18,7 @@ def _projected(block: Any) -> Projections:
         number * heads.head_dim for number in (heads.config.num_attention_heads, heads.num_key_value_heads)
     )
     maps = parts(heads.qkv_proj, 1, queries, keys, keys)
-    return Projections(block.input_layernorm, *maps, linear(heads.o_proj), scale=heads.scaling)
+    return Projections(block.input_layernorm, *maps, output=linear(heads.o_proj), scale=heads.scaling)
 
 
 FAMILY = replace(LLAMA, name="phi3", projections=_projections)

@@ -54,7 +54,8 @@ def _post(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event]
         h = first.made
         if h is None or h.shape != x.shape or first.ended > last.began:
             continue
-        attended, fed = _added(_given(first), x, adding), _added(_given(last), h, adding)
+        before, behind = _parted(adding, first)
+        attended, fed = _added(_given(first), x, before), _added(_given(last), h, behind)
         norm = described(first.module, x.shape[-1]) if attended and fed else None
         if attended and fed and norm:
             between = Place(Site(first.module), norm, made=True)
@@ -66,8 +67,9 @@ def _post(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event]
 def _pre(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event]) -> Equation | None:
     for first in taking:
         h = _given(first)
-        attended = _added(h, x, adding)
-        fed = _added(y, h, adding) if attended else None
+        before, behind = _parted(adding, first)
+        attended = _added(h, x, before)
+        fed = _added(y, h, behind) if attended else None
         if attended and fed:
             norm = read_by(h, [event for event in taking if event.began >= first.began])
             between = Place(Site(norm.module if norm else first.module, "input"), norm)
@@ -90,6 +92,12 @@ class _Added(NamedTuple):
     deviation: float
 
 
+def _parted(adding: Sequence[Event], first: Event) -> tuple[list[Event], list[Event]]:
+    """What was given before an event, and since."""
+    before = [event for event in adding if event.ended < first.began]
+    return before, [event for event in adding if event.ended > first.began]
+
+
 def _given(event: Event) -> States:
     assert event.given is not None
     return event.given
@@ -97,6 +105,8 @@ def _given(event: Event) -> States:
 
 def _added(total: States, base: States, adding: Sequence[Event], more: States | None = None) -> _Added | None:
     """The module that gave total - base - more, each entry up to a few roundings of what is added."""
+    if not adding:
+        return None
     terms = [base.double(), *([] if more is None else [more.double()])]
     made = torch.stack([event.made for event in adding if event.made is not None]).double()
     misses = (total.double() - sum(terms) - made).abs()

@@ -1,7 +1,6 @@
 """The structure of a whole model, found and checked in one pass over a few tokens."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,13 +11,13 @@ from jaxtyping import Float
 from torch import nn
 
 from probe.calls import quiet
+from probe.structure.agreement import attending, check_agreement
 from probe.structure.blocks import Block, NoRowsError, NotReadableError, read_block
 from probe.structure.places import Place, Site, made_by, read_by
 from probe.structure.tracing import Event, traced
 from probe.structure.trial import trial_inputs
 
 STATE_TOLERANCE = 1e-6
-_ROUNDINGS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +25,16 @@ class Structure:
     """Where everything is in a bare model, and what one pass over a few tokens has shown of it.
 
     blocks: in the order in which they are applied; a shared one stands there once for each time. first, last: the
-    states before the first block and behind the last one. width: of the states. asks: arguments without which the model
-    gives no rows. same_states: at how many depths its own ``hidden_states`` are the states here; None where it gives
-    others.
+    states before the first block and behind the last one. width: of the states. tokens: how many there were. asks:
+    arguments without which the model gives no rows. same_states: at how many depths its own ``hidden_states`` are the
+    states here; None where it gives others.
     """
 
     blocks: tuple[Block, ...]
     first: Place
     last: Place
     width: int
+    tokens: int
     asks: dict[str, Any]
     same_states: int | None
 
@@ -130,19 +130,16 @@ def _found(model: Any, modules: Sequence[nn.Module]) -> Structure:
     with quiet(), torch.inference_mode():
         with attending(model, "eager"):
             try:
-                found, made = _read(model, modules, inputs, {})
+                found = _read(model, modules, inputs, {})
             except NoRowsError:
-                found, made = _read(model, modules, inputs, {"output_attentions": True})
-        if getattr(model, "_supports_sdpa", False):
-            with attending(model, "sdpa"):
-                _agree(made, model(**inputs)[0])
+                found = _read(model, modules, inputs, {"output_attentions": True})
+        check_agreement(model, inputs)
     return found
 
 
 def _read(
     model: Any, modules: Sequence[nn.Module], inputs: dict[str, torch.Tensor], asks: dict[str, Any]
-) -> tuple[Structure, torch.Tensor]:
-    """The structure, and what the model makes."""
+) -> Structure:
     blocks: list[Block] = []
     states: list[torch.Tensor] = []
     spans: list[int] = []
@@ -172,9 +169,10 @@ def _read(
         first=_first(states[0], blocks, before),
         last=last if final is None else last._replace(norm=final, made=False),
         width=states[0].shape[-1],
+        tokens=len(states[0]),
         asks=asks,
         same_states=_same(states, getattr(outputs, "hidden_states", None)),
-    ), outputs[0]
+    )
 
 
 def check_lengths(lengths: Float[torch.Tensor, " token"], depth: int) -> None:
@@ -215,27 +213,3 @@ def _same(states: Sequence[torch.Tensor], own: Sequence[torch.Tensor] | None) ->
 
 def _apart(theirs: torch.Tensor, state: torch.Tensor) -> float:
     return float((theirs - state).norm() / state.norm()) if theirs.shape == state.shape else float("inf")
-
-
-def _agree(eager: torch.Tensor, fused: torch.Tensor) -> None:
-    off = float((eager - fused).norm() / eager.norm())
-    allowed = max(1e-3, _ROUNDINGS * torch.finfo(eager.dtype).eps)
-    if not off <= allowed:
-        raise NotReadableError(
-            f"transformers computes it in two ways that are {off:.2g} apart (eager and fused attention), of which one "
-            "is not what was trained: try another version of transformers"
-        )
-
-
-@contextmanager
-def attending(model: Any, implementation: str) -> Iterator[None]:
-    """Inside, a model computes its attention in this way; one that has no choice stays as it is."""
-    before = model.config._attn_implementation
-    if before == implementation:
-        yield
-        return
-    model.set_attn_implementation(implementation)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)

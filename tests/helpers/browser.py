@@ -78,7 +78,9 @@ class Browser:
         )
         self.heard.clear()
         self.ask("Page.navigate", url="about:blank")
-        self.ask("Page.navigate", url=path.resolve().as_uri() + (f"#{place}" if place else ""))
+        answer = self.ask("Page.navigate", url=path.resolve().as_uri() + (f"#{place}" if place else ""))
+        if "errorText" in answer:
+            raise RuntimeError(f"{path}: {answer['errorText']}")
         while not any(
             each.get("method") == "Page.loadEventFired" for each in self.heard[self._last_navigation() :]
         ):

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable
 
 import compare
+import compare.plot
 import probe
 import sim
 
-PACKAGES = (sim, probe, compare, compare.theory)
+PACKAGES = (sim, probe, compare, compare.theory, compare.plot)
 RECORDS = (sim.Trajectory, sim.Coalescence, compare.Verdicts)
 
 

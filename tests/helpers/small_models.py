@@ -1,5 +1,6 @@
 """Small models with random weights far from their start, and tokenizers for them."""
 
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -169,3 +170,21 @@ def _wrapped(tokenizer: Tokenizer, special: bool, **names: str) -> PreTrainedTok
 
 def states_of(trajectory):
     return trajectory.points * trajectory.norms[..., None]
+
+
+@contextmanager
+def written_by_attention(loaded):
+    """Inside, what the attention of each block writes is appended to the list: the output of its last linear map."""
+    written = []
+
+    def keep(module, given, made):
+        written.append(made[0].double().numpy())
+
+    modules = {id(module.weight): module for module in loaded.model.modules() if hasattr(module, "weight")}
+    layers = loaded.family.projections(loaded.model)
+    handles = [modules[id(layer.output.weight)].register_forward_hook(keep) for layer in layers]
+    try:
+        yield written
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +214,28 @@ def test_length_sweep(pair):
     np.testing.assert_array_equal(runs[1].points, probe.extract(pair, TEXT, max_tokens=6).points)
     with pytest.raises(ValueError, match="longer text"):
         length_sweep(pair, TEXT, (4, 23))
+
+
+def test_the_range_of_random_weights_is_chosen_and_said(pair):
+    plain = load(pair, init="random", seed=1)
+    wide = load(pair, init="random", seed=1, initializer_range=0.06)
+    assert (plain.initializer_range, plain.initializer_range_from) == (0.02, "config")
+    assert (wide.initializer_range, wide.initializer_range_from) == (0.06, "argument")
+    assert pair[0].config.initializer_range == 0.02
+    before, after = plain.model.state_dict(), wide.model.state_dict()
+    for name, matrix in before.items():
+        if matrix.ndim == 2 and matrix.is_floating_point() and "c_proj" not in name:
+            ratio = float(after[name].std() / matrix.std())
+            assert ratio == pytest.approx(3, rel=0.3), name  # of a few hundred draws; the padding row is 0
+    facts = probe.extract(pair, TEXT, init="random", initializer_range=0.06).provenance
+    assert (facts["initializer_range"], facts["initializer_range_from"]) == (0.06, "argument")
+    assert probe.extract(pair, TEXT).provenance["initializer_range"] is None
+
+
+def test_a_range_without_random_weights(pair):
+    options: Any
+    for options in ({"initializer_range": 0.1}, {"initializer_range": -1.0, "init": "random"}):
+        with pytest.raises(ValueError, match="initializer_range must be"):
+            probe.extract(pair, TEXT, **options)
+    with pytest.raises(ValueError, match="by no initializer_range"):
+        load((small_model("opt"), word_tokenizer()), init="random", initializer_range=0.1)

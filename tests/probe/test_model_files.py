@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import probe
 from probe.loading import load, model_digest
 from tests.helpers.saved_models import refused, rewrite, save_small_bert
-from tests.helpers.small_models import WIDTH
+from tests.helpers.small_models import WIDTH, WORDS, small_model
 
 
 @pytest.fixture(scope="module")
@@ -235,3 +235,18 @@ def test_old_names_bare_names_and_halves(folder, good):
     loaded = load(folder)
     assert loaded.model.dtype is torch.float32
     assert abs(probe.extract(loaded, "cat sat").points - expected).max() < 2**-7  # bfloat16 has 8 bits
+
+
+@pytest.mark.parametrize(("family", "file"), [("albert", "vocab.txt"), ("bert", "vocab.json")])
+def test_a_vocabulary_of_another_kind(family, file, tmp_path):
+    """Each word would be unknown, without a word about it."""
+    small_model(family, head=True).save_pretrained(tmp_path / "small")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
+    ids = json.dumps({word: place for place, word in enumerate(words)})
+    (tmp_path / "small" / file).write_text("\n".join(words) if file == "vocab.txt" else ids)
+    assert "knows no word" in refused(tmp_path / "small")
+
+
+def test_a_byte_order_mark_is_no_token(folder):
+    plain, marked = (probe.extract(folder, text) for text in ("cat sat", "\ufeffcat sat"))
+    assert marked.tokens == plain.tokens

@@ -153,7 +153,10 @@ def test_null_of_a_random_product_is_its_own_law():
 
 def test_null_of_a_full_product_as_known():
     """Two square Gaussian matrices: sum abs(lambda)^2 is a third of the squared norm (d = 59 here, so to 0.03)."""
-    value, output = random(21).standard_normal((4, 15, 60)), random(22).standard_normal((4, 60, 15))
+    value, output = (
+        random(21).standard_normal((4, 15, 60)),
+        centred(random(22).standard_normal((4, 60, 15)), 1),
+    )
     found = spectra([sim.Attention(1.0, value=value, output=output)], together=True, draws=5)
     assert found["rank"].item() == 59
     assert abs(found["henrici"].item() - 2 / 3) < 0.03
@@ -184,3 +187,10 @@ def test_random_factors_are_independent():
     traces = [np.sum(pair.left * pair.right) for pair in drawn]
     # the trace of two independent frames has mean 0 and variance rank / d; with LAPACK's signs the mean is 0.2
     assert abs(np.mean(traces)) < 4 * np.sqrt(rank / d / draws)
+
+
+def test_a_head_that_writes_along_the_mean_is_taken_whole():
+    """As behind an RMSNorm, which takes no mean off: the eigenvalue of a b^T along the all-ones vector counts."""
+    ones = np.ones((1, WIDTH, 1))
+    found = spectra([sim.Attention(1.0, value=ones.swapaxes(1, 2), output=ones)], draws=0)
+    np.testing.assert_allclose(found["spectral_radius"], WIDTH, rtol=1e-12)

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 import probe
+from probe.controls import controls
 from probe.loading import load
+from probe.structure import structure_of
+from probe.structure.finding import stack
 from tests.helpers.small_models import (
     FAMILIES,
     HEADS,
@@ -151,6 +154,7 @@ def test_the_other_mask_is_the_other_mask(small):
     if small.family == OWN_MASK:
         with pytest.raises(ValueError, match="takes no other"):
             probe.extract(small.pair, small.text, causal=False)
+        assert "not causal" not in controls(small.pair, small.text)
         return
     causal = small.family in ENCODERS
     run = probe.extract(small.pair, small.text, causal=causal, attention=True)
@@ -181,3 +185,24 @@ def test_what_was_found_is_said(small):
     assert max(block.row_deviation for block in structure.blocks) < 1e-6
     assert structure.same_states is not None
     assert structure.same_states >= 3
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert", "llama", "gpt_neox"])
+def test_a_part_that_writes_nothing_moves_no_place(family):
+    """With the feed-forward parts silenced, or attention, the sums are shorter and the states where they were."""
+    names = {"gpt2": ("mlp.c_proj", "attn.c_proj"), "llama": ("mlp.down_proj", "self_attn.o_proj")}
+    names["bert"] = ("output.dense", "attention.output.dense")
+    names["gpt_neox"] = ("mlp.dense_4h_to_h", "attention.dense")
+    for silent in names[family]:
+        model = small_model(family)
+        for block in stack(model):
+            for parameter in block.get_submodule(silent).parameters():
+                parameter.data.zero_()
+        whole, changed = structure_of(small_model(family)), structure_of(model)
+        for first, second in zip(whole.blocks, changed.blocks, strict=True):
+            assert second.after.made == first.after.made
+            if silent == names[family][0]:
+                assert second.arrangement == first.arrangement
+                assert (second.between is None) == (first.between is None)
+        trajectory = probe.extract((model, word_tokenizer()), TEXT)
+        assert len(trajectory.depth) == 4

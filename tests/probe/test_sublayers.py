@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import probe
+from probe.loading import load
 from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
 
@@ -87,3 +88,24 @@ def test_a_long_first_token_is_a_sink(small):
             assert probe.extract(small.pair, TEXT, frame=frame).provenance["sinks"] == [0]
     finally:
         place.copy_(before)
+
+
+def test_a_token_that_is_long_for_a_while_is_a_transient_sink():
+    """What is added to a token behind block 1 is taken off again behind block 3."""
+    model = small_model("gpt2", num_hidden_layers=6)
+    loaded = load((model, word_tokenizer()))
+    handles = [
+        model.h[block].register_forward_hook(lambda module, given, made, push=push: _pushed(made, push))
+        for block, push in ((1, 60.0), (3, -60.0))
+    ]
+    facts = probe.extract(loaded, TEXT).provenance
+    for handle in handles:
+        handle.remove()
+    assert facts["sinks"] == []
+    assert facts["transient_sinks"] == [2]
+    assert probe.extract(loaded, TEXT).provenance["transient_sinks"] == []
+
+
+def _pushed(made, push):
+    made[:, 2, ::2] += push
+    return made

@@ -44,7 +44,8 @@ def test_two_lengths_of_every_kind_and_no_text_twice():
 
 def test_every_text_fits_the_models():
     """512 places, in the vocabulary of BERT and in a byte-level one of 2,048 pieces, learned from other text."""
-    names = [name for name, model in probe.models().items() if model.available and model.source != "hub"]
+    own = ("embedded", "wheel")
+    names = [name for name, model in probe.models().items() if model.available and model.source in own]
     assert {"gpt2-128", "bert-128", "albert-128", "albert-384"} <= set(names)
     for name in names:
         tokenizer = load(name, init="random").tokenizer

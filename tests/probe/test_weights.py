@@ -6,7 +6,7 @@ import transformers
 from safetensors.torch import save_file
 
 from probe.architectures import architecture_of
-from probe.weights import filled
+from probe.weights import filled, stored
 
 SMALL = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
 MASK = torch.ones(1, 1, 4, 4)
@@ -64,7 +64,9 @@ def test_layouts(name, prefixed, tmp_path):
     if not prefixed:
         tensors = {key.removeprefix(f"{saved.base_model_prefix}."): tensor for key, tensor in tensors.items()}
     save_file(tensors, tmp_path / "model.safetensors")
-    model = filled("net", [tmp_path / "model.safetensors"], architecture, config, torch.float32)
+    model = filled(
+        "net", stored("net", [tmp_path / "model.safetensors"]), architecture, config, torch.float32
+    )
     own = saved.base_model.state_dict()
     for key, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, own[key], rtol=0, atol=0)
@@ -72,4 +74,4 @@ def test_layouts(name, prefixed, tmp_path):
     adapted = min(weights).replace(".weight", ".lora_A.weight")
     save_file(tensors | {adapted: torch.ones(8, 4)}, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="no place"):
-        filled("net", [tmp_path / "model.safetensors"], architecture, config, torch.float32)
+        filled("net", stored("net", [tmp_path / "model.safetensors"]), architecture, config, torch.float32)

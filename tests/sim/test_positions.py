@@ -153,6 +153,13 @@ def test_far_pulls_keep_their_digits_beside_a_bias():
             np.testing.assert_allclose(found[i], exact, rtol=0, atol=1e-13 * float(np.linalg.norm(exact)))
 
 
+def test_a_constant_in_a_row_of_the_bias_changes_nothing():
+    """Not even one beyond the range of an exponential."""
+    shift = np.linspace(-3000, 3000, TOKENS)[:, None]
+    plain, shifted = (sim.Attention(1.7, logit_bias=bias).velocity(X) for bias in (ALIBI, ALIBI + shift))
+    np.testing.assert_allclose(shifted, plain, rtol=1e-11)  # the bias itself rounds by eps of 3000
+
+
 def test_tiles_change_nothing(monkeypatch):
     field = sim.Attention(1.7, **CASES["all"])
     whole = field.velocity(X, MASSES), field.weights(X, MASSES)
@@ -180,10 +187,13 @@ def test_the_derivative_is_that_of_the_velocity():
 
 
 def test_coinciding_tokens_part_where_places_tell_them_apart():
-    x = np.repeat(X[:2], 3, axis=0)
-    run = sim.simulate(sim.Attention(2.0, logit_bias=ALIBI), x, [0.0, 1.0])
-    assert np.linalg.norm(run.points[-1, 0] - run.points[-1, 2]) > 0.01
-    assert run.provenance["operators"] == ["logit_bias"]
+    """That `simulate` then keeps them as two is seen in a model, whose first states are its words."""
+    field, x = sim.Attention(1.7, logit_bias=ALIBI), np.repeat(X[:2], 3, axis=0)
+    assert field.tells_places_apart
+    assert not sim.Attention(1.7).tells_places_apart
+    velocity = np.asarray(field.velocity(x))
+    assert np.linalg.norm(velocity[0] - velocity[2]) > 0.01
+    assert field.describe()["operators"] == ["logit_bias"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def cold_heads_keep_tokens_apart(group: Group, at: Thresholds) -> Evidence:
         )
     raise Undecided(
         f"described, not judged: over {good.sum()} texts the rank correlation of beta_eff (1 - rho)/log n with the "
-        f"spread that heads leave averages {values[good].mean():.2g}; logits that know nothing of the tokens give .96 "
+        f"spread that heads leave averages {values[good].mean():.2g}; logits of chance give .96 "
         "or more, as both come from one attention matrix and from 1 - rho, and no null keeps the entropy of a head and "
         f"loses its content. {_effective(table)}"
     )
@@ -73,7 +73,7 @@ HYPOTHESIS = Hypothesis(
     applies_to="trained models whose heads are given, with 6 texts or more",
     statistic="rank correlation over the heads of a model of beta_eff (1 - rho)/log n with the spread they leave",
     unit="correlation",
-    null="none that keeps the entropy of a head and loses its content; logits that ignore the tokens give 0.96 or more",
+    null="none that keeps the entropy of a head and loses its content; logits of chance give 0.96 or more",
     smallest=None,
     rule="never: it is described, not judged",
     refuted_by="never: it is described, not judged",

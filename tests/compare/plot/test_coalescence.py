@@ -1,17 +1,11 @@
 """The staircase has its steps at the mergers, and the tree its joints at their log times."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import sim
 from compare import plot
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
+from tests.helpers.drawn import line
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +15,12 @@ def tree():
 
 def test_the_energy_between_two_mergers_is_that_of_the_clusters_that_are_left(tree):
     axes = plot.staircase(tree)
-    log_times, energies = axes.lines[0].get_data()
+    log_times, energies = line(axes.lines[0])
     for merger, level in enumerate(tree.energies[:-1]):
         early, late = tree.log_times[merger : merger + 2]
         between = (log_times > early + 0.4 * (late - early)) & (log_times < early + 0.6 * (late - early))
-        np.testing.assert_allclose(
-            np.asarray(energies)[between], level, atol=1e-6
-        )  # off by what is between clusters
-    heights = {round(float(line.get_ydata()[0]), 9) for line in axes.lines[1:]}
+        np.testing.assert_allclose(energies[between], level, atol=1e-6)  # off by what is between clusters
+    heights = {round(float(line(each)[1][0]), 9) for each in axes.lines[1:]}
     assert heights == set(np.round(tree.energies, 9))
     assert axes.get_xlabel() == "log t (t: time of SA)"
     assert axes.get_ylabel() == "energy E1 (1: one cluster)"
@@ -40,7 +32,9 @@ def ticks_at(axes, heights):
 
 def joints(axes):
     """The heights of the joints of a tree, as the ticks of its axis would name them."""
-    tops = sorted(max(path.vertices[:, 1]) for lines in axes.collections for path in lines.get_paths())
+    tops = sorted(
+        np.asarray(path.vertices)[:, 1].max() for each in axes.collections for path in each.get_paths()
+    )
     return [float(axes.yaxis.get_major_formatter()(height, 0)) for height in tops]
 
 

@@ -1,10 +1,10 @@
 """A forest plot holds the numbers of its rows: effects, intervals, bounds, and detection limits on their own scale."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from compare import plot
+from tests.helpers.drawn import legend, line, lines
 from tests.helpers.written_verdicts import table, verdict
 
 REACH = {
@@ -17,17 +17,6 @@ REACH = {
         {"share": 0.8, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0},
     ],
 }
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def lines(axes):
-    """The places of every line: its x and its y."""
-    return [(list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))) for line in axes.lines]
 
 
 def test_each_row_has_its_effect_its_interval_and_its_bound():
@@ -47,8 +36,7 @@ def test_each_row_has_its_effect_its_interval_and_its_bound():
     low, high = axes.get_xlim()
     assert low < -0.02
     assert high > 4.0
-    said = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert said == [
+    assert legend(axes) == [
         "confirmed: effect, 95 % interval",
         "refuted: effect, 95 % interval",
         "bound of the claim",
@@ -57,8 +45,8 @@ def test_each_row_has_its_effect_its_interval_and_its_bound():
 
 def test_an_interval_without_an_end_is_an_arrow():
     axes = plot.forest([verdict(effect=0.5, ci=(0.4, np.inf))])
-    (arrow,) = (line for line in axes.lines if line.get_marker() == ">")
-    assert arrow.get_xdata()[0] == axes.get_xlim()[1]
+    (arrow,) = (each for each in axes.lines if each.get_marker() == ">")
+    assert line(arrow)[0][0] == axes.get_xlim()[1]
 
 
 def test_how_far_a_refutation_reaches_is_on_the_scale_above():
@@ -72,7 +60,7 @@ def test_how_far_a_refutation_reaches_is_on_the_scale_above():
     assert -1 < below < 0
     assert ([0.8, 1.0], [below, below]) in drawn
     assert any(x == [0.65, 0.65] for x, _ in drawn)
-    marks = {float(line.get_xdata()[0]): line for line in above.lines if line.get_marker() == "^"}
+    marks = {float(line(each)[0][0]): each for each in above.lines if each.get_marker() == "^"}
     assert marks[0.8].get_markerfacecolor() != "none"
     assert marks[0.65].get_markerfacecolor() == "none"
     assert len(axes.figure.axes) == 2

@@ -1,18 +1,12 @@
 """The published definitions over depth: what is drawn is what was measured, with labels that have units."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import sim
 from compare import plot
 from compare.study.measuring import measure_run
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
+from tests.helpers.drawn import line
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +32,21 @@ def measured():
 )
 def test_lines_are_the_measured_numbers(measured, draw, variables, label):
     axes = draw(measured)
-    drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    drawn = [line(each)[1] for each in axes.lines]
     for name in variables:
         assert any(np.array_equal(each, measured[name].values, equal_nan=True) for each in drawn), name
-    for line in axes.lines:
-        np.testing.assert_array_equal(line.get_xdata(), measured["depth"].values)
+    for each in axes.lines:
+        np.testing.assert_array_equal(line(each)[0], measured["depth"].values)
     assert axes.get_ylabel() == label
     assert axes.get_xlabel() == "time t (SA)"
 
 
 def test_energies_are_shares_of_their_maximum(measured):
     axes = plot.energy(measured)
-    ends = [float(line.get_ydata()[-1]) for line in axes.lines if len(line.get_ydata())]
+    ends = [y[-1] for _, y in map(line, axes.lines) if len(y)]
     np.testing.assert_allclose(ends, 1.0, atol=2e-3)  # all tokens have met: E1 is 1 at every beta
-    own = next(line for line in axes.lines if str(line.get_label()).startswith("own beta"))
-    np.testing.assert_array_equal(own.get_ydata(), measured["own_energy"].values)
+    own = next(each for each in axes.lines if str(each.get_label()).startswith("own beta"))
+    np.testing.assert_array_equal(line(own)[1], measured["own_energy"].values)
     assert axes.get_ylabel() == "energy / its maximum"
 
 
@@ -70,7 +64,7 @@ def test_the_histogram_holds_shares_of_pairs(measured):
 def test_heads_are_lines_around_their_mean(measured, draw):
     axes = draw(measured)
     values = measured[draw.__name__].transpose("depth", "head").values
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), values[:, 0])
-    np.testing.assert_array_equal(axes.lines[values.shape[1]].get_ydata(), values.mean(axis=1))
+    np.testing.assert_array_equal(line(axes.lines[0])[1], values[:, 0])
+    np.testing.assert_array_equal(line(axes.lines[values.shape[1]])[1], values.mean(axis=1))
     if draw is plot.attention_entropy:
-        assert axes.lines[-1].get_ydata()[0] == np.log(10)
+        assert line(axes.lines[-1])[1][0] == np.log(10)

@@ -2,19 +2,13 @@
 
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from compare import plot
 from compare.statistics import t_interval
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
+from tests.helpers.drawn import corners, line
 
 
 def measured(values, places, axis="time", **facts):
@@ -31,10 +25,8 @@ MODEL = [measured([0.0, 0.2, 0.4], range(3), axis="layer")]
 def test_a_model_stands_at_the_times_that_its_layers_are_worth():
     axes = plot.overlay({"SA": THEORY, "net": MODEL}, "mean_cosine", times={"net": np.array([0.0, 0.6, 1.1])})
     theory, model = axes.lines
-    np.testing.assert_allclose(theory.get_xdata(), TIMES)
-    np.testing.assert_allclose(theory.get_ydata(), [0.05, 0.1, 0.6, 1.0])
-    np.testing.assert_allclose(model.get_xdata(), [0.0, 0.6, 1.1])
-    np.testing.assert_allclose(model.get_ydata(), [0.0, 0.2, 0.4])
+    np.testing.assert_allclose(line(theory), [TIMES, [0.05, 0.1, 0.6, 1.0]])
+    np.testing.assert_allclose(line(model), [[0.0, 0.6, 1.1], [0.0, 0.2, 0.4]])
     assert model.get_marker() not in ("", "None")
     assert [axes.get_xlabel(), axes.get_ylabel()] == ["time t of SA", "mean cosine"]
     assert axes.get_legend_handles_labels()[1] == ["SA", "net"]
@@ -43,15 +35,15 @@ def test_a_model_stands_at_the_times_that_its_layers_are_worth():
 def test_the_band_is_the_interval_over_the_runs_at_each_depth():
     axes = plot.overlay({"SA": THEORY}, "mean_cosine")
     (band,) = axes.collections
-    corners = band.get_paths()[0].vertices
-    at_one = corners[np.isclose(corners[:, 0], 1.0), 1]
+    x, y = corners(band).T
+    at_one = y[np.isclose(x, 1.0)]
     np.testing.assert_allclose([at_one.min(), at_one.max()], t_interval([0.5, 0.7]))
 
 
 def test_models_alone_are_drawn_over_layers():
     axes = plot.overlay({"net": MODEL}, "mean_cosine")
     assert axes.get_xlabel() == "layer (0: embedding)"
-    np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 1, 2])
+    np.testing.assert_allclose(line(axes.lines[0])[0], [0, 1, 2])
 
 
 def test_what_has_no_place_on_the_axis_is_refused():

@@ -1,33 +1,26 @@
 """Spheres side by side: on S^2 every token stands where it is, and its side can be told."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.patches import Circle
 
 import sim
 from compare import plot
 from compare.plot.tokens import STEP, projected
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
 
 RUN = sim.Trajectory(np.stack([sim.uniform(20, 3, seed) for seed in range(5)]), np.arange(5))
 
 
 def test_each_depth_is_a_sphere_with_all_its_tokens():
     axes = plot.sphere(RUN, [0, 3])
-    assert [circle.get_center()[0] for circle in axes.patches] == [0, STEP]
+    assert [circle.center[0] for circle in axes.patches if isinstance(circle, Circle)] == [0, STEP]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["t = 0", "t = 3"]
     points, share = projected(RUN.points)
     assert share == pytest.approx(1, abs=1e-12)
     for place, index in enumerate((0, 3)):
         far, near = axes.collections[2 * place : 2 * place + 2]
-        assert len(near.get_facecolors()) == 1
-        assert len(far.get_facecolors()) == 0
+        assert len(near.get_facecolor()) == 1
+        assert len(far.get_facecolor()) == 0
         places = np.concatenate([far.get_offsets(), near.get_offsets()])
         up, side, towards = points[index].T
         order = np.argsort(towards >= 0, kind="stable")

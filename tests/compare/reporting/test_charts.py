@@ -43,6 +43,21 @@ def test_names_of_ticks_leave_each_other_room(scale, low):
     assert max(ends)[1] < 360 + 12
 
 
+def test_names_of_many_runs_leave_each_other_room():
+    """94 runs, one above the other: as many are named as there is room for, each where it is."""
+    svg = drawn(
+        Series("", np.zeros(94), np.arange(94), points=True),
+        y=Axis("run", ticks=[str(n + 1) for n in range(94)]),
+    )
+    found = re.findall(r'<text x="[\d.]+" y="([\d.]+)" text-anchor="end">(\d+)</text>', svg)
+    places = [float(y) for y, _ in found]
+    assert len(found) >= 10
+    assert min(before - after for before, after in pairwise(places)) >= 11  # the height of the text
+    marks = [float(y) for y in re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', svg)]
+    for place, (_, name) in zip(places, found):
+        assert place - 3.5 == pytest.approx(marks[int(name) - 1], abs=0.11)  # both are rounded to 0.1
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.4), (2.1, 4.8), (0.4, 40.0), (3.0, 3000.0), (1e-9, 1e9)])
 def test_logarithmic_axes_can_be_read(low, high):
     """Two names or more on any range, each where its value belongs: places are linear in the logarithm."""

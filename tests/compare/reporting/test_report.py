@@ -17,9 +17,9 @@ from compare.judging.registry import HYPOTHESES
 from compare.plot.tokens import depth_name, principal_axes
 from compare.reporting.evidence import beta_range, hypothesis_page, per_run, pictures
 from compare.reporting.page import number
-from compare.reporting.part_charts import divergence_caption
+from compare.reporting.part_charts import divergence_caption, norm_charts
 from compare.reporting.spheres import player
-from compare.reporting.verdict_table import anchor, measures, size
+from compare.reporting.verdict_table import anchor, effect_in_words, measures, size
 from compare.study.measuring import measure_run
 from compare.study.results import Settings, read_run
 from sim import Trajectory
@@ -299,6 +299,19 @@ def test_effects_are_no_finer_than_what_matters(value, smallest, said):
     assert size(value, smallest) == said
 
 
+@pytest.mark.parametrize(
+    ("effect", "ci", "said"),
+    [
+        (0.0, (-0.0031, 0.002), "within 0.003 of 0"),
+        (0.001, (-0.0031, 0.02), "0.00 [0.00, 0.02]"),
+        (0.5, (0.4, None), "0.50 [0.40, \u221e]"),
+        (0.5, (None, 0.6), "0.50 [\u2212\u221e, 0.60]"),
+    ],
+)
+def test_effects_without_a_digit_that_matters_say_how_small_they_are(effect, ci, said):
+    assert effect_in_words({"effect": effect, "ci": ci, "smallest_effect": 0.25}) == said
+
+
 def test_missing_numbers_are_a_dash():
     assert [number(None), number(float("nan")), number(np.float64(0.25))] == ["&ndash;", "&ndash;", "0.25"]
 
@@ -366,3 +379,12 @@ def test_the_caption_of_a_divergence(depths, differences, said):
     """A closed form that does not exist is not spoken of, and coming back is not staying."""
     diverged = diverging(depths=depths, differences=differences)
     assert divergence_caption(diverged, "energy") == f"The model {said}."
+
+
+@pytest.mark.parametrize(("last", "said"), [(1.0, "factor of up to 1."), (2000.0, "factor of up to 2e+03.")])
+def test_the_caption_of_the_invariant_says_how_far_it_is_from_flat(last, said):
+    """It stood over a curve that rose 2,000-fold and called it conserved."""
+    values = {name: (("text", "depth"), [[1.0, 1.0, last]] * 2) for name in ("gap", "radius", "product")}
+    table = xr.Dataset(values, coords={"depth": [0, 1, 2]})
+    (chart,) = norm_charts("net", table)
+    assert chart.caption.endswith(said)

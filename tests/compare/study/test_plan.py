@@ -59,6 +59,16 @@ def test_a_group_brings_its_controls():
         plan.chosen([*jobs, jobs[0]], ())
 
 
+def test_a_model_that_makes_its_own_mask_has_no_run_under_another():
+    groups = {
+        family: {
+            job.group for job in plan.model_jobs(Subject("a", "a", family, "x", "y"), default_texts(), seed=0)
+        }
+        for family in ("gpt_neo", "llama")
+    }
+    assert groups["llama"] - groups["gpt_neo"] == {"a, other mask"}
+
+
 def test_a_key_follows_settings_facts_and_weights():
     job = small(0)
     assert job.key == small(0).key

@@ -49,4 +49,6 @@ def test_sublayers_only_where_the_parts_run_in_turn(pair):
 def test_its_fields_are_for_a_number_of_tokens(pair):
     with pytest.raises(ValueError, match=r"say for how many the fields are, operators\(..., tokens=n\)"):
         probe.operators(pair)
-    assert len(probe.operators(pair, tokens=5)[0].angles) == 5
+    angles = probe.operators(pair, tokens=5)[0].angles
+    assert angles is not None
+    assert len(angles) == 5

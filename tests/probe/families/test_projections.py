@@ -6,10 +6,11 @@ import torch
 import transformers
 
 import probe
+from probe.dynamics import layer_by_layer, repeat
 from probe.families import FAMILIES
 from probe.learned_operators import shortening
 from probe.loading import load
-from tests.helpers.small_models import TEXT, word_tokenizer
+from tests.helpers.small_models import TEXT, word_tokenizer, written_by_attention
 
 TOKENS, WIDTH, HEADS, EPSILON = 9, 32, 4, 0.05
 PLAIN = {
@@ -66,26 +67,15 @@ def small(family, changes, seed=3):
     return model
 
 
-def module_of(model, weight):
-    return next(module for module in model.modules() if getattr(module, "weight", None) is weight)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_rows_and_written_are_those_of_the_model(case):
     """To 1e-5 and 1e-4: the model multiplies in single precision, with logits of some tens."""
     model, family = small(*CASES[case]), FAMILIES[CASES[case][0]]
-    loaded, layers, written = load((model, word_tokenizer())), family.projections(model), []
+    loaded, layers = load((model, word_tokenizer())), family.projections(model)
     centres = loaded.structure.centres
     fields = probe.operators(loaded, tokens=TOKENS)
-    handles = [
-        module_of(model, layer.output.weight).register_forward_hook(
-            lambda module, given, made: written.append(made[0].double().numpy())
-        )
-        for layer in layers
-    ]
-    trajectory = probe.extract(loaded, TEXT, frame="layernorm", attention=True, max_tokens=TOKENS)
-    for handle in handles:
-        handle.remove()
+    with written_by_attention(loaded) as written:
+        trajectory = probe.extract(loaded, TEXT, frame="layernorm", attention=True, max_tokens=TOKENS)
     assert trajectory.attention is not None
     reads = trajectory.points * shortening(trajectory)[..., None]
     for layer, (field, after) in enumerate(zip(fields, written, strict=True)):
@@ -106,7 +96,7 @@ def test_attention_alone_is_the_model_whose_feed_forward_parts_write_nothing(cas
             if "mlp.down_proj" in path or "mlp.dense_4h_to_h" in path:
                 parameter.zero_()
     silent = (model, word_tokenizer())
-    run = probe.dynamics.layer_by_layer(silent, TEXT)
+    run = layer_by_layer(silent, TEXT)
     own = probe.extract(silent, TEXT, frame="layernorm")
     np.testing.assert_allclose(run.points, own.points, rtol=0, atol=1e-5)  # the model is in single precision
     np.testing.assert_allclose(run.norms, own.norms, rtol=1e-5)
@@ -114,13 +104,18 @@ def test_attention_alone_is_the_model_whose_feed_forward_parts_write_nothing(cas
 
 def test_a_layer_with_positions_runs_as_a_flow():
     pair = (small(*CASES["llama"]), word_tokenizer())
-    run = probe.dynamics.repeat(pair, TEXT, 1, [0, 0.01])
+    run = repeat(pair, TEXT, 1, [0, 0.01], causal=False)
     assert run.provenance["norm"] == "pre"
     assert "angles" in run.provenance["operators"]
+    first, again = 0, TEXT.split().index("the", 1)
+    np.testing.assert_array_equal(
+        run.points[0, first], run.points[0, again]
+    )  # one word, and no place in its embedding
+    assert np.linalg.norm(run.points[1, first] - run.points[1, again]) > 1e-6
     with pytest.raises(ValueError, match="norms what its attention writes"):
-        probe.dynamics.repeat((small(*CASES["gemma2"]), word_tokenizer()), TEXT, 0, [0, 1])
+        repeat((small(*CASES["gemma2"]), word_tokenizer()), TEXT, 0, [0, 1])
     with pytest.raises(ValueError, match="only without angles"):
-        probe.dynamics.layer_by_layer(pair, TEXT, value="gradient")
+        layer_by_layer(pair, TEXT, value="gradient")
 
 
 @pytest.mark.parametrize(
