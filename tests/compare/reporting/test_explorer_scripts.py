@@ -1,5 +1,6 @@
 """The mathematics of the explorer's page, as its own scripts do it, against sim, SciPy and the closed form."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -52,7 +53,7 @@ def velocities(points, settings):
 
 @pytest.mark.parametrize("points", [*clouds()], ids=lambda points: f"d{points.shape[1]}")
 def test_velocities_are_those_of_sim(points):
-    """V = I: to 1e-10 of each token's speed, sim's own promise, also where that is 1e-50; it is 4e-14 here.
+    """V = I: to 1e-10 of each token's speed, sim's own promise, also where that is 1e-50; it is 2e-12 here.
 
     The largest entry stands for the speed, whose square may underflow.
     """
@@ -61,6 +62,33 @@ def test_velocities_are_those_of_sim(points):
         expected = np.asarray(field(one, points.shape[1]).velocity(points))
         speed = np.abs(expected).max(axis=1, keepdims=True)
         assert (np.abs(found - expected) <= 1e-10 * speed).all(), one
+
+
+def exactly(points, beta):
+    """The velocity under SA with V = I, from 50 digits."""
+    with mpmath.workdps(50):
+        x = [mpmath.matrix(point.tolist()) for point in points]
+        found = []
+        for at in x:
+            apart = [other - at for other in x]
+            weights = [mpmath.exp(-beta * (each.T * each)[0] / 2) for each in apart]
+            pull = sum((w * each for w, each in zip(weights, apart)), at * 0) / sum(weights)
+            along = (at.T * pull)[0] / (at.T * at)[0]
+            found.append([float(value) for value in pull - along * at])
+        return np.array(found)
+
+
+@pytest.mark.parametrize("points", [*clouds()], ids=lambda points: f"d{points.shape[1]}")
+def test_velocities_keep_their_digits(points):
+    """To 1e-12 of each token's speed: an exponent of up to 2 beta = 400 rounds a weight by 1e-13.
+
+    It is 1e-13 here; a sum of w_j x_j - w_j x_i instead of w_j (x_j - x_i) is off by 3e-11 in the tight clusters.
+    """
+    for beta in (9.0, 200.0):
+        (found,) = velocities(points, [{"beta": beta, "kind": "SA", "sign": 1, "causal": False}])
+        expected = exactly(points, beta)
+        speed = np.abs(expected).max(axis=1, keepdims=True)
+        assert (np.abs(found - expected) <= 1e-12 * speed).all(), beta
 
 
 def test_repulsive_velocities_are_those_of_sim():
