@@ -23,7 +23,9 @@ _MOST_TICKS = 8
 _WIDE = 50.0
 _ABSENT = "0.85"
 _FIRST = ("collapse_time", "clusters", "mean_cosine", "energy")
-ClosedForm = Callable[[Mapping[str, Any]], ArrayLike]
+Place = bool | int | float | str
+"""A value of an axis of a sweep."""
+ClosedForm = Callable[[Mapping[str, Place | np.ndarray]], ArrayLike]
 
 
 def sweep(
@@ -33,7 +35,7 @@ def sweep(
     x: str | None = None,
     y: str | None = None,
     curves: str | None = None,
-    at: Mapping[str, Any] | None = None,
+    at: Mapping[str, Place] | None = None,
     over: Mapping[str, ClosedForm] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
@@ -119,7 +121,7 @@ def _variable(table: xr.Dataset, name: str | None) -> str:
     return name
 
 
-def _chosen(values: xr.DataArray, shown: list[str], at: dict[str, Any]) -> xr.DataArray:
+def _chosen(values: xr.DataArray, shown: list[str], at: Mapping[str, Place]) -> xr.DataArray:
     """The variable with the axes that are shown, and seed."""
     for axis in shown:
         if axis not in values.dims or axis == "seed":

@@ -45,9 +45,11 @@ def test_clusters_whose_members_change_form_but_do_not_persist(verdict):
     assert verdict("churn", "H2") == "UNDECIDED"  # among clusters that are there, planted ones are not seen
 
 
-@pytest.mark.parametrize(("name", "said"), [("ring", "UNDECIDED"), ("heavy", "REFUTED")])
-def test_an_arc_and_a_core_with_a_halo_are_no_clusters(verdict, name, said):
-    """On the circle planted clusters overlap, and are not seen."""
+@pytest.mark.parametrize(
+    ("name", "said"), [("ring", "UNDECIDED"), ("heavy", "UNDECIDED"), ("student", "REFUTED")]
+)
+def test_an_arc_a_core_with_a_halo_and_heavy_tails_are_no_clusters(verdict, name, said):
+    """On the circle planted clusters overlap, and are not seen; in a core tokens are as near as in small clusters."""
     assert verdict(name, "H1") == said
 
 
