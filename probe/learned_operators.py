@@ -162,7 +162,7 @@ def _places(layer: Projections, size: int, tokens: int | None, name: str) -> dic
     if layer.slopes is not None:
         made["logit_bias"] = -_float64(layer.slopes)[:, None, None] * back
     if layer.window is not None and layer.window < tokens:
-        made["logit_bias"] = np.where(back < layer.window, made.get("logit_bias", 0.0), -np.inf)
+        made["logit_bias"] = np.where(np.abs(back) < layer.window, made.get("logit_bias", 0.0), -np.inf)
     return made
 
 

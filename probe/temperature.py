@@ -45,8 +45,9 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     ``pairs``, the number of pairs in the regression. Weights of 0, which single precision reads below 1e-45, are not
     among them. Of the regression beside places ``beta_given_place``, ``r_squared_place`` of the places alone, and
     ``r_squared_joint`` of both, NaN as above; the own share of the cosines is r_squared_joint - r_squared_place, that
-    of the places r_squared_joint - r_squared. And ``beta``, of the description that fits better: ``beta_given_place``
-    where the places are worth their constants by the Bayesian information criterion, else ``beta_entropy``.
+    of the places r_squared_joint - r_squared. And ``beta``: ``beta_given_place``, of
+    any sign, where the places are worth their constants by the Bayesian information criterion, else ``beta_entropy``,
+    which has no sign: of a head that turns away from its like it says how sharp it is, ``beta_regression`` the rest.
 
     Raises ValueError where there is no attention, or fewer than two tokens are kept.
     Cost: O(n^2) time for each of about 10 trials of beta, a head; O(n^3) once; 10 n^2 numbers of memory.

@@ -160,7 +160,7 @@ class Attention(eqx.Module):
         self.query_bias = by_head("query_bias", query_bias, 1)
         self.key_bias = by_head("key_bias", key_bias, 1)
         self.value_bias = by_head("value_bias", value_bias, 1)
-        self.output_bias = None if output_bias is None else jnp.asarray(output_bias, float)
+        self.output_bias = finite("output_bias", output_bias)
         if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"

@@ -95,4 +95,5 @@ def _with_random_weights(model: LoadedModel, text: str, max_tokens: int | None, 
     fresh = load(model, init="random", seed=seed)
     run = probe.extract(fresh, text, "layernorm", attention=True, causal=False, max_tokens=max_tokens)
     found = common_noise(run, probe.operators(fresh, causal=False))
-    return found.assign_attrs(shared=int(model.family.iterates(model.model.config)))
+    blocks = [block.module for block in fresh.structure.blocks]
+    return found.assign_attrs(shared=int(len(set(blocks)) < len(blocks)))

@@ -41,7 +41,11 @@ def _place(verdict: str, evidence: Evidence, found: Balance, q: float, asked: in
     if evidence.is_blind:
         return f"none of it {bound}, which refutes nothing"
     if high < claim.low or low > claim.high:
-        missing = "not all that refutes it is there" if evidence.guard > RATE / 2 else "in too few runs to refute it"
+        missing = (
+            "not all that refutes it is there"
+            if evidence.guard > RATE / 2
+            else "in too few runs to refute it"
+        )
         return f"none of it {bound}, but {missing}"
     return f"so that it may be {bound} or not"
 

@@ -159,10 +159,19 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
     rungs = [rung for row in rows if row.reach for rung in row.reach["rungs"]]
     if rungs:
         mark = {"color": COLOURS[2], "marker": "^", "markersize": 5.5}
-        lines.append(Line2D([], [], linewidth=2.5, label="planted and seen (scale above)", **mark))
+        lines.append(
+            Line2D([], [], linewidth=2.5, label="planted and seen; line: taken to be (scale above)", **mark)
+        )
         if any(map(_unseen, rungs)):
             lines.append(
-                Line2D([], [], linestyle="", markerfacecolor="none", label="planted, not always seen", **mark)
+                Line2D(
+                    [],
+                    [],
+                    linestyle="",
+                    markerfacecolor="none",
+                    label="planted, not seen in every draw",
+                    **mark,
+                )
             )
         size = {"color": "black", "marker": "|", "markersize": 8, "linestyle": ""}
         lines.append(Line2D([], [], label="size that matters", **size))

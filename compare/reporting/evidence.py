@@ -165,9 +165,9 @@ def beta_range(row: Row, runs: Mapping[str, xr.Dataset]) -> str:
 
 
 def _reach(rows: Sequence[Row]) -> tuple[float, float]:
-    """The scale that the intervals of one hypothesis share: all effects, and the ends that are not far beyond them."""
+    """The scale that the intervals of one hypothesis share: all effects, bounds, and ends that are finite."""
     effects = [row["effect"] for row in rows if row["effect"] is not None]
-    bounds = [bound for row in rows for bound in row["claimed"] if bound is not None]
+    bounds = [bound for row in rows for bound in [*row["claimed"], *row["ci"]] if bound is not None]
     places = np.array([0.0, *effects, *bounds])
     places = places[np.isfinite(places)]
     room = max(np.ptp(places) * (REACH - 1), 1e-9)

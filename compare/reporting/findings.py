@@ -107,6 +107,7 @@ def _reach(rows: Sequence[Row]) -> str:
     own = [row for row in rows if row["hypothesis"] in CLUSTERS and row["verdict"] == REFUTED]
     if not own:
         return ""
+    draws = max((rung["draws"] for row in own if row["reach"] for rung in row["reach"]["rungs"]), default=0)
     by_range: dict[str, list[str]] = {}
     for name in CLUSTERS:
         limits = [row["reach"]["limit"] for row in own if row["hypothesis"] == name and row["reach"]]
@@ -117,8 +118,8 @@ def _reach(rows: Sequence[Row]) -> str:
         return ""
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        "How far that reaches: clusters planted in the same runs were seen in every draw where they hold "
-        f"{' or '.join(said)} of the variance or more; of smaller ones nothing is said."
+        f"How far that reaches: clusters planted in the same runs were seen in each of {draws} draws where they hold "
+        f"{' or '.join(said)} of the variance; larger ones are taken to be seen, and of smaller ones nothing is said."
     )
 
 

@@ -1,6 +1,7 @@
 """The pages: all that was measured and judged, put into the templates; one to read, and those that it opens to."""
 
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,9 @@ from compare.reporting.verdict_table import (
     tally,
 )
 from compare.study.analyses import KeptTables
+from compare.study.plan import MAX_TOKENS
 from compare.study.results import LeftOut, SavedRun
+from compare.study.subjects import default_texts
 
 FOLDER = "report"
 LONGEST_NAME = 40
@@ -70,7 +73,7 @@ def pages(
     groups = columns(runs)
     every = [*groups, TOGETHER]
     behind = _behind(groups, runs)
-    command = f"metasphere compare --seed {judged.seed} --draws {judged.draws} --out repeated"
+    command = repeating(judged, runs)
     models = {
         f"model-{number}-{_short(one.group)}": model_page(
             one.group,
@@ -136,6 +139,21 @@ def pages(
         page = environment.get_template(f"{template}.html.j2")
         texts[f"{FOLDER}/{name}.html"] = page.render(shared, title=title, root="../", **own)
     return Pages(texts, found)
+
+
+def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
+    """The command that makes these runs anew: those of models with the models, texts and length that they name."""
+    read = [run.facts for run in runs if run.is_model]
+    parts = ["metasphere compare", f"--seed {judged.seed}", f"--draws {judged.draws}", "--out repeated"]
+    models = dict.fromkeys(str(facts["model"]) for facts in read if facts.get("change") is None)
+    parts += [f"--model {shlex.quote(model)}" for model in models]
+    texts = {str(facts.get("prompt")) for facts in read}
+    if texts != {text.name for text in default_texts()} and texts <= {*probe.prompts()}:
+        every = texts == {*probe.prompts()}
+        parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
+    lengths = {facts.get("max_tokens") for facts in read} - {None, MAX_TOKENS}
+    parts += [f"--max-tokens {length}" for length in lengths if len(lengths) == 1]
+    return " ".join(parts)
 
 
 def _short(name: str) -> str:

@@ -159,7 +159,9 @@ def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
     for group in groups:
         if group not in there:
             known = ", ".join(map(repr, there))
-            raise ValueError(f"no group {group!r} in this study: choose from {known}")
+            raise ValueError(
+                f"no group {group!r} in this study: choose from {known}, or name its model by --model"
+            )
     whole = [job for job in jobs if job.group in groups and not job.facts.get("change")]
     models = {job.settings["model"] for job in whole if "model" in job.settings}
     kept = [job for job in jobs if not groups or job.group in groups or job.settings.get("model") in models]

@@ -112,6 +112,10 @@ def source_place(source: Numbers) -> Array:
 def _rate(beta: Numbers, k: Array, clock: str) -> Reals:
     """k^2 I_k(beta)/beta, times e^(-beta) on the metastability clock; its limit at beta = 0."""
     beta = inverse_temperature(beta)
+    if clock == "survey" and np.max(beta) > 700:
+        raise ValueError(
+            f"e^beta overflows on the survey clock at beta = {np.max(beta):g}: use clock='metastability'"
+        )
     least = 1e-12  # there I_1/beta is its limit 1/2, to rounding, and the others are as good as 0
     size = np.maximum(beta, least)
     scaled = (iv(k, size) if clock == "survey" else ive(k, size)) / size

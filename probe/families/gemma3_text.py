@@ -19,7 +19,6 @@ def _projected(block: Any, turned: dict[str, Any]) -> Projections:
         rotation=turned[heads.layer_type],
         query_norm=heads.q_norm,
         key_norm=heads.k_norm,
-        softcap=heads.attn_logit_softcapping,
         window=heads.sliding_window,
         output_norm=block.post_attention_layernorm,
     )

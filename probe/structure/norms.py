@@ -1,5 +1,6 @@
 """What a norm does, found by feeding it vectors, so that no name of a gain or an epsilon is needed."""
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -26,12 +27,12 @@ class Norm(NamedTuple):
 
         Measured, and where a parameter w, or 1 + w, is what was measured up to rounding, taken from there.
         """
-        unit = _unit(width)
-        bias, large = _fed(self.module, torch.stack([torch.zeros(width, dtype=torch.float64), _LARGE * unit]))
+        unit, module = _unit(width), _in_full(self.module)
+        bias, large = _fed(module, torch.stack([torch.zeros(width, dtype=torch.float64), _LARGE * unit]))
         gain = (large - bias) / unit * (1 + self.epsilon / _LARGE**2) ** 0.5
-        kept = [parameter.detach().cpu().double() for parameter in self.module.parameters()]
+        kept = [parameter.detach().cpu().double() for parameter in module.parameters()]
         gains = [*kept, *(1 + parameter for parameter in kept)]
-        precision = _SLACK * torch.finfo(_dtype(self.module)).eps
+        precision = _SLACK * torch.finfo(_dtype(module)).eps
         return _nearest(gain, gains, precision), _nearest(bias, kept, precision)
 
 
@@ -44,6 +45,7 @@ def described(module: nn.Module, width: int) -> Norm | None:
     """
     if any(True for _ in module.children()):
         return None
+    given, module = module, _in_full(module)
     unit = _unit(width)
     scales = 2.0 ** -torch.arange(_HALVINGS, dtype=torch.float64)
     vectors = torch.cat([torch.zeros(1, width), (_LARGE * unit)[None], (_LARGE * (unit + 2))[None]])
@@ -68,7 +70,12 @@ def described(module: nn.Module, width: int) -> Norm | None:
     y = vectors - vectors.mean(1, keepdim=True) if centres else vectors
     foretold = gained / unit * y / (y.square().mean(1, keepdim=True) + epsilon).sqrt() + bias
     miss = (foretold - made).abs().max() / made.abs().max()
-    return Norm(module, centres, epsilon) if miss <= max(_SLACK * precision, 1e-3) else None
+    return Norm(given, centres, epsilon) if miss <= max(_SLACK * precision, 1e-3) else None
+
+
+def _in_full(module: nn.Module) -> nn.Module:
+    """A copy in single precision of a module of less: in half precision one large gain hides all others."""
+    return deepcopy(module).float() if torch.finfo(_dtype(module)).bits < 32 else module
 
 
 def _unit(width: int) -> Float[torch.Tensor, " dim"]:

@@ -117,8 +117,8 @@ def _life_over_formation(group: Group, at: Thresholds) -> Evidence:
             ),
         ),
         labels(chosen),
-        note=f"{len(missing)} of {len(chosen)} runs have no plateau and count as 0, {ended} end inside theirs, and "
-        f"{at_start} more are left out, whose clusters are there from the first depth",
+        note=f"{len(missing)} of {len(chosen)} runs have no plateau, and a ratio only known to be 0 or more, "
+        f"{ended} end inside theirs, and {at_start} more are left out, whose clusters are there from the first depth",
     )
 
 

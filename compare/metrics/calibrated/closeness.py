@@ -18,8 +18,8 @@ VARIABLES = {
         "nat",
         _SOURCE,
         "mean over tokens of log(s / r), with r the chord to the nearest other token and s the root mean square "
-        "distance of the points from their mean, less the mean of the null: clusters raise it whatever their number, "
-        "pairs of tokens too",
+        "distance of the points from their mean, both 0.01 at least, less the mean of the null: clusters raise it "
+        "whatever their number, pairs of tokens too",
     ),
     "late_closeness": Variable(
         (), "late closeness", "nat", _SOURCE, "mean of closeness_excess over the last third of the depths"

@@ -15,6 +15,7 @@ from compare.metrics.calibrated.cluster_life import Growth, Life, Mergers, Rule
 from compare.metrics.calibrated.plateaus import Agreement, Course, PlateauRule, Plateaus
 
 LEAST_SPREAD = 1e-12
+FLOOR = Rule().floor
 
 
 class Linked(NamedTuple):
@@ -32,8 +33,8 @@ class Linked(NamedTuple):
 
     @property
     def closeness(self) -> Float[np.ndarray, " batch"]:
-        """Mean over tokens of log(s / r), s the spread and r the chord to the nearest other token."""
-        return self.spread - self.nearest
+        """Mean over tokens of log(s / r), s the spread and r the chord to the nearest other token, at least `FLOOR`."""
+        return np.maximum(self.spread, np.log(FLOOR)) - self.nearest
 
 
 class Lives(NamedTuple):
@@ -69,7 +70,7 @@ def linked(
         spreads.append(np.sqrt(squared.mean(axis=(1, 2), dtype=np.float64) / 2))
         core = life.core_squares(squared)
         chords = np.sqrt(core[0], dtype=np.float64)
-        nearest.append(np.log(np.maximum(chords, LEAST_SPREAD)).mean(axis=1))
+        nearest.append(np.log(np.maximum(chords, FLOOR)).mean(axis=1))
         for neighbour, several in found.items():
             several.append(life.mergers(squared, core[neighbour - 1]))
     spread = np.log(np.maximum(np.concatenate(spreads), LEAST_SPREAD))

@@ -16,7 +16,8 @@ GROUPS = (
     *(Column(name, "trained", name, "") for name in MODELS),
     Column("net 0, random weights", "changed", "net 0", "random weights"),
 )
-REACH = {"sought": "3 clusters", "planted": 3, "matters": 0.65, "rungs": []}
+REACH = {"sought": "3 clusters", "planted": 3, "matters": 0.65}
+REACH["rungs"] = [{"share": 0.65, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0}]
 
 
 def said(*rows):
@@ -72,7 +73,9 @@ def test_how_far_a_refutation_reaches():
     ]
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach={**REACH, "limit": 0.3}))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
-    assert "they hold 50 % to 65 % (H1) or 30 % (P20) of the variance or more" in reach
+    assert (
+        "in each of 4 draws where they hold 50 % to 65 % (H1) or 30 % (P20) of the variance; larger" in reach
+    )
     assert not any(
         "How far that reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3))
     )
