@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
     "--headless",
@@ -32,11 +34,20 @@ os.dup2(away[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Chromium reads commands from descriptor 3 and answers on 4: this puts the pipes there and becomes it."""
+SEEN = Path(__file__).with_name("seen_page.js").read_text("utf-8")
+"""JavaScript that says what is seen of a page: texts, sizes, contrasts, what sticks out."""
 
 
 def chromium() -> str | None:
     """The path of a Chromium that is installed, None where there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+SEEN_IN_CHROMIUM = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="needs Chromium on the path, and found none"),
+]
+"""Marks of a file of tests that open pages."""
 
 
 class Browser:

@@ -1,7 +1,9 @@
 """Runs for tests of the report: simulations, and a model whose name and tokens are markup."""
 
 import numpy as np
+import pytest
 
+import compare
 import sim
 from sim.sphere import normalise
 
@@ -42,3 +44,12 @@ def model_runs():
                 "prompt_class": NASTY,
             },
         )
+
+
+def report_of_all(directory, draws):
+    """The page on all of these runs, which are measured in this process."""
+    for place, run in enumerate([*simulations(), *model_runs()]):
+        run.save(directory / "runs" / f"{place:02}.nc")
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr("compare.workers.MOST_PROCESSES", 1)
+        return compare.report(directory, draws=draws)

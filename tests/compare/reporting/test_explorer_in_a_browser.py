@@ -3,29 +3,17 @@
 It needs a Chromium on the path (`apt install chromium`); without one these tests are skipped, and say so.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import sim
 from compare.reporting.explorer import explore
-from tests.helpers.browser import browser, chromium
+from tests.helpers.browser import SEEN, SEEN_IN_CHROMIUM
 from tests.helpers.report_runs import model_runs
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium on the path, and found none"),
-]
-SEEN = (Path(__file__).parents[2] / "helpers" / "seen_page.js").read_text("utf-8")
+pytestmark = SEEN_IN_CHROMIUM
 LEFT = "document.querySelector('.panel')"
 SIMULATOR = "document.querySelector('#simulator')"
-
-
-@pytest.fixture(scope="module")
-def tab():
-    with browser(str(chromium())) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

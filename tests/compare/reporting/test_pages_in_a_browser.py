@@ -5,37 +5,21 @@ It needs a Chromium on the path (`apt install chromium`); without one these test
 
 import base64
 import re
-from pathlib import Path
 
 import pytest
 
-import compare
-from tests.helpers.browser import browser, chromium
-from tests.helpers.report_runs import model_runs, simulations
+from tests.helpers.browser import SEEN, SEEN_IN_CHROMIUM
+from tests.helpers.report_runs import report_of_all
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium on the path, and found none"),
-]
-SEEN = (Path(__file__).parents[2] / "helpers" / "seen_page.js").read_text("utf-8")
+pytestmark = SEEN_IN_CHROMIUM
 MOST_SCREENS, MOST_PRINTED, MOST_BYTES = 8, 15, 4_000_000
 OPEN_ALL = "document.querySelectorAll('details').forEach((block) => { block.open = true; })"
 
 
 @pytest.fixture(scope="module")
-def tab():
-    with browser(str(chromium())) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     directory = tmp_path_factory.mktemp("seen")
-    for place, run in enumerate([*simulations(), *model_runs()]):
-        run.save(directory / "runs" / f"{place:02}.nc")
-    with pytest.MonkeyPatch.context() as here:
-        here.setattr("compare.workers.MOST_PROCESSES", 1)
-        compare.report(directory, draws=19)
+    report_of_all(directory, 19)
     return directory
 
 

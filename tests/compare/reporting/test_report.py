@@ -23,7 +23,7 @@ from compare.reporting.verdict_table import anchor, effect_in_words, measures, s
 from compare.study.measuring import measure_run
 from compare.study.results import Settings, read_run
 from sim import Trajectory
-from tests.helpers.report_runs import NASTY, model_runs, simulations
+from tests.helpers.report_runs import NASTY, model_runs, report_of_all
 
 DRAWS = 19
 NOTHING = Behind("SA", {}, {})
@@ -32,11 +32,7 @@ NOTHING = Behind("SA", {}, {})
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     directory = tmp_path_factory.mktemp("report")
-    for place, run in enumerate([*simulations(), *model_runs()]):
-        run.save(directory / "runs" / f"{place:02}.nc")
-    with pytest.MonkeyPatch.context() as here:
-        here.setattr("compare.workers.MOST_PROCESSES", 1)
-        path = compare.report(directory, draws=DRAWS)
+    path = report_of_all(directory, DRAWS)
     return directory, path.read_text(encoding="utf-8")
 
 
