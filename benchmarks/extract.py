@@ -87,13 +87,11 @@ def overhead(loaded: LoadedModel, tokens: int) -> dict[str, float]:
 
     def forward() -> None:
         with torch.inference_mode():
-            loaded.model(**inputs.arguments, use_cache=False)
+            loaded.model(**inputs.arguments)
 
     def keeping() -> None:
         with torch.inference_mode():
-            loaded.model(
-                **inputs.arguments, use_cache=False, output_hidden_states=True, output_attentions=True
-            )
+            loaded.model(**inputs.arguments, output_hidden_states=True, output_attentions=True)
 
     def extraction() -> None:
         probe.extract(loaded, text, frame="layernorm", attention=True, sublayers=True)

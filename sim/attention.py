@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Int
 
 from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, finite, linear, number
-from sim.precision import require_64_bit
+from sim.precision import checked_precision, require_64_bit
 from sim.weights import Weights, weighted_pulls
 
 
@@ -82,9 +83,12 @@ class Attention(eqx.Module):
     angles: (n, rank/2), in radians, the same for all heads; rank is d where Q = K = I.
     softcap: above 0.
     logit_bias: (n, n), or (head, n, n), row i of the token that moves; finite or -inf. `beta` does not multiply it.
+    dtype: float64, or float32, which is for accelerators and short runs: the accuracy above is then 2e-5, and
+        `simulate` and `coalesce` refuse it, as plateaus live in the digits that it lacks.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
-    shapes that disagree; and, when it is called, for 32-bit JAX or arrays from before it was turned to 64 bits.
+    shapes that disagree, another dtype; and, when it is called in float64, for 32-bit JAX or arrays from before it
+    was turned to 64 bits.
     `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
     where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
@@ -118,6 +122,7 @@ class Attention(eqx.Module):
     angles: Float[Array, "n pair"] | None
     softcap: Float[Array, ""] | None
     logit_bias: Float[Array, "_head n n"] | None
+    dtype: np.dtype = eqx.field(static=True)
     heads: int = eqx.field(static=True, init=False)
 
     def __init__(
@@ -144,34 +149,41 @@ class Attention(eqx.Module):
         angles: ArrayLike | None = None,
         softcap: ArrayLike | None = None,
         logit_bias: ArrayLike | None = None,
+        dtype: DTypeLike = np.float64,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
         if clock not in ("metastability", "survey"):
             raise ValueError(f'clock must be "metastability" or "survey", got {clock!r}')
-        self.beta = number("beta", beta, "finite and at least 0")
+        precision = checked_precision(dtype)
+        self.beta = number("beta", beta, "finite and at least 0", precision)
         self.kind = kind
         self.causal = bool(causal)
         self.clock = clock
-        self.query = by_head("query", query, 2)
-        self.key = by_head("key", key, 2)
-        self.value = by_head("value", value, 2)
-        self.output = by_head("output", output, 2)
-        self.query_bias = by_head("query_bias", query_bias, 1)
-        self.key_bias = by_head("key_bias", key_bias, 1)
-        self.value_bias = by_head("value_bias", value_bias, 1)
-        self.output_bias = finite("output_bias", output_bias)
+        self.query = by_head("query", query, 2, precision)
+        self.key = by_head("key", key, 2, precision)
+        self.value = by_head("value", value, 2, precision)
+        self.output = by_head("output", output, 2, precision)
+        self.query_bias = by_head("query_bias", query_bias, 1, precision)
+        self.key_bias = by_head("key_bias", key_bias, 1, precision)
+        self.value_bias = by_head("value_bias", value_bias, 1, precision)
+        self.output_bias = finite("output_bias", output_bias, precision)
         if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
-        self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
-        self.query_gain = by_head("query_gain", query_gain, 1)
-        self.key_gain = by_head("key_gain", key_gain, 1)
-        self.query_key_epsilon = number("query_key_epsilon", query_key_epsilon, "finite and at least 0")
-        self.softcap = None if softcap is None else number("softcap", softcap, "finite and above 0")
-        self.angles = finite("angles", angles)
-        self.logit_bias = checked_bias(logit_bias, self.causal, of_softmax=kind == "SA")
+        self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha, precision)
+        self.query_gain = by_head("query_gain", query_gain, 1, precision)
+        self.key_gain = by_head("key_gain", key_gain, 1, precision)
+        self.query_key_epsilon = number(
+            "query_key_epsilon", query_key_epsilon, "finite and at least 0", precision
+        )
+        self.softcap = (
+            None if softcap is None else number("softcap", softcap, "finite and above 0", precision)
+        )
+        self.angles = finite("angles", angles, precision)
+        self.logit_bias = checked_bias(logit_bias, self.causal, kind == "SA", precision)
+        self.dtype = precision
         self.heads = axis_sizes(vars(self)).get("head", 1)
 
     def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
@@ -248,9 +260,10 @@ class Attention(eqx.Module):
         return self.causal or any(getattr(self, name) is not None for name in BY_PLACE)
 
     def _points(self, x: ArrayLike) -> Float[Array, "..."]:
-        """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits."""
-        require_64_bit(self)
-        return jnp.asarray(x, self.beta.dtype)
+        """The tokens as an array; ValueError where JAX computes, or has made this field, in 32 bits unasked."""
+        if self.dtype == np.float64:
+            require_64_bit(self)
+        return jnp.asarray(x, self.dtype)
 
     def _motion(
         self, x: Float[Array, "n d"], masses: ArrayLike | None, t: ArrayLike, radii: ArrayLike | None

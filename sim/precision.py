@@ -1,10 +1,22 @@
-"""The demand for 64-bit JAX, made where 32 bits would give wrong digits without a word."""
+"""Which precision is computed in: 64 bits, unless 32 were asked for by name."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
+
+
+def checked_precision(dtype: DTypeLike) -> np.dtype:
+    """float64 or float32 as a NumPy type; ValueError for any other."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float64 or float32, got {dtype}")
+    return found
 
 
 def require_64_bit(made: Any = None) -> None:
@@ -20,6 +32,6 @@ def require_64_bit(made: Any = None) -> None:
         dtype = getattr(array, "dtype", np.dtype(np.float64))
         if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8:
             raise ValueError(
-                f"this field was made in 32 bits, with an array of {dtype}: make it again after turning on 64-bit JAX, "
-                "jax.config.update('jax_enable_x64', True)"
+                f"this field was made in 32 bits, with an array of {dtype}, and this needs 64: make it again with "
+                "dtype float64, after jax.config.update('jax_enable_x64', True)"
             )

@@ -32,8 +32,10 @@ def slopes(
     `slope_at` takes the number of the stage, whose time is start + NODES[number] step, and the state there.
     """
 
+    table = jnp.asarray(_TABLE, first.dtype)
+
     def stage(number: Int[Array, ""], found: Array) -> Array:
-        moved = start + step * (jnp.asarray(_TABLE)[number] @ found)
+        moved = start + step * (table[number] @ found)
         return found.at[number].set(slope_at(number, moved))
 
     found = jnp.zeros((STAGES + 1, first.size), first.dtype).at[0].set(first)
@@ -42,12 +44,12 @@ def slopes(
 
 def sums(found: Float[Array, "stage coordinate"]) -> Float[Array, "3 coordinate"]:
     """The change over a step of unit length, and its errors as seen by methods of order 5 and 3."""
-    return jnp.asarray(_SUMS) @ found
+    return jnp.asarray(_SUMS, found.dtype) @ found
 
 
 def both_errors(fifth: Float[Array, "..."], third: Float[Array, "..."]) -> Float[Array, "..."]:
     """The estimate of order 8 from the squares of both errors."""
-    return fifth / jnp.sqrt(jnp.maximum(fifth + 0.01 * third, 1e-300))
+    return fifth / jnp.sqrt(jnp.maximum(fifth + 0.01 * third, jnp.finfo(fifth.dtype).tiny))
 
 
 def factor(error: Float[Array, ""], most: Float[Array, ""]) -> Float[Array, ""]:

@@ -15,7 +15,7 @@ from sim.sweeps.starts import STARTS
 _SHIPPED = files("compare.cli") / "grids"
 _AXES = (*AXES, "seeds")
 _NUMBERS = ("rtol", "atol", "radius", "tau", "alpha")
-_KEYS = (*_AXES, "until", "depths", "times", "observe", "max_steps", *_NUMBERS)
+_KEYS = (*_AXES, "until", "depths", "times", "observe", "max_steps", "dtype", *_NUMBERS)
 
 
 def shipped() -> list[str]:
@@ -27,8 +27,8 @@ def read_grid(source: str | Path) -> Plan:
     """The plan that a TOML file asks for, given by its path or by the name of a shipped one.
 
     The file holds the axes of `sweep`; ``until`` and ``depths`` (0, and times evenly in log t from 0.01 to until) or
-    ``times``; and may hold ``observe`` (names), ``radius``, ``tau``, ``alpha``, ``rtol``, ``atol``, ``max_steps``. The
-    paths of starts are relative to the file.
+    ``times``; and may hold ``observe`` (names), ``radius``, ``tau``, ``alpha``, ``rtol``, ``atol``, ``max_steps`` and
+    ``dtype``. The paths of starts are relative to the file.
 
     Raises ValueError for a file that cannot be read, an unknown key, and a value that is not of its type or range.
     """
@@ -52,6 +52,8 @@ def read_grid(source: str | Path) -> Plan:
         settings: dict[str, Any] = {name: _number(given, name) for name in _NUMBERS if name in given}
         if "max_steps" in given:
             settings["max_steps"] = _whole(given, "max_steps")
+        if "dtype" in given:
+            settings["dtype"] = given["dtype"]
         return planned(grid, _times(given), _names(given), **settings)
     except ValueError as error:
         raise ValueError(f"in {source}: {error}") from error

@@ -38,10 +38,10 @@ def on_cores(store: Store, workers: int) -> Iterator[int]:
 
 
 def on_devices(store: Store, tell: Callable[[Occupancy], None] = lambda _: None) -> Iterator[int]:
-    """Chunks on all accelerators of this machine, one at a time on each; `tell` hears how busy the lanes were."""
+    """Chunks on all accelerators of this process, one at a time on each; `tell` hears how busy the lanes were."""
     size, plan = prod(store.chunk_shape), store.plan
     lanes = max(1, size // _TURNS)
-    for group in _alike(plan, store.pending(), len(jax.devices())):
+    for group in _alike(plan, store.pending(), len(jax.local_devices())):
         blocks, occupancy = side_by_side(plan, group, size, lanes)
         tell(occupancy)
         for chunk, block in zip(group, blocks):

@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from sim.attention import Attention
 from sim.normalisation import checked_scheme
+from sim.precision import checked_precision
 from sim.sweeps.axes import AXES, LISTED, checked_axes
 from sim.sweeps.observables import MEANINGS, RADIUS, Asked, asked
 from sim.sweeps.starts import Start, starting_points
 from sim.sweeps.stepper import Problem, ShapeClass
 
 Chunk = tuple[slice, ...]
+LEAST_RTOL_OF_32_BITS = 1e-6
 
 
 class Cell(NamedTuple):
@@ -65,6 +67,7 @@ class Plan:
     max_steps: int
     tau: float | None
     alpha: float | None
+    dtype: np.dtype
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -101,6 +104,7 @@ class Plan:
             self.asked.observe,
             self.asked.collapse,
             self.max_steps,
+            self.dtype,
         )
 
     @property
@@ -115,17 +119,16 @@ class Plan:
 
     def problem(self, cell: Cell) -> Problem:
         """The numbers of a cell."""
-        one = np.asarray(1.0)
         numbers: tuple[Any, ...] = (
-            np.asarray(cell.beta),
+            cell.beta,
             self.start(cell),
             self.times,
-            np.asarray(self.rtol),
-            np.asarray(self.atol),
-            one if self.tau is None else np.asarray(self.tau),
-            one if self.alpha is None else np.asarray(self.alpha),
+            self.rtol,
+            self.atol,
+            1.0 if self.tau is None else self.tau,
+            1.0 if self.alpha is None else self.alpha,
         )
-        return Problem(*numbers)
+        return Problem(*(np.asarray(part, self.dtype) for part in numbers))  # pyright: ignore[reportArgumentType]
 
     @cached_property
     def variables(self) -> dict[str, Variable]:
@@ -198,6 +201,7 @@ class Plan:
             "max_steps": self.max_steps,
             "tau": self.tau,
             "alpha": self.alpha,
+            "dtype": str(self.dtype),
         }
 
     @property
@@ -227,6 +231,7 @@ def planned(
     rtol: float = 1e-8,
     atol: float = 1e-11,
     max_steps: int = 100_000,
+    dtype: DTypeLike = np.float64,
 ) -> Plan:
     """The plan of a sweep. Raises ValueError for whatever of it could not be run; arguments as of `sweep`."""
     axes = checked_axes({"start": start, "causal": causal, **grid})
@@ -246,12 +251,19 @@ def planned(
         raise ValueError(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol}, {max_steps}"
         )
+    precision = checked_precision(dtype)
+    if precision == np.float32 and rtol < LEAST_RTOL_OF_32_BITS:
+        raise ValueError(
+            f"float32 does not hold rtol = {rtol:g}: give at least {LEAST_RTOL_OF_32_BITS:g}, and atol likewise"
+        )
     _check_fields(axes, tau, alpha)
     if "sqrt" in axes["norm"] and moments[0] < 1:
         raise ValueError(f"norm sqrt runs from t = 1 on, got times from {moments[0]:.6g}: start them at 1")
     if wanted.mergers and (any(axes["causal"]) or axes["norm"] != ("post",)):
         raise ValueError("mergers are followed for norm post without a causal mask: leave the others out")
-    plan = Plan(axes, dims, moments, wanted, rtol, atol, max_steps, tau, alpha)
+    if wanted.mergers and precision != np.float64:
+        raise ValueError("mergers need float64: leave dtype out, or mergers")
+    plan = Plan(axes, dims, moments, wanted, rtol, atol, max_steps, tau, alpha, precision)
     for name, n, d in product(axes["start"], axes["n"], axes["d"]):
         if not (callable(name) or name == "uniform"):
             starting_points(name, n, d, max(axes["seed"]))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.integrate import DOP853
 
@@ -40,6 +41,7 @@ class ShapeClass:
     observe: tuple[Observe, ...]
     collapse: bool
     max_steps: int
+    dtype: np.dtype
 
 
 class Problem(NamedTuple):
@@ -93,6 +95,7 @@ def field_of(shape: ShapeClass, problem: Problem) -> Attention:
         norm=shape.norm,
         tau=problem.tau if shape.norm == "mix" else None,
         alpha=problem.alpha if shape.norm == "ngpt" else None,
+        dtype=shape.dtype,
     )
 
 
@@ -169,7 +172,7 @@ def advance(shape: ShapeClass, problem: Problem, course: Course) -> tuple[Course
     h = jnp.where(lands, last - course.t, course.step)
 
     def slope_at(number: Int[Array, ""], state: Float[Array, " coordinate"]) -> Float[Array, " coordinate"]:
-        return field(course.t + jnp.asarray(NODES)[number] * h, state.reshape(n, d), masses).ravel()
+        return field(course.t + jnp.asarray(NODES, h.dtype)[number] * h, state.reshape(n, d), masses).ravel()
 
     stages = slopes(slope_at, course.x.ravel(), course.slope.ravel(), h, STAGES + 1)
     change, fifth, third = sums(stages)
@@ -244,7 +247,9 @@ def _interpolant(
     n, d = step.x.shape
     field, masses = field_of(shape, problem), _masses(problem)
     change = (step.end - step.x).ravel()
-    table, nodes = jnp.asarray(DOP853.A_EXTRA), jnp.asarray(DOP853.C_EXTRA)
+    table, nodes, ends = (
+        jnp.asarray(part, step.x.dtype) for part in (DOP853.A_EXTRA, DOP853.C_EXTRA, DOP853.D)
+    )
 
     def stage(i: Int[Array, ""], stages: Array) -> Array:
         moved = step.x + step.length * (table[i] @ stages).reshape(n, d)
@@ -257,7 +262,7 @@ def _interpolant(
     parts = jnp.concatenate(
         [
             jnp.stack([change, first - change, 2 * change - last - first]),
-            step.length * (jnp.asarray(DOP853.D) @ stages),
+            step.length * (ends @ stages),
         ]
     )
 
@@ -279,9 +284,11 @@ def _error(
 
 
 def _observed(shape: ShapeClass, problem: Problem, x: Float[Array, "n d"]) -> dict[str, Array]:
+    """What is observed of unit rows, in float64 whatever the run is in."""
     observed: dict[str, Array] = {}
+    tokens, beta = x.astype(float), problem.beta.astype(float)
     for observe in shape.observe:
-        observed |= {name: jnp.asarray(value, float) for name, value in observe(x, problem.beta).items()}
+        observed |= {name: jnp.asarray(value, float) for name, value in observe(tokens, beta).items()}
     return observed
 
 

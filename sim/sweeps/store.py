@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,14 @@ class Store:
         self.chunk_shape = tuple(self._arrays[_MARK].chunks)
 
     def pending(self) -> Iterator[Chunk]:
-        """The chunks that have not been written. Memory: one chunk."""
-        for chunk in self.plan.chunks(self.chunk_shape):
+        """The chunks that have not been written; of several JAX processes, each has its share. Memory: one chunk."""
+        share = islice(self.plan.chunks(self.chunk_shape), jax.process_index(), None, jax.process_count())
+        for chunk in share:
             if np.any(self._arrays[_MARK][chunk] == _UNRUN):
                 yield chunk
 
     def pending_cells(self) -> int:
-        """How many cells have not been written."""
+        """How many cells of these have not been written."""
         return sum(map(cells_in, self.pending()))
 
     def write(self, chunk: Chunk, block: Block) -> None:
@@ -156,7 +158,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "code_digest": _code_digest(),
         "versions": {name: version(name) for name in ("metasphere", "jax", "numpy")},
         "device": jax.devices()[0].device_kind,
-        "dtype": "float64",
+        "dtype": str(plan.dtype),
         "units": {name: variable.units for name, variable in plan.variables.items()},
     }
 

@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
+import numpy as np
 import xarray as xr
-from jax.typing import ArrayLike
+from jax.experimental import multihost_utils
+from jax.typing import ArrayLike, DTypeLike
 from tqdm import tqdm
 
 from sim.precision import require_64_bit
@@ -18,7 +20,7 @@ from sim.sweeps.observables import RADIUS, mean_cosine_and_energy
 from sim.sweeps.plan import Plan, planned
 from sim.sweeps.starts import Start
 from sim.sweeps.stepper import Observe
-from sim.sweeps.store import Store, in_memory, on_disk, owned, require_room
+from sim.sweeps.store import Store, in_memory, on_disk, opened, owned, require_room
 
 _CELLS_OF_A_CORE = 64
 _CELLS_OF_A_DEVICE = 1024
@@ -37,6 +39,7 @@ def sweep(
     radius: float = RADIUS,
     tau: float | None = None,
     alpha: float | None = None,
+    dtype: DTypeLike = np.float64,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -48,7 +51,8 @@ def sweep(
     solves cell by cell, on all cores; on accelerators each device works through a queue of cells in lanes. Where d > n
     a cell runs in the n dimensions that its start spans: attention with Q = K = V = I never leaves them, so this is
     exact, and d = 1024 costs what d = n does. Then also `observe` sees n coordinates, so it must not depend on a
-    rotation.
+    rotation. Where `jax.distributed.initialize` has joined several processes, each makes this same call, takes its
+    share of the cells, and returns the whole table when all have ended; they must see one store.
 
     Arguments
     ---------
@@ -66,6 +70,7 @@ def sweep(
     causal: token i sees only j <= i; where the grid has no such axis.
     rtol, atol, max_steps: as in `simulate`, for each cell.
     radius: an angle in (0, pi), of ``"clusters"``. tau, alpha: of the norms mix and ngpt, as of `Attention`.
+    dtype: float64, or float32 for accelerators that are slow in the former, with rtol of at least 1e-6.
     store: path of a Zarr store to keep the table in, which `xarray.open_zarr` reads at any time. Where the same sweep
         has been interrupted there, it goes on, and ends bit for bit as if it had not been.
     workers: threads, or array jobs, at once; as many as there are cores where None.
@@ -97,6 +102,7 @@ def sweep(
         radius=radius,
         tau=tau,
         alpha=alpha,
+        dtype=dtype,
         rtol=rtol,
         atol=atol,
         max_steps=max_steps,
@@ -123,18 +129,43 @@ def run(
         if jax.default_backend() == "cpu"
         else plan.chunk_shape(_CELLS_OF_A_DEVICE, len(jax.devices()))
     )
-    with nullcontext() if path is None else owned(path):
-        store = in_memory(plan, chunk) if path is None else on_disk(path, plan, chunk)
+    with _open(plan, path, chunk) as store:
         with tqdm(total=plan.cells, unit="cell", disable=not (progress and sys.stderr.isatty())) as shown:
             shown.update(plan.cells - store.pending_cells())
             for cells in _engine(store, path, workers or cores(), scheduler):
                 shown.update(cells)
+        _meet("the end of a sweep")
         return store.table()
 
 
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _open(plan: Plan, path: Path | None, chunk: tuple[int, ...]) -> Iterator[Store]:
+    """The store, made and owned by the first of several JAX processes; ValueError where they have none to share."""
+    if path is None:
+        if jax.process_count() > 1:
+            raise ValueError(
+                f"{jax.process_count()} JAX processes need a store that all see: give store, its path"
+            )
+        yield in_memory(plan, chunk)
+    elif jax.process_index() == 0:
+        with owned(path):
+            store = on_disk(path, plan, chunk)
+            _meet("the store of a sweep")
+            yield store
+    else:
+        _meet("the store of a sweep")
+        yield opened(path, plan)
+
+
+def _meet(where: str) -> None:
+    """Wait here for all JAX processes."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(where)
 
 
 def _engine(store: Store, path: Path | None, workers: int, scheduler: str | None) -> Iterator[int]:

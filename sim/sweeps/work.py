@@ -45,7 +45,7 @@ def side_by_side(plan: Plan, chunks: list[Chunk], size: int, lanes: int) -> tupl
     size: cells of a full chunk; smaller ones are filled up, so that they are the same program.
     """
     cells = [plan.cells_of(chunk) for chunk in chunks]
-    mesh = Mesh(np.asarray(jax.devices()[: len(chunks)]), ("device",))
+    mesh = Mesh(np.asarray(jax.local_devices()[: len(chunks)]), ("device",))
     filled = [[of_chunk[min(k, len(of_chunk) - 1)] for k in range(size)] for of_chunk in cells]
     problems = jax.tree.map(
         lambda *values: jnp.stack(values).reshape(len(chunks), size, *values[0].shape),

@@ -223,13 +223,12 @@ def test_batches_are_their_members():
         assert np.all(np.linalg.norm(velocity - alone, axis=1) <= 1e-10 * size)
 
 
-def test_single_precision_keeps_its_digits_too(monkeypatch):
-    """The sums themselves; a field refuses to be used in 32 bits, as the digits of long plateaus need 64."""
-    monkeypatch.setattr("sim.attention.require_64_bit", lambda *fields: None)
+@pytest.mark.parametrize("wide", [True, False], ids=["64-bit JAX", "32-bit JAX"])
+def test_single_precision_keeps_its_digits_too(wide):
     x, _ = capped(two(1.9), 1e-4, 12)
     x = x.astype(np.float32)
-    with jax.enable_x64(False):
-        found = sim.Attention(20.0).velocity(x)
+    with jax.enable_x64(wide):
+        found = sim.Attention(20.0, dtype="float32").velocity(x)
     assert found.dtype == jnp.float32
     # eps^(3/4) of float32 is 6e-6, and tokens there have lengths of 1 to 6e-8, times beta in the logits.
     assert np.max(relative_error(np.asarray(found, np.float64), exact_velocity(x, 20.0))) < 1e-4

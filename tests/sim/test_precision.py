@@ -37,6 +37,23 @@ def test_a_field_made_in_32_bits_is_refused_after(use):
         use(field)
 
 
+@pytest.mark.parametrize("use", [USES[name] for name in ("simulate", "coalesce", "dissipation")])
+def test_what_needs_64_bits_refuses_a_field_of_32(use):
+    with pytest.raises(ValueError, match="dtype float64"):
+        use(sim.Attention(1.5, dtype="float32"))
+
+
+@pytest.mark.parametrize("wide", [True, False], ids=["64-bit JAX", "32-bit JAX"])
+def test_a_field_of_32_bits_computes_in_them(wide):
+    exact = sim.Attention(1.5, query=QUERY, softcap=3.0, norm="ngpt", alpha=0.5).velocity(START)
+    with jax.enable_x64(wide):
+        field = sim.Attention(1.5, query=QUERY, softcap=3.0, norm="ngpt", alpha=0.5, dtype="float32")
+        found = np.asarray(field.velocity(START))
+    assert found.dtype == np.float32
+    # A dozen operations of relative rounding 6e-8.
+    np.testing.assert_allclose(found, exact, atol=2e-6 * float(np.abs(exact).max()))
+
+
 def test_operators_made_in_32_bits_are_refused_after():
     with jax.enable_x64(False):
         query = np.asarray(sim.Attention(1.0, query=QUERY).query)

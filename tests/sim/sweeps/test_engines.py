@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,16 @@ for count, _ in enumerate(engines.on_devices(store, told.append)):
     if count == most:
         break
 print(len(jax.devices()), *(f"{int(o.wanted.sum())}/{int(o.made.sum())}" for o in told))
+"""
+
+PROCESSES = """
+import jax, sys
+jax.config.update("jax_enable_x64", True)
+from sim.sweeps.sweep import sweep
+jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+grid = {"beta": [0.5, 2.0, 4.0, 6.0], "d": [3, 4], "n": 4, "seeds": 40}
+table = sweep(grid, [0.0, 1.0, 4.0], ["mean_cosine", "collapse_time"], store=sys.argv[3] or None)
+print(jax.process_count(), int(table["evaluations"].isnull().sum()))
 """
 
 
@@ -99,6 +110,36 @@ def test_mergers_are_those_of_coalesce():
     np.testing.assert_array_equal(merged["merger_pair"].sel(n=5), alone.pairs)
     assert np.isnan(merged["merger_log_time"].sel(n=4)[-1])
     assert "reached" not in merged
+
+
+@pytest.mark.slow
+def test_two_jax_processes_fill_one_store(tmp_path):
+    assert in_two_processes(str(tmp_path / "a.zarr")) == ["2 0", "2 0"]
+    both = xr.open_zarr(tmp_path / "a.zarr").load()
+    assert both.identical(sweep({**GRID, "d": [3, 4], "seeds": 40}, TIMES, OBSERVE))
+
+
+@pytest.mark.slow
+def test_two_jax_processes_need_a_store():
+    for said in in_two_processes(""):
+        assert said.startswith("ValueError: 2 JAX processes need a store")
+
+
+def in_two_processes(path):
+    """What each of two JAX processes says at last that make the same call."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESSES, address, str(number), path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in started]
+    return [(out or err).strip().splitlines()[-1] for out, err in said]
 
 
 def test_a_scheduler_needs_a_store_and_must_answer(tmp_path):

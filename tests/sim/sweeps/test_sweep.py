@@ -49,3 +49,37 @@ def test_bad_grids(grid, times, word):
     with pytest.raises(ValueError, match=word) as caught:
         sweep(grid, times)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def in_32_bits():
+    return sweep(
+        GRID, [0.0, 1.0, 2.5], ["mean_cosine", "collapse_time"], dtype="float32", rtol=1e-5, atol=1e-6
+    )
+
+
+def test_float32_gives_what_its_tolerance_says(swept, in_32_bits):
+    # 13 stages of a dozen steps, each within 1e-5 of a coordinate; float64 at this tolerance is as far away.
+    np.testing.assert_allclose(in_32_bits["mean_cosine"], swept["mean_cosine"], atol=1e-4)
+    assert (in_32_bits["reached"] == 2.5).all()
+    assert '"dtype": "float32"' in in_32_bits.attrs["manifest"]
+
+
+def test_float32_is_no_float64_in_disguise(swept, in_32_bits):
+    wide = sweep(GRID, [0.0, 1.0, 2.5], ["mean_cosine", "collapse_time"], rtol=1e-5, atol=1e-6)
+    apart = np.abs(in_32_bits["mean_cosine"] - wide["mean_cosine"]).values
+    assert 1e-9 < np.max(apart) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"dtype": "float32"}, "does not hold rtol"),
+        ({"dtype": "float16"}, "float64 or float32, got float16"),
+        ({"dtype": "single precision"}, "float64 or float32"),
+        ({"dtype": "float32", "rtol": 1e-5, "observe": "mergers"}, "mergers need float64"),
+    ],
+)
+def test_precisions_that_are_refused(settings, word):
+    with pytest.raises(ValueError, match=word):
+        sweep(GRID, [0.0, 1.0], **settings)
