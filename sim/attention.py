@@ -17,6 +17,8 @@ from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, fin
 from sim.precision import checked_precision, require_64_bit
 from sim.weights import Weights, weighted_pulls
 
+_MOST_ON_SURVEY_CLOCK = {"float64": 700, "float32": 85}
+
 
 class Attention(eqx.Module):
     """Velocity of n tokens x_i on S^(d-1) that attend to each other: one layer of attention per unit of time.
@@ -75,7 +77,7 @@ class Attention(eqx.Module):
     output: O, (head, d, value_dim) or (d, value_dim); the identity where None.
     query_bias, key_bias: (head, rank) or (rank,); value_bias: (head, value_dim) or (value_dim,); output_bias: (d,),
         one for all heads.
-    clock: the clock of USA, as above; survey times overflow beyond beta = 700.
+    clock: the clock of USA, as above; survey times overflow beyond beta = 700 (85 in float32).
     norm: ``"post"``, ``"pre"``, ``"peri"``, ``"mix"``, ``"ngpt"`` or ``"sqrt"``.
     tau: the time at which mix turns from post to pre; of mix alone.
     alpha: the step of ngpt, above 0: a number, or a function from t to one; of ngpt alone.
@@ -83,8 +85,8 @@ class Attention(eqx.Module):
     angles: (n, rank/2), in radians, the same for all heads; rank is d where Q = K = I.
     softcap: above 0.
     logit_bias: (n, n), or (head, n, n), row i of the token that moves; finite or -inf. `beta` does not multiply it.
-    dtype: float64, or float32, which is for accelerators and short runs: the accuracy above is then 2e-5, and
-        `simulate` and `coalesce` refuse it, as plateaus live in the digits that it lacks.
+    dtype: float64, or float32, which is for accelerators and short runs: each velocity is then that of the float32
+        tokens to 1e-4, and `simulate` and `coalesce` refuse it, as plateaus live in the digits that it lacks.
 
     Raises ValueError for a negative or infinite beta, an unknown kind, clock or norm, tau or alpha of another norm,
     shapes that disagree, another dtype; and, when it is called in float64, for 32-bit JAX or arrays from before it
@@ -155,36 +157,36 @@ class Attention(eqx.Module):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')
         if clock not in ("metastability", "survey"):
             raise ValueError(f'clock must be "metastability" or "survey", got {clock!r}')
-        precision = checked_precision(dtype)
-        self.beta = number("beta", beta, "finite and at least 0", precision)
+        self.beta = number("beta", beta, "finite and at least 0")
         self.kind = kind
         self.causal = bool(causal)
         self.clock = clock
-        self.query = by_head("query", query, 2, precision)
-        self.key = by_head("key", key, 2, precision)
-        self.value = by_head("value", value, 2, precision)
-        self.output = by_head("output", output, 2, precision)
-        self.query_bias = by_head("query_bias", query_bias, 1, precision)
-        self.key_bias = by_head("key_bias", key_bias, 1, precision)
-        self.value_bias = by_head("value_bias", value_bias, 1, precision)
-        self.output_bias = finite("output_bias", output_bias, precision)
-        if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > 700:
+        self.query = by_head("query", query, 2)
+        self.key = by_head("key", key, 2)
+        self.value = by_head("value", value, 2)
+        self.output = by_head("output", output, 2)
+        self.query_bias = by_head("query_bias", query_bias, 1)
+        self.key_bias = by_head("key_bias", key_bias, 1)
+        self.value_bias = by_head("value_bias", value_bias, 1)
+        self.output_bias = finite("output_bias", output_bias)
+        self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha)
+        self.query_gain = by_head("query_gain", query_gain, 1)
+        self.key_gain = by_head("key_gain", key_gain, 1)
+        self.query_key_epsilon = number("query_key_epsilon", query_key_epsilon, "finite and at least 0")
+        self.softcap = None if softcap is None else number("softcap", softcap, "finite and above 0")
+        self.angles = finite("angles", angles)
+        self.logit_bias = checked_bias(logit_bias, self.causal, of_softmax=kind == "SA")
+        self.heads = axis_sizes(vars(self)).get("head", 1)
+        self.dtype = checked_precision(dtype)
+        if self.dtype == np.float32:
+            for name, part in list(vars(self).items()):
+                if isinstance(part, Array):
+                    setattr(self, name, part.astype(np.float32))
+        most = _MOST_ON_SURVEY_CLOCK[str(self.dtype)]
+        if kind == "USA" and clock == "survey" and not isinstance(self.beta, Tracer) and self.beta > most:
             raise ValueError(
                 f"e^beta overflows on the survey clock at beta = {beta}: use clock='metastability'"
             )
-        self.norm, self.tau, self.alpha = checked_scheme(norm, tau, alpha, precision)
-        self.query_gain = by_head("query_gain", query_gain, 1, precision)
-        self.key_gain = by_head("key_gain", key_gain, 1, precision)
-        self.query_key_epsilon = number(
-            "query_key_epsilon", query_key_epsilon, "finite and at least 0", precision
-        )
-        self.softcap = (
-            None if softcap is None else number("softcap", softcap, "finite and above 0", precision)
-        )
-        self.angles = finite("angles", angles, precision)
-        self.logit_bias = checked_bias(logit_bias, self.causal, kind == "SA", precision)
-        self.dtype = precision
-        self.heads = axis_sizes(vars(self)).get("head", 1)
 
     def __call__(self, t: ArrayLike, x: ArrayLike, args: ArrayLike | None = None) -> Float[Array, "n d"]:
         x = self._points(x)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from sim.operators import number
@@ -59,10 +58,7 @@ def rates(
 
 
 def checked_scheme(
-    norm: str,
-    tau: ArrayLike | None,
-    alpha: ArrayLike | Callable[[Array], ArrayLike] | None,
-    dtype: DTypeLike = np.float64,
+    norm: str, tau: ArrayLike | None, alpha: ArrayLike | Callable[[Array], ArrayLike] | None
 ) -> tuple[Scheme, Float[Array, ""] | None, Rate | None]:
     """The scheme with its parameters as arrays; ValueError where they do not belong to it or are out of range."""
     if norm not in SCHEMES:
@@ -74,7 +70,7 @@ def checked_scheme(
                 f"{'give it' if value is None else 'leave it out'}"
             )
     if tau is not None:
-        tau = number("tau", tau, "finite", dtype)
+        tau = number("tau", tau, "finite")
     if alpha is not None and not callable(alpha):
-        alpha = number("alpha", alpha, "finite and above 0", dtype)
+        alpha = number("alpha", alpha, "finite and above 0")
     return norm, tau, alpha  # pyright: ignore[reportReturnType]  narrowed by the membership above

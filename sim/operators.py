@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
-from jax.dtypes import canonicalize_dtype
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 AXES = {
@@ -67,29 +65,27 @@ def axis_sizes(operators: Mapping[str, Array | None]) -> dict[str, int]:
     return sizes
 
 
-def by_head(name: str, operator: ArrayLike | None, axes: int, dtype: DTypeLike) -> Array | None:
+def by_head(name: str, operator: ArrayLike | None, axes: int) -> Array | None:
     """The operator with a head axis in front; ValueError where it holds NaN or infinity."""
-    array = finite(name, operator, dtype)
+    array = finite(name, operator)
     return array[None] if array is not None and array.ndim == axes else array
 
 
-def finite(name: str, operator: ArrayLike | None, dtype: DTypeLike) -> Array | None:
+def finite(name: str, operator: ArrayLike | None) -> Array | None:
     """The operator as an array; ValueError where it holds NaN or infinity."""
     if operator is None:
         return None
-    array = as_array(operator, dtype)
+    array = jnp.asarray(operator, float)
     if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
         raise ValueError(f"{name} must be finite, got NaN or infinity: check where it comes from")
     return array
 
 
-def checked_bias(
-    logit_bias: ArrayLike | None, causal: bool, of_softmax: bool, dtype: DTypeLike
-) -> Float[Array, "..."] | None:
+def checked_bias(logit_bias: ArrayLike | None, causal: bool, of_softmax: bool) -> Float[Array, "..."] | None:
     """The bias with a head axis in front; ValueError for NaN, infinity, and rows of a softmax that are all hidden."""
     if logit_bias is None:
         return None
-    bias = as_array(logit_bias, dtype)
+    bias = jnp.asarray(logit_bias, float)
     bias = bias[None] if bias.ndim == 2 else bias
     if isinstance(bias, Tracer) or bias.ndim != 3:
         return bias
@@ -105,19 +101,14 @@ def checked_bias(
     return bias
 
 
-def number(name: str, value: ArrayLike, domain: str, dtype: DTypeLike = np.float64) -> Float[Array, ""]:
+def number(name: str, value: ArrayLike, domain: str) -> Float[Array, ""]:
     """A number as an array without axes; ValueError where it is known to be outside of its domain, one of `DOMAINS`."""
-    array = as_array(value, dtype)
+    array = jnp.asarray(value, float)
     if array.ndim != 0:
         raise ValueError(f"{name} must be one number, got shape {array.shape}: use jax.vmap for several")
     if not isinstance(array, Tracer) and not (jnp.isfinite(array) and DOMAINS[domain](array)):
         raise ValueError(f"{name} must be {domain}, got {value}")
     return array
-
-
-def as_array(value: ArrayLike, dtype: DTypeLike) -> Array:
-    """The value as an array of this type, or of the nearest one that JAX computes in."""
-    return jnp.asarray(value, canonicalize_dtype(dtype))
 
 
 def linear(

@@ -11,6 +11,8 @@ import tempfile
 
 import pytest
 
+from tests.helpers.browser import browser, chromium
+
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -37,6 +39,13 @@ def no_figures_are_left():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """A tab of a Chromium, for the tests that see pages."""
+    with browser(str(chromium())) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

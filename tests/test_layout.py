@@ -36,7 +36,7 @@ def test_each_folder_of_tests_is_one_of_the_source():
 
 
 def test_beside_tests_there_are_helpers_in_their_folder_only():
-    assert {path.name for path in FILES if not path.name.startswith("test_")} == {"conftest.py"}
+    assert [path.name for path in FILES if not path.name.startswith("test_")] == ["conftest.py"]
 
 
 def test_our_packages_are_imported_at_the_top():

@@ -23,7 +23,7 @@ from sim.sweeps.starts import Start, starting_points
 from sim.sweeps.stepper import Problem, ShapeClass
 
 Chunk = tuple[slice, ...]
-LEAST_RTOL_OF_32_BITS = 1e-6
+LEAST_OF_32_BITS = 1e-6
 
 
 class Cell(NamedTuple):
@@ -119,7 +119,7 @@ class Plan:
 
     def problem(self, cell: Cell) -> Problem:
         """The numbers of a cell."""
-        numbers: tuple[Any, ...] = (
+        numbers = (
             cell.beta,
             self.start(cell),
             self.times,
@@ -128,7 +128,8 @@ class Plan:
             1.0 if self.tau is None else self.tau,
             1.0 if self.alpha is None else self.alpha,
         )
-        return Problem(*(np.asarray(part, self.dtype) for part in numbers))  # pyright: ignore[reportArgumentType]
+        arrays: tuple[Any, ...] = tuple(np.asarray(part, self.dtype) for part in numbers)
+        return Problem(*arrays)
 
     @cached_property
     def variables(self) -> dict[str, Variable]:
@@ -252,9 +253,9 @@ def planned(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol}, {max_steps}"
         )
     precision = checked_precision(dtype)
-    if precision == np.float32 and rtol < LEAST_RTOL_OF_32_BITS:
+    if precision == np.float32 and min(rtol, atol) < LEAST_OF_32_BITS:
         raise ValueError(
-            f"float32 does not hold rtol = {rtol:g}: give at least {LEAST_RTOL_OF_32_BITS:g}, and atol likewise"
+            f"float32 does not hold rtol = {rtol:g} and atol = {atol:g}: give both at least {LEAST_OF_32_BITS:g}"
         )
     _check_fields(axes, tau, alpha)
     if "sqrt" in axes["norm"] and moments[0] < 1:

@@ -70,7 +70,8 @@ def sweep(
     causal: token i sees only j <= i; where the grid has no such axis.
     rtol, atol, max_steps: as in `simulate`, for each cell.
     radius: an angle in (0, pi), of ``"clusters"``. tau, alpha: of the norms mix and ngpt, as of `Attention`.
-    dtype: float64, or float32 for accelerators that are slow in the former, with rtol of at least 1e-6.
+    dtype: float64, or float32 for accelerators that are slow in the former, with rtol and atol of at least 1e-6; the
+        start, and what is observed, are in float64 then too.
     store: path of a Zarr store to keep the table in, which `xarray.open_zarr` reads at any time. Where the same sweep
         has been interrupted there, it goes on, and ends bit for bit as if it had not been.
     workers: threads, or array jobs, at once; as many as there are cores where None.
@@ -158,6 +159,8 @@ def _open(plan: Plan, path: Path | None, chunk: tuple[int, ...]) -> Iterator[Sto
             _meet("the store of a sweep")
             yield store
     else:
+        if path.exists():
+            opened(path, plan)  # refuses here too what the first process refuses, which else would not come
         _meet("the store of a sweep")
         yield opened(path, plan)
 

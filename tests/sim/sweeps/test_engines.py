@@ -120,9 +120,12 @@ def test_two_jax_processes_fill_one_store(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_jax_processes_need_a_store():
+def test_two_jax_processes_are_refused_in_one_line(tmp_path):
     for said in in_two_processes(""):
         assert said.startswith("ValueError: 2 JAX processes need a store")
+    sweep(GRID, TIMES, OBSERVE, store=tmp_path / "a.zarr")
+    for said in in_two_processes(str(tmp_path / "a.zarr")):
+        assert "is the store of another grid (of other d, seed)" in said
 
 
 def in_two_processes(path):

@@ -74,10 +74,11 @@ def test_float32_is_no_float64_in_disguise(swept, in_32_bits):
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"dtype": "float32"}, "does not hold rtol"),
+        ({"dtype": "float32"}, "give both at least 1e-06"),
+        ({"dtype": "float32", "rtol": 1e-5}, "give both at least 1e-06"),
         ({"dtype": "float16"}, "float64 or float32, got float16"),
         ({"dtype": "single precision"}, "float64 or float32"),
-        ({"dtype": "float32", "rtol": 1e-5, "observe": "mergers"}, "mergers need float64"),
+        ({"dtype": "float32", "rtol": 1e-5, "atol": 1e-5, "observe": "mergers"}, "mergers need float64"),
     ],
 )
 def test_precisions_that_are_refused(settings, word):
