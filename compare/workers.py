@@ -50,9 +50,9 @@ class Spread(Generic[Task, Result]):
             lifeline,
             ProcessPoolExecutor(processes, context, initializer=_prepare, initargs=(ended,)) as pool,
         ):
-            with _uninterrupted():
-                futures = [pool.submit(self.do, task) for task in self.tasks]
             try:
+                with _uninterrupted():
+                    futures = [pool.submit(self.do, task) for task in self.tasks]
                 for future in as_completed(futures):
                     yield future.result()
             except BrokenProcessPool as error:

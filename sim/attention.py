@@ -8,13 +8,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from sim.kernel import by_rows, by_tiles, product
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, finite, linear, number
-from sim.precision import checked_precision, require_64_bit
+from sim.precision import Precision, checked_precision, require_64_bit
 from sim.weights import Weights, weighted_pulls
 
 _MOST_ON_SURVEY_CLOCK = {"float64": 700, "float32": 85}
@@ -151,7 +151,7 @@ class Attention(eqx.Module):
         angles: ArrayLike | None = None,
         softcap: ArrayLike | None = None,
         logit_bias: ArrayLike | None = None,
-        dtype: DTypeLike = np.float64,
+        dtype: Precision = np.float64,
     ):
         if kind not in ("SA", "USA"):
             raise ValueError(f'kind must be "SA" or "USA", got {kind!r}')

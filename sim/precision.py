@@ -5,10 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
+
+Precision = str | np.dtype | type[np.float32] | type[np.float64]
+"""float64 or float32, in any of the ways that NumPy takes."""
 
 
-def checked_precision(dtype: DTypeLike) -> np.dtype:
+def checked_precision(dtype: Precision) -> np.dtype:
     """float64 or float32 as a NumPy type; ValueError for any other."""
     try:
         found = np.dtype(dtype)

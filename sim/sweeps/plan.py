@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from sim.attention import Attention
 from sim.normalisation import checked_scheme
-from sim.precision import checked_precision
+from sim.precision import Precision, checked_precision
 from sim.sweeps.axes import AXES, LISTED, checked_axes
 from sim.sweeps.observables import MEANINGS, RADIUS, Asked, asked
 from sim.sweeps.starts import Start, starting_points
@@ -232,7 +232,7 @@ def planned(
     rtol: float = 1e-8,
     atol: float = 1e-11,
     max_steps: int = 100_000,
-    dtype: DTypeLike = np.float64,
+    dtype: Precision = np.float64,
 ) -> Plan:
     """The plan of a sweep. Raises ValueError for whatever of it could not be run; arguments as of `sweep`."""
     axes = checked_axes({"start": start, "causal": causal, **grid})

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 import xarray as xr
 from jax.experimental import multihost_utils
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from tqdm import tqdm
 
-from sim.precision import require_64_bit
+from sim.precision import Precision, require_64_bit
 from sim.sweeps import engines
 from sim.sweeps.axes import Axis
 from sim.sweeps.observables import RADIUS, mean_cosine_and_energy
@@ -39,7 +39,7 @@ def sweep(
     radius: float = RADIUS,
     tau: float | None = None,
     alpha: float | None = None,
-    dtype: DTypeLike = np.float64,
+    dtype: Precision = np.float64,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     scheduler: str | None = None,

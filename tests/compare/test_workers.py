@@ -8,7 +8,7 @@ import time
 import pytest
 
 from compare.workers import Spread
-from tests.helpers.sleepers import begin, die, living
+from tests.helpers.sleepers import Interrupting, begin, die, living, sleep_and_say
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -35,6 +35,12 @@ def test_an_interrupt_is_one_line_and_ends_all(tmp_path):
     assert parent.returncode == 130
     assert said == "Stopped: the same command goes on with what is finished.\n"
     assert not living(workers)
+
+
+def test_an_interrupt_while_work_is_handed_out_ends_all(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        list(Spread(sleep_and_say, Interrupting([str(tmp_path)] * 6)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_that_is_killed_names_the_likely_cause():

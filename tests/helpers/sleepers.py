@@ -1,6 +1,7 @@
 """Processes that work for a long time, in a parent that can be ended in any way."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,22 @@ def sleep(folder: str) -> None:
     """Say who sleeps, then sleep for two minutes."""
     Path(folder, str(os.getpid())).touch()
     time.sleep(120)
+
+
+def sleep_and_say(folder: str) -> None:
+    """Sleep for some seconds, then say that the sleep is over."""
+    time.sleep(8)
+    Path(folder, str(os.getpid())).touch()
+
+
+class Interrupting(list):
+    """Tasks, the third of which interrupts the process that takes it."""
+
+    def __iter__(self):
+        for place, task in enumerate(super().__iter__()):
+            if place == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield task
 
 
 def die(number: int) -> None:
