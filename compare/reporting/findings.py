@@ -39,10 +39,15 @@ def findings(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[str, ...]:
 
 def _theory(rows: Sequence[Row]) -> str:
     said = _clauses(rows, ("H1", "H2"), "groups of simulations")
-    lasting = [row for row in rows if row["hypothesis"] == "H3" and row["verdict"] != UNDECIDED]
-    if lasting:
-        last = "last" if lasting[0]["verdict"] == CONFIRMED else "do not last"
-        said.append(f"these {last} far longer than they take to form (H3: {_effect(lasting[0])})")
+    lasting = [row for row in rows if row["hypothesis"] == "H3"]
+    decided = [row for row in lasting if row["verdict"] != UNDECIDED]
+    verdicts = {row["verdict"] for row in decided}
+    if decided:
+        told = "" if len(decided) == len(lasting) else "where that can be told, "
+        last = {(CONFIRMED,): "last", (REFUTED,): "do not last"}.get(tuple(verdicts), "may or may not last")
+        said.append(
+            f"{told}these {last} far longer than they take to form (H3: {_counted(lasting)}; {_effect(decided[0])})"
+        )
     return f"In the theory tokens {_joined(said)}." if said else ""
 
 

@@ -55,8 +55,22 @@ def test_the_theory_may_be_wrong_too():
     forms = said(verdict("H1", "SA"), verdict("H2", "SA", "REFUTED"), verdict("H3", "SA", "REFUTED"))[0]
     assert forms == (
         "In the theory tokens gather in several tight clusters (H1: confirmed in 1), do not stay in clusters for long "
-        "(H2: refuted in 1), and these do not last far longer than they take to form (H3: excess 0.50 [0.40, +])."
+        "(H2: refuted in 1), and these do not last far longer than they take to form "
+        "(H3: refuted in 1; excess 0.50 [0.40, +])."
     )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        (("CONFIRMED", "UNDECIDED"), "where that can be told, these last far longer"),
+        (("CONFIRMED", "CONFIRMED"), "tokens these last far longer"),
+        (("REFUTED", "CONFIRMED"), "tokens these may or may not last far longer"),
+    ],
+)
+def test_how_long_clusters_last_is_said_of_those_that_tell(verdicts, words):
+    rows = [verdict("H3", "SA", each, statistic=str(place)) for place, each in enumerate(verdicts)]
+    assert words in said(*rows)[0]
 
 
 def test_intervals_that_stay_short_of_what_matters_are_named():
