@@ -13,6 +13,14 @@ from tests.helpers.sleepers import Interrupting, begin, die, living, sleep_and_s
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """Also where the tests run in the background, whose processes a shell makes deaf to them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path, end):
     parent, workers = begin(tmp_path)
