@@ -93,7 +93,7 @@ class Attention(eqx.Module):
     was turned to 64 bits.
     `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
-    where clusters are tight and far apart; O(n d) memory beyond tiles of 8 MB. Derivatives are those of a sum of
+    where clusters are tight and far apart; O(n d) memory beyond tiles of 32 MB. Derivatives are those of a sum of
     differences, a row at a time, and cost several times as much.
 
     >>> import numpy as np

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-# Numbers in a tile of weights: on a CPU tiles of 8 MB stay in its cache and are large enough for its matrix product;
-# an accelerator wants few large launches.
-_ENTRIES = {"cpu": 2**20}
+# Numbers in a tile on a CPU: 8 MB of differences stay in its cache; of weights 32 MB, as a matrix product of fewer rows
+# than 256 spends its time on fetching the tokens. An accelerator wants few large launches.
+_DIFFERENCES, _WEIGHTS = 2**20, 2**22
 _ENTRIES_OF_ACCELERATOR = 2**25
 _MOST_ROWS = 256
 
@@ -50,7 +50,7 @@ Weigh = Callable[[Int[Array, " rows"], Float[Array, "n d"]], Numerators]
 
 def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
     """`function` of every token's number, a tile of tokens at a time, when one of them needs n * width numbers."""
-    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _entries() // (n * width))
+    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _entries(_DIFFERENCES) // (n * width))
 
 
 def by_rows(function: Callable[[Int[Array, " rows"]], Any], n: int, heads: int) -> Any:
@@ -150,8 +150,8 @@ def _pulls_around(
 
 
 def _rows_that_fit(n: int, heads: int) -> int:
-    return min(_MOST_ROWS, 1 + _entries() // (n * heads))
+    return min(_MOST_ROWS, 1 + _entries(_WEIGHTS) // (n * heads))
 
 
-def _entries() -> int:
-    return _ENTRIES.get(jax.default_backend(), _ENTRIES_OF_ACCELERATOR)
+def _entries(on_a_cpu: int) -> int:
+    return on_a_cpu if jax.default_backend() == "cpu" else _ENTRIES_OF_ACCELERATOR

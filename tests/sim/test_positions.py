@@ -164,7 +164,7 @@ def test_tiles_change_nothing(monkeypatch):
     field = sim.Attention(1.7, **CASES["all"])
     whole = field.velocity(X, MASSES), field.weights(X, MASSES)
     monkeypatch.setattr(
-        sim.kernel, "_entries", lambda: 4 * TOKENS * HEADS
+        sim.kernel, "_entries", lambda _: 4 * TOKENS * HEADS
     )  # 4 tokens a tile, and 2 left over
     jax.clear_caches()
     tiled = field.velocity(X, MASSES), field.weights(X, MASSES)
