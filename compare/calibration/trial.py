@@ -32,7 +32,7 @@ def calibrate(
     tokens: Sequence[int] = TOKENS,
     draws: int = 99,
     seed: int = SEED,
-    progress: Progress = list,
+    progress: Progress = iter,
     names: Iterable[str] | None = None,
 ) -> xr.Dataset:
     """Judge groups of runs whose truth is known, and count how often the judge is right.
@@ -90,7 +90,7 @@ def calibrate(
 
 
 def command(
-    directory: str | os.PathLike[str], quick: bool = False, seed: int = SEED, progress: Progress = list
+    directory: str | os.PathLike[str], quick: bool = False, seed: int = SEED, progress: Progress = iter
 ) -> str:
     """What `metasphere calibrate` does: the whole calibration, or a quick one, kept under `directory`/calibration.
 

@@ -161,6 +161,18 @@ def test_a_run_that_was_stopped_goes_on_and_judges_nothing_twice(cheap, tmp_path
     assert {row["generator"]: row["groups"] for row in told["counts"]} == {"mean": 2, "frozen": 2}
 
 
+def test_each_group_is_kept_at_once_where_nobody_follows(monkeypatch, cheap, tmp_path):
+    def interrupted(do, todo):
+        yield from map(do, todo[:3])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("compare.calibration.trial.Spread", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(tmp_path, **ARGUMENTS)
+    kept = [json.loads((tmp_path / "groups" / f"{name}.json").read_text()) for name in ("mean", "frozen")]
+    assert [one["numbers"] for one in kept] == [[0, 1], [0]]
+
+
 def test_results_of_other_arguments_are_not_mixed_in(cheap, tmp_path):
     calibrate(tmp_path, **ARGUMENTS)
     calibrate(tmp_path, **{**ARGUMENTS, "draws": 5})
