@@ -65,6 +65,9 @@ def _attempts(loaded: LoadedModel) -> dict[str, Callable[[], Any]]:
         "states": lambda: read(loaded, inputs, "layernorm", False, False, loaded.causal),
         "attention rows": lambda: read(loaded, inputs, "raw", True, False, loaded.causal),
         "states between attention and feed-forward part": lambda: between(loaded),
+        "feed-forward parts silenced": lambda: read(
+            loaded, inputs, "raw", False, False, loaded.causal, range(len(loaded.blocks))
+        ),
         "the other mask": lambda: read(loaded, inputs, "raw", True, False, not loaded.causal),
         "learned operators": lambda: loaded.family.projections(loaded.model),
         "value matrices": lambda: (loaded.family.values or loaded.family.projections)(loaded.model),

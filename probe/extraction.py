@@ -1,6 +1,7 @@
 """Read the trajectory of the tokens of one text through the layers of a transformer."""
 
 import os
+from collections.abc import Collection
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +15,7 @@ from probe.inputs import Inputs, image_inputs, text_inputs
 from probe.loading import LoadedModel, load
 from sim.trajectory import Trajectory
 
-FRAMES = ("raw", "layernorm")
+FRAMES = ("raw", "layernorm", "read")
 GIBIBYTE = 2**30
 SINK_RATIO = 4
 
@@ -32,6 +33,7 @@ def extract(
     initializer_range: float | None = None,
     control: str | None = None,
     causal: bool | None = None,
+    silenced: Collection[int] = (),
     revision: str | None = None,
     dtype: str | None = None,
     device: str | None = None,
@@ -64,6 +66,8 @@ def extract(
       the norm, not by division: trained gains reach 0, and even then theta is exact. Each theta is orthogonal to
       the all-ones vector. Where norms take no mean off (RMSNorm: Llama, Gemma, T5), y keeps its mean, so that in pre-LN
       models it is x itself, and theta has no such direction.
+    - ``"read"``: y is the vector that the query, key and value matrices are given, gains and biases of the norm
+      included: sqrt(d) gain theta s + bias in pre-LN models, with theta and s as above, x itself where a norm made x.
 
     Arguments
     ---------
@@ -72,7 +76,7 @@ def extract(
     text: one text; for models of images (ViT) an image instead, floats of shape (channel, height, width), resized and
         normalised as the model expects. Every token is kept; those that the tokenizer added are marked in ``special``.
         GPT-2 adds none; of an image, the class token is special and each patch is named by row and column.
-    frame: ``"raw"`` or ``"layernorm"``.
+    frame: ``"raw"``, ``"layernorm"`` or ``"read"``.
     attention: whether to keep the attention rows; needs the model's eager attention, which `extract` itself loads.
     sublayers: also keep the state between attention and feed-forward part, at the half-integer depths. Steps are
         then by turns attention, from l to l + 1/2, and feed-forward, from l + 1/2 to l + 1. They are states, not
@@ -87,6 +91,8 @@ def extract(
     causal: whether tokens see earlier ones only; the model's own mask where None. The other one is a counterfactual:
         BERT with a causal mask, GPT-2 without. What a block's own mask hides of earlier tokens (windows) stays hidden,
         and is then hidden of later ones too.
+    silenced: blocks, from 0, whose feed-forward parts write nothing, biases included; all norms stay, so that with all
+        of them `probe.dynamics.layer_by_layer` follows.
     revision: commit, tag or branch of a hub id.
     dtype: of the model: float32 (where not given), float64, bfloat16 or float16. Not for a loaded model.
     device: a torch device, ``"cpu"`` where not given. Not for a loaded model.
@@ -117,7 +123,7 @@ def extract(
     ValueError: a model that cannot be had (see `models()`) or is built otherwise, an unknown frame or control, a text
     without a token, longer than the model takes or over the memory limit, tokens that the model does not know, states
     that are not finite, rows that do not sum to 1, iterations of a model without a shared block, sublayers of one that
-    has none, another mask for one that makes its own.
+    has none, another mask for one that makes its own, a silenced block that the model does not have.
 
     Cost: one forward pass, O(L (n d^2 + n^2 d)) time; 8 D n d bytes, and 4 D heads n^2 for attention.
 
@@ -146,8 +152,13 @@ def extract(
     with applied(loaded, iterations):
         blocks = len(loaded.blocks)
         depth = np.arange(2 * blocks + 1) / 2 if sublayers else np.arange(blocks + 1)
+        quiet_blocks = sorted(set(silenced))
+        if not set(quiet_blocks) <= set(range(blocks)):
+            raise ValueError(
+                f"silenced must be blocks from 0 to {blocks - 1} of {loaded.name}, got {quiet_blocks}"
+            )
         _check_memory(loaded, len(inputs.tokens), len(depth), attention, memory_limit)
-        reading = read(loaded, inputs, frame, attention, sublayers, masked)
+        reading = read(loaded, inputs, frame, attention, sublayers, masked, quiet_blocks)
     return Trajectory(
         points=reading.points,
         depth=depth,
@@ -168,6 +179,7 @@ def extract(
             "blocks": blocks,
             "native_blocks": native,
             "sublayers": sublayers,
+            "silenced": quiet_blocks,
         },
     )
 

@@ -1,19 +1,21 @@
 """One forward pass of a model, its states and attention rows taken over by hooks while it runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import nn
 
 from probe.calls import quiet
 from probe.inputs import Inputs
 from probe.loading import LoadedModel
 from probe.masks import masked, refusal
-from probe.structure import Place, Site
+from probe.structure import Norm, Place, Site
 
 ROW_SLACK = 1e-5  # of single precision: a sum of hundreds of terms
 HALF_SLACK = 0.05
@@ -48,7 +50,13 @@ def applied(loaded: LoadedModel, iterations: int | None) -> Iterator[None]:
 
 
 def read(
-    loaded: LoadedModel, inputs: Inputs, frame: str, attention: bool, sublayers: bool, causal: bool
+    loaded: LoadedModel,
+    inputs: Inputs,
+    frame: str,
+    attention: bool,
+    sublayers: bool,
+    causal: bool,
+    silenced: Collection[int] = (),
 ) -> Reading:
     """Run the model once; each state becomes unit points as soon as it appears."""
     model, structure, blocks = loaded.model, loaded.structure, loaded.blocks
@@ -71,20 +79,30 @@ def read(
     def keep_state(number: int, given: Any, made: Any) -> None:
         place, vectors = places[number], points[number]
         _copy(given if place.site.end == "input" else made, vectors)
-        lengths[number] = norms[number] = _lengths(vectors)
-        if frame != "raw":
+        lengths[number] = _lengths(vectors)
+        if frame == "read":
+            if place.norm and not place.made:
+                _standardise(vectors, place.norm.epsilon, place.norm.centres)
+                gain, bias = affine(place.norm)
+                vectors *= gain
+                vectors += bias
+        elif frame == "layernorm":
             if place.norm and place.made:
                 _copy(given, vectors)
                 _standardise(vectors, place.norm.epsilon, place.norm.centres)
             elif place.norm.centres if place.norm else structure.centres:
                 _centre(vectors)
-            norms[number] = _lengths(vectors)
+        norms[number] = _lengths(vectors)
         if not (np.isfinite(norms[number]).all() and norms[number].all()):
             raise ValueError(
                 f"{loaded.name} has a state of length 0, infinity or NaN at depth {number / stride:g}: "
                 "try dtype='float32' or check its weights"
             )
         vectors /= norms[number][:, None]
+
+    @cache
+    def affine(norm: Norm) -> list[np.ndarray]:
+        return [part.numpy() for part in norm.affine(width)]
 
     def keep_rows(number: int, given: Any, made: Any) -> None:
         place = blocks[number].rows[1]
@@ -98,6 +116,7 @@ def read(
         torch.inference_mode(),
         quiet(),
         masked(loaded, causal),
+        _silent(loaded, silenced),
         _in_order([place.site for place in places], keep_state),
         _in_order([Site(block.rows[0]) for block in readers], keep_rows),
     ):
@@ -106,6 +125,29 @@ def read(
         unread = slice(1, None, 2) if sublayers else slice(-1, None)
         rows[unread], rows[-1] = np.nan, np.nan
     return Reading(points, norms, rows, lengths)
+
+
+@contextmanager
+def _silent(loaded: LoadedModel, blocks: Collection[int]) -> Iterator[None]:
+    """Inside, the feed-forward parts of some blocks write zeros; a shared block is told by how often it has run."""
+    uses: dict[nn.Module, list[int]] = {}
+    for number, block in enumerate(loaded.blocks):
+        uses.setdefault(block.fed, []).append(number)
+    turns = {module: iter(numbers) for module, numbers in uses.items()}
+
+    def write(module: nn.Module, given: Any, made: Any) -> Any:
+        if next(turns[module]) not in blocks:
+            return None
+        if isinstance(made, torch.Tensor):
+            return torch.zeros_like(made)
+        return torch.zeros_like(made[0]), *made[1:]
+
+    handles = [module.register_forward_hook(write) for module in uses] if blocks else []
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def between(loaded: LoadedModel) -> list[Place]:

@@ -19,10 +19,10 @@ from compare.study.subjects import Text, default_texts, subject
 
 FRAME = click.option(
     "--frame",
-    type=click.Choice(["raw", "layernorm"]),
+    type=click.Choice(["raw", "layernorm", "read"]),
     default="raw",
     show_default=True,
-    help="Sphere to project on: x/|x|, or the one that the attention reads.",
+    help="Sphere to project on: x/|x|; that on which attention acts; or of what its matrices are given.",
 )
 FILES = click.option(
     "--file",

@@ -22,10 +22,10 @@ class NoRowsError(NotReadableError):
 class Block(NamedTuple):
     """What one pass has shown of a block with input x and output y.
 
-    arrangement, between, deviation: as of `Equation`. after: y. reads: the norm through which attention reads x; None
-    where there is none. output_norm: whether what attention adds leaves a norm (Peri-LN). rows: the module in whose
-    output the attention rows are, and their place where that is a tuple. heads, causal: of the rows, and whether they
-    give later tokens nothing. row_deviation: the largest distance of the sum of a row from 1.
+    arrangement, between, fed, deviation: as of `Equation`. after: y. reads: the norm through which attention reads x;
+    None where there is none. output_norm: whether what attention adds leaves a norm (Peri-LN). rows: the module in
+    whose output the attention rows are, and their place where that is a tuple. heads, causal: of the rows, and whether
+    they give later tokens nothing. row_deviation: the largest distance of the sum of a row from 1.
     """
 
     module: nn.Module
@@ -34,6 +34,7 @@ class Block(NamedTuple):
     between: Place | None
     after: Place
     output_norm: bool
+    fed: nn.Module
     rows: tuple[nn.Module, int | None]
     heads: int
     causal: bool
@@ -66,6 +67,7 @@ def read_block(events: Sequence[Event]) -> Block:
         found.between,
         found.after or Place(Site(whole.module)),
         described(found.attended, whole.given.shape[-1]) is not None,
+        found.fed,
         (attention.module, attention.place),
         heads=rows.shape[0],
         causal=not bool(rows.triu(1).any()),

@@ -20,14 +20,16 @@ class Equation(NamedTuple):
     """How the output y of a block comes from its input x, and a and f, what attention and feed-forward part add.
 
     arrangement: ``"pre"``: y = h + f with h = x + a. ``"post"``: y = N'(h + f) with h = N(x + a). ``"parallel"``:
-    y = x + a + f. between: the state h; None where the parts are parallel. after: y, where a norm makes it. attended:
-    the module that gives a. deviation: the largest distance of a token between the two sides of a sum, over its length.
+    y = x + a + f. between: the state h; None where the parts are parallel. after: y, where a norm makes it. attended,
+    fed: the modules that give a and f. deviation: the largest distance of a token between the two sides of a sum, over
+    its length.
     """
 
     arrangement: Literal["pre", "post", "parallel"]
     between: Place | None
     after: Place | None
     attended: nn.Module
+    fed: nn.Module
     deviation: float
 
 
@@ -42,7 +44,7 @@ def equation(x: States, y: States, events: Sequence[Event], attention: Event) ->
         for event in events
         if event.given is not None and event.given.shape == x.shape and event.began > attention.began
     ]
-    return _post(x, y, taking, adding) or _pre(x, y, taking, adding) or _parallel(x, y, adding)
+    return _post(x, y, taking, adding) or _pre(x, y, taking, adding) or _parallel(x, y, adding, attention)
 
 
 def _post(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event]) -> Equation | None:
@@ -60,7 +62,7 @@ def _post(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event]
         if attended and fed and norm:
             between = Place(Site(first.module), norm, made=True)
             worst = max(attended.deviation, fed.deviation)
-            return Equation("post", between, after, attended.module, worst)
+            return Equation("post", between, after, attended.module, fed.module, worst)
     return None
 
 
@@ -74,16 +76,22 @@ def _pre(x: States, y: States, taking: Sequence[Event], adding: Sequence[Event])
             norm = read_by(h, [event for event in taking if event.began >= first.began])
             between = Place(Site(norm.module if norm else first.module, "input"), norm)
             worst = max(attended.deviation, fed.deviation)
-            return Equation("pre", between, None, attended.module, worst)
+            return Equation("pre", between, None, attended.module, fed.module, worst)
     return None
 
 
-def _parallel(x: States, y: States, adding: Sequence[Event]) -> Equation | None:
+def _parallel(x: States, y: States, adding: Sequence[Event], attention: Event) -> Equation | None:
+    """a is what a module gave in which the rows were made."""
+    around = [
+        event.made
+        for event in adding
+        if event.began <= attention.began and event.ended >= attention.ended and event.made is not None
+    ]
     for attended in adding:
-        if attended.made is not None:
+        if attended.made is not None and any(torch.equal(attended.made, made) for made in around):
             fed = _added(y, x, adding, attended.made)
             if fed:
-                return Equation("parallel", None, None, attended.module, fed.deviation)
+                return Equation("parallel", None, None, attended.module, fed.module, fed.deviation)
     return None
 
 

@@ -78,12 +78,23 @@ def test_it_is_the_model_without_feed_forward_parts(small):
     raw = probe.extract((model, tokenizer), text)
     states = attention_alone(model, name, raw.points[0] * raw.norms[0][:, None])
     np.testing.assert_allclose(run.points[1:], directions(states), rtol=0, atol=tolerance(name))
+
     if run.provenance["scheme"] == "pre":
         centred = states - states.mean(axis=-1, keepdims=True)
         np.testing.assert_allclose(run.norms[1:], np.linalg.norm(centred, axis=-1), rtol=tolerance(name))
     else:
         variance = states.var(axis=-1)
         np.testing.assert_allclose(run.norms[1:], np.sqrt(WIDTH * variance / (variance + EPSILON)), rtol=1e-9)
+
+
+def test_it_is_the_model_with_every_feed_forward_part_silenced(small):
+    name, pair, text, run = small
+    blocks = range(len(run.points) - 1)
+    silenced = probe.extract(pair, text, "layernorm", attention=True, silenced=blocks)
+    np.testing.assert_allclose(run.points, silenced.points, rtol=0, atol=tolerance(name))
+    assert run.attention is not None
+    assert silenced.attention is not None
+    np.testing.assert_allclose(run.attention[:-1], silenced.attention[:-1], rtol=0, atol=1e-6)
 
 
 def test_it_lies_over_the_model(small):

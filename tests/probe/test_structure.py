@@ -44,7 +44,17 @@ BETWEEN |= dict.fromkeys(("roberta", "xlm-roberta", "electra", "deberta-v2"), BE
 BETWEEN |= dict.fromkeys(
     ("llama", "mistral", "qwen2", "qwen3", "phi3"), ("layers.1.post_attention_layernorm", "input")
 )
-PARALLEL = ("gpt_neox", "gptj", "falcon")
+# What attention of block 1 gives where the parts run side by side.
+PARALLEL = {"gpt_neox": "layers.1.attention", "gptj": "h.1.attn", "falcon": "h.1.self_attention"}
+# The norm whose output the matrices of block 1 are given.
+READERS = {
+    "gpt2": "h.1.ln_1",
+    "vit": "layers.1.layernorm_before",
+    "gpt_neox": "layers.1.input_layernorm",
+    "modernbert": "layers.1.attn_norm",
+    "t5": "encoder.block.1.layer.0.layer_norm",
+}
+READERS |= dict.fromkeys(("llama", "qwen3", "gemma2", "gemma3_text", "phi3"), "layers.1.input_layernorm")
 ROOT_MEAN_SQUARE = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "olmo2", "t5")
 POST = ("bert", "albert", "roberta", "xlm-roberta", "distilbert", "electra", "deberta-v2")
 ENCODERS = (*POST, "modernbert", "t5", *OF_IMAGES)
@@ -87,6 +97,53 @@ def test_states_and_rows_are_those_of_the_model(small):
     assert facts["centred"] == (small.family not in ROOT_MEAN_SQUARE)
     assert facts["parallel"] == (small.family in PARALLEL)
     assert facts["output_norm"] == (small.family in ("gemma2", "gemma3_text", "olmo2"))
+
+
+def test_a_silenced_feed_forward_part_writes_nothing(small):
+    run, own = (probe.extract(small.pair, small.text, silenced=blocks) for blocks in ([1], ()))
+    assert run.provenance["silenced"] == [1]
+    np.testing.assert_array_equal(run.points[:2], own.points[:2])
+    assert abs(run.points[2] - own.points[2]).max() > 1e-3
+    again = probe.extract(small.pair, small.text)
+    np.testing.assert_array_equal(again.points, own.points)  # and speaks again
+    if small.family in POST:  # what the last norm makes of the state in between: test_dynamics has it
+        return
+    states = states_of(run)
+    if small.family in PARALLEL:
+        made: list[torch.Tensor] = []
+        attention = small.model.get_submodule(PARALLEL[small.family])
+        handle = attention.register_forward_hook(lambda module, given, output: made.append(output[0][0]))
+        with torch.no_grad():
+            small.model(**small.given)
+        handle.remove()
+        # The state behind the block, in float32, less what it was before.
+        np.testing.assert_allclose(states[2], states[1] + made[0].double().numpy(), rtol=1e-5, atol=1e-6)
+        return
+    halves = probe.extract(small.pair, small.text, silenced=[1], sublayers=True)
+    np.testing.assert_array_equal(halves.points[3], halves.points[4])
+    assert abs(halves.points[5] - halves.points[6]).max() > 1e-3
+
+
+def test_a_block_that_is_not_there_cannot_be_silenced(small):
+    with pytest.raises(ValueError, match=r"silenced must be blocks from 0 to 2 of .*, got \[3\]"):
+        probe.extract(small.pair, small.text, silenced=[3])
+
+
+def test_the_frame_read_is_what_the_matrices_are_given(small):
+    run = probe.extract(small.pair, small.text, frame="read")
+    if small.family in POST:
+        np.testing.assert_array_equal(run.points, probe.extract(small.pair, small.text).points)
+        return
+    if small.family not in READERS:
+        return
+    made: list[torch.Tensor] = []
+    norm = small.model.get_submodule(READERS[small.family])
+    handle = norm.register_forward_hook(lambda module, given, output: made.append(output[0]))
+    with torch.no_grad():
+        small.model(**small.given)
+    handle.remove()
+    # float32 there, and the same norm in float64 here.
+    np.testing.assert_allclose(states_of(run)[1], made[0].double().numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_the_last_state_is_before_the_final_norm(small):
