@@ -30,7 +30,9 @@ def readings(model: str) -> tuple[Trajectory, ...]:
         probe.extract(model, prompt.text, frame="layernorm", max_tokens=TOKENS)
         for prompt in probe.prompts().values()
     ]
-    return tuple(run for run in read if len(run.tokens) == TOKENS)
+    whole = [run for run in read if len(run.tokens) == TOKENS]
+    rogue = exclusions.rogue_coordinates(whole)
+    return tuple(replace(run, provenance={**run.provenance, "rogue": rogue}) for run in whole)
 
 
 def of_texts(
@@ -51,7 +53,10 @@ def of_texts(
         np.stack([change(run).points for run in chosen]),
         chosen[0].depth,
         np.full(shape.runs, random.uniform(2, 8)),
-        facts={name: chosen[0].provenance[name] for name in ("model", "family", "scheme", "causal", "frame")},
+        facts={
+            name: chosen[0].provenance[name]
+            for name in ("model", "family", "scheme", "causal", "frame", "rogue")
+        },
         own=tuple(
             {"token_ids": run.provenance["token_ids"], "sinks": places, "prompt": run.provenance["prompt"]}
             for run, places in zip(chosen, left_out)

@@ -77,6 +77,13 @@ LIMITS = click.option(
     show_default=True,
     help="Read this many tokens of a text at most.",
 )
+@click.option(
+    "--changes",
+    type=click.Choice(plan.CHANGES),
+    default="usual",
+    show_default=True,
+    help="Controls of a model; all silences feed-forward parts a third at a time, keeps every coordinate, and more.",
+)
 @click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
 @DRAWS
 @LIMITS
@@ -90,6 +97,7 @@ def compare(
     betas: tuple[float, ...],
     seeds: int,
     max_tokens: int,
+    changes: str,
     groups: tuple[str, ...],
     draws: int,
     limits: str,
@@ -108,7 +116,7 @@ def compare(
     subjects = told_apart([subject(model) for model in models or _default_models()], out)
     jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
-        jobs += plan.model_jobs(one, texts, seed, max_tokens)
+        jobs += plan.model_jobs(one, texts, seed, max_tokens, changes)
     jobs = plan.chosen(jobs, groups)
     asked = dict.fromkeys(job.group for job in jobs)
     opened = [one for one in subjects if one.name in asked and has_model_tables(one)]

@@ -22,6 +22,8 @@ SAME_RUN = (
     "causal",
     "blocks",
     "sublayers",
+    "silenced",
+    "rogue",
     "token_count",
 )
 SAME_WEIGHTS = ("revision", "weights")
@@ -85,7 +87,11 @@ def _group(
 ) -> Group:
     main = tuple(run for run in runs if not run.is_control) or runs
     controls = {
-        "random": lambda run: run.facts.get("init") == "random" and run.facts.get("control") is None,
+        "random": lambda run: (
+            run.facts.get("init") == "random"
+            and run.facts.get("control") is None
+            and run.facts.get("initializer_range_from") != "argument"
+        ),
         "shuffled": lambda run: run.facts.get("init") == "trained" and run.facts.get("control") == "shuffled",
     }
     found = {
@@ -96,7 +102,11 @@ def _group(
 
 
 def _partners(run: MeasuredRun, controls: Sequence[MeasuredRun]) -> tuple[MeasuredRun, ...]:
-    """The controls of the same model, prompt, reading and, unless they are random, weights, of every seed."""
+    """The controls of the same model, prompt, reading and, unless they are random, weights, of every seed.
+
+    Random weights are those of the model's own width: at another one they rise or fall by that alone. Runs without the
+    same rogue coordinates are on another sphere.
+    """
     if not run.facts.get("model"):
         return ()
     return tuple(

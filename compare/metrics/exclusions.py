@@ -44,11 +44,10 @@ def exclude(trajectory: Trajectory) -> Exclusions:
     - Sinks: the places in ``provenance["sinks"]``.
     - Duplicates: of the tokens left, all but the first of each id, ``provenance["token_ids"]``, or of each name where
       there are no ids. Copies of one token start at one point, and would count as a cluster.
-    - Rogue coordinates: those whose variance over tokens, or squared mean over tokens, averaged over depth, exceeds 20
-      times the median over coordinates. Only where ``provenance`` names a ``model``, in 32 dimensions or more: the
-      coordinates of a model are its neurons, and one of them can outgrow all others together. A simulation is the same
-      in any orthonormal basis, where its points gather on an axis a coordinate *is* the signal, and with few
-      coordinates the median says nothing.
+    - Rogue coordinates: the places in ``provenance["rogue"]``, one set for all runs of a model; where none is given,
+      `rogue_coordinates` of this run alone. Only where ``provenance`` names a ``model``: the coordinates of a model are
+      its neurons, and one of them can outgrow all others together. A simulation is the same in any orthonormal basis,
+      and where its points gather on an axis a coordinate *is* the signal.
     """
     facts = trajectory.provenance
     tokens = len(trajectory.tokens)
@@ -61,14 +60,29 @@ def exclude(trajectory: Trajectory) -> Exclusions:
     _, first = np.unique(np.asarray([str(names[place]) for place in left]), return_index=True)
     kept = np.zeros(tokens, bool)
     kept[left[first]] = True
-    rogue = _rogue(trajectory.points[:, kept]) if facts.get("model") else np.zeros(0, int)
-    return Exclusions(
+    made = Exclusions(
         kept,
         np.flatnonzero(special),
         np.flatnonzero(sinks),
         np.flatnonzero(~special & ~sinks & ~kept),
-        rogue,
+        np.zeros(0, int),
     )
+    if not facts.get("model"):
+        return made
+    stated = facts.get("rogue")
+    own = _rogue([trajectory.points[:, kept]]) if stated is None else np.asarray(stated, int)
+    return made._replace(rogue=own)
+
+
+def rogue_coordinates(runs: Sequence[Trajectory]) -> list[int]:
+    """The rogue coordinates of a model, from some of its runs: one set, so that all its runs are on one sphere.
+
+    Those whose variance over tokens, or squared mean over tokens, averaged over depths and runs, exceeds 20 times the
+    median over coordinates; tokens are those that `exclude` keeps. Under 32 dimensions there are none, as the median of
+    few coordinates says nothing. Each run alone would lose other coordinates than the next, and a control others than
+    what it is held against.
+    """
+    return _rogue([run.points[:, exclude(run).kept] for run in runs]).tolist()
 
 
 def apply(trajectory: Trajectory, made: Exclusions) -> Float[np.ndarray, "depth kept left"]:
@@ -114,8 +128,11 @@ def sentence_of_runs(made: Sequence[Exclusions], whole: bool = False) -> str:
     return f"{kept} of {tokens} tokens kept over {len(made)} runs; left out: {', '.join(words) or 'nothing'}"
 
 
-def _rogue(points: Float[np.ndarray, "depth token dim"]) -> Int[np.ndarray, " rogue"]:
-    if points.shape[2] < ROGUE_LEAST_DIM or points.shape[1] == 0:
+def _rogue(clouds: Sequence[Float[np.ndarray, "depth _ dim"]]) -> Int[np.ndarray, " rogue"]:
+    clouds = [cloud for cloud in clouds if cloud.shape[1]]
+    if not clouds or clouds[0].shape[2] < ROGUE_LEAST_DIM:
         return np.zeros(0, int)
-    sizes = np.stack([points.var(axis=1), points.mean(axis=1) ** 2]).mean(axis=1)
+    sizes = np.mean(
+        [np.stack([cloud.var(axis=1), cloud.mean(axis=1) ** 2]).mean(axis=1) for cloud in clouds], axis=0
+    )
     return np.flatnonzero(np.any(sizes > ROGUE_RATIO * np.median(sizes, axis=1, keepdims=True), axis=0))

@@ -21,6 +21,7 @@ SWEEP_TOKENS = 36
 SWEEP_DEPTHS = 49
 COUNTED = (4.0, 9.0, 25.0)
 MAX_TOKENS = 96
+CHANGES = ("usual", "all")
 
 
 def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[Job]:
@@ -90,13 +91,20 @@ def _own_seeds(betas: Sequence[float], seed: int, seeds: int) -> list[tuple[floa
 
 
 def model_jobs(
-    subject: Subject, texts: Sequence[Text], seed: int, max_tokens: int | None = MAX_TOKENS
+    subject: Subject,
+    texts: Sequence[Text],
+    seed: int,
+    max_tokens: int | None = MAX_TOKENS,
+    changes: str = "usual",
 ) -> list[Job]:
     """A model on every text, and its controls, each with one thing changed.
 
     On the sphere that attention reads: as trained; with random weights; with shuffled tokens; under the other mask;
     and its attention and norms alone. On the raw sphere, for the published definitions: as trained, with random
     weights, and the repeated token on the first text. Random weights and shuffling take another seed for each text.
+
+    With ``"all"`` changes, on the sphere that attention reads besides: with every coordinate, and what its matrices are
+    given; with silent feed-forward parts in a third of the blocks; and with random weights of half and twice the width.
     """
     seen = {"frame": "layernorm", "attention": True}
     raw = {"frame": "raw", "attention": True}
@@ -115,6 +123,8 @@ def model_jobs(
             plan.append(("other mask", "extract", seen | {"other_mask": True}, False))
         if subject.has_operators:
             plan.append(("attention alone", "layer_by_layer", {"attention": True}, False))
+        if changes == "all":
+            plan += [(change, "extract", options, "init" in options) for change, options in _more().items()]
     jobs = [
         _model_job(
             subject,
@@ -131,6 +141,25 @@ def model_jobs(
         return jobs
     repeated = {"frame": "raw", "control": "repeated"}
     return [*jobs, _model_job(subject, texts[0], "repeated token", "extract", repeated, max_tokens)]
+
+
+def _more() -> dict[str, dict[str, Any]]:
+    """The changes beyond the usual ones: whether a verdict hangs on the treatment, and where clusters come back."""
+    seen = {"frame": "layernorm", "attention": True}
+    silent = {
+        f"{place} feed-forward parts silent": seen | {"silenced_third": third}
+        for third, place in enumerate(("early", "middle", "late"))
+    }
+    random = {
+        f"random weights, {width} as wide": seen | {"init": "random", "range_factor": factor}
+        for width, factor in (("half", 0.5), ("twice", 2.0))
+    }
+    return {
+        "every coordinate": seen | {"every_coordinate": True},
+        "what its matrices are given": {"frame": "read", "attention": True},
+        **silent,
+        **random,
+    }
 
 
 def _model_job(

@@ -1,11 +1,20 @@
 """The runs that are read out of a model: a text through its layers."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from compare.metrics.exclusions import rogue_coordinates
+from compare.study.subjects import default_texts
 from probe.extraction import extract
 from probe.loading import LoadedModel, load
 from sim import Trajectory
+
+ROGUE_TOKENS = 96
+THIRDS = 3
 
 
 @lru_cache(maxsize=1)
@@ -15,6 +24,25 @@ def loaded_once(model: str, revision: str | None, files: str) -> LoadedModel:
     return load(model, revision=revision)
 
 
+@lru_cache(maxsize=1)
+def rogue_once(model: str, revision: str | None, files: str) -> tuple[int, ...]:
+    """The rogue coordinates of a model on the sphere that its attention reads, for all its runs and controls.
+
+    Chosen by `rogue_coordinates` on the first `ROGUE_TOKENS` tokens of `default_texts`, read with the weights as they
+    are: they do not hang on what texts a study is about.
+    """
+    loaded = loaded_once(model, revision, files)
+    read = [
+        extract(loaded, one.text, frame="layernorm", max_tokens=_at_most(loaded)) for one in default_texts()
+    ]
+    return tuple(rogue_coordinates(read))
+
+
+def with_rogue(made: Trajectory, model: str, revision: str | None, files: str) -> Trajectory:
+    """A run of the model whose provenance says which coordinates are rogue in it."""
+    return _stating(made, rogue_once(model, revision, files))
+
+
 def extracted(
     *,
     model: str,
@@ -22,9 +50,45 @@ def extracted(
     text: str,
     revision: str | None = None,
     other_mask: bool = False,
+    every_coordinate: bool = False,
+    silenced_third: int | None = None,
+    range_factor: float | None = None,
     **options: Any,
 ) -> Trajectory:
-    """A text read through a model, under the mask that the model does not have where `other_mask`."""
+    """A text read through a model.
+
+    other_mask: under the mask that the model does not have. every_coordinate: with none of them rogue; so it is in the
+    frame ``"read"``, which is what the matrices are given. silenced_third: the third of its blocks, from 0, whose
+    feed-forward parts write nothing. range_factor: of random weights, their standard deviation over the model's own.
+
+    Raises ValueError as `probe.extract` does.
+    """
     loaded = loaded_once(model, revision, files)
-    causal = not loaded.causal if other_mask else None
-    return extract(loaded, text, causal=causal, **options)
+    if other_mask:
+        options["causal"] = not loaded.causal
+    if silenced_third is not None:
+        options["silenced"] = np.array_split(np.arange(len(loaded.blocks)), THIRDS)[silenced_third].tolist()
+    if range_factor is not None:
+        options["initializer_range"] = range_factor * _own_range(loaded)
+    made = extract(loaded, text, **options)
+    if made.provenance["frame"] == "raw":
+        return made
+    whole = every_coordinate or made.provenance["frame"] == "read"
+    return _stating(made, ()) if whole else with_rogue(made, model, revision, files)
+
+
+def _stating(made: Trajectory, rogue: Sequence[int]) -> Trajectory:
+    return replace(made, provenance={**made.provenance, "rogue": list(rogue)})
+
+
+def _own_range(loaded: LoadedModel) -> float:
+    own = getattr(loaded.model.config, "initializer_range", None)
+    if own is None:
+        raise ValueError(
+            f"{loaded.name} draws its random weights by no initializer_range: ask for the usual changes only"
+        )
+    return float(own)
+
+
+def _at_most(loaded: LoadedModel) -> int:
+    return min(ROGUE_TOKENS, loaded.family.positions(loaded.model.config) or ROGUE_TOKENS)

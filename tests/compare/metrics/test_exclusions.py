@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from compare.metrics.exclusions import apply, exclude, record, sentence
+from compare.metrics.exclusions import apply, exclude, record, rogue_coordinates, sentence
 from sim.trajectory import Trajectory
 from tests.helpers.vectors import unit
 
@@ -68,6 +68,26 @@ def test_rogue_coordinates_of_a_model_are_dropped():
     assert made.rogue.tolist() == [3, 9]
     np.testing.assert_allclose(apply(trajectory, made), unit(np.delete(raw, [3, 9], axis=2)), atol=1e-12)
     assert sentence(made).endswith("left out: 2 rogue coordinates")
+
+
+def test_one_set_for_all_runs_of_a_model():
+    """Coordinate 3 is large in all runs, 9 in one of four, so little that it is not so on average."""
+    clouds = [cloud(64, tokens=30, seed=seed) for seed in range(4)]
+    for raw in clouds:
+        raw[..., 3] += 40
+    clouds[0][..., 9] *= 8
+    runs = [of_a_model(unit(np.delete(raw, 3, axis=2))) for raw in clouds]
+    assert [exclude(run).rogue.tolist() for run in runs] == [[8], [], [], []]
+    assert rogue_coordinates(runs) == []
+    assert rogue_coordinates(runs[:1]) == [8]
+    runs = [of_a_model(unit(raw)) for raw in clouds]
+    assert rogue_coordinates(runs) == [3]
+    assert rogue_coordinates([]) == []
+    for stated in ([], [5, 7]):
+        made = exclude(of_a_model(unit(clouds[0]), rogue=stated))
+        assert made.rogue.tolist() == stated
+    simulated = Trajectory(unit(clouds[0]), np.arange(4.0), provenance={"rogue": [5]})
+    assert exclude(simulated).rogue.size == 0
 
 
 def test_a_coordinate_that_is_large_at_most_depths_is_dropped_at_all():

@@ -58,7 +58,7 @@ def digests():
     ("module", "old", "new", "remade"),
     [
         ("compare/study/simulations.py", "CAP_HEIGHT = 0.003", "CAP_HEIGHT = 0.03", {"simulate", "coalesce"}),
-        ("compare/metrics/exclusions.py", "ROGUE_RATIO", "ROGUE_SHARE", {"measure", "tables", "calibrate"}),
+        ("compare/metrics/exclusions.py", "ROGUE_RATIO", "ROGUE_SHARE", {*MAKERS} - {"simulate", "coalesce"}),
         ("compare/study/coalescences.py", "BEFORE = 4.0", "BEFORE = 3.0", {"coalesce"}),
         ("probe/families/bert.py", '"""', '"""A. ', {"extract", "layer_by_layer", "tables", "calibrate"}),
         ("compare/analyses/energy_budget.py", '"""', '"""A. ', {"tables"}),

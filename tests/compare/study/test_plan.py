@@ -69,6 +69,21 @@ def test_a_model_that_makes_its_own_mask_has_no_run_under_another():
     assert groups["llama"] - groups["gpt_neo"] == {"a, other mask"}
 
 
+def test_all_changes_are_the_usual_ones_and_seven_more():
+    subject = Subject("a", "a", "gpt2", "x", "y")
+    usual, every = (
+        plan.model_jobs(subject, default_texts(), seed=0, changes=asked) for asked in plan.CHANGES
+    )
+    assert every[: len(usual) - 1] == usual[:-1]
+    groups = {job.group for job in every} - {job.group for job in usual}
+    assert groups == {
+        "a, every coordinate",
+        "a, what its matrices are given",
+        *(f"a, {place} feed-forward parts silent" for place in ("early", "middle", "late")),
+        *(f"a, random weights, {width} as wide" for width in ("half", "twice")),
+    }
+
+
 def test_a_key_follows_settings_facts_and_weights():
     job = small(0)
     assert job.key == small(0).key
