@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 # The build runs with the pinned hatchling, not with one fetched for an isolated environment.
 EDITABLE := $(INSTALL) --no-build-isolation --editable
 
-.PHONY: demo test test-slow check bench bench-gpu clean
+.PHONY: demo test test-slow check docs notebooks bench bench-gpu clean
 
 demo: .venv/demo-installed  ## the main job: theory and a trained transformer in out/report.html
 	$(BIN)/metasphere compare --out out
@@ -21,6 +21,12 @@ check: .venv/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+docs: .venv/test-installed  ## the documentation with its notebooks, as they ran, into out/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+notebooks: .venv/test-installed  ## run the notebooks anew, in place
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace docs/notebooks/*.ipynb
 
 bench: .venv/test-installed  ## what it costs, with rivals: one table; half an hour
 	$(BIN)/python -m benchmarks
