@@ -49,6 +49,16 @@ def explore(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
     runs, _ = readable([_read(path) for path in paths])
+    return write_explorer(directory, runs, chosen, progress)
+
+
+def write_explorer(
+    directory: Path,
+    runs: Sequence[SavedRun],
+    chosen: Sequence[str] = (),
+    progress: Callable[[Iterable[SavedRun]], Iterable[SavedRun]] = iter,
+) -> Explored:
+    """As `explore`, of runs that are read."""
     asked = named(runs, chosen) if chosen else in_turn(runs)
     kinds = {one.group: one.table for one in columns(runs)}
     found: list[dict[str, Any]] = []

@@ -42,7 +42,7 @@ from compare.reporting.verdict_table import (
     tally,
 )
 from compare.study.analyses import KeptTables
-from compare.study.plan import MAX_TOKENS
+from compare.study.plan import MAX_TOKENS, more_changes
 from compare.study.results import LeftOut, SavedRun
 from compare.study.subjects import default_texts
 
@@ -88,7 +88,7 @@ def pages(
     shared = {
         "runs": runs,
         "left_out": left_out,
-        "explorer": (directory / EXPLORER).is_file(),
+        "explorer": EXPLORER,
         "table": table,
         "findings": found,
         "figure": first_figure(
@@ -153,6 +153,8 @@ def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
     lengths = {facts.get("max_tokens") for facts in read} - {None, MAX_TOKENS}
     parts += [f"--max-tokens {length}" for length in lengths if len(lengths) == 1]
+    if not {facts.get("change") for facts in read}.isdisjoint(more_changes()):
+        parts.append("--changes all")
     return " ".join(parts)
 
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from compare.files import write_text
 from compare.judging.judge import judge
 from compare.judging.verdicts import Verdicts
+from compare.reporting.explorer import write_explorer
 from compare.reporting.model_page import by_group
 from compare.reporting.page import FOLDER, pages
 from compare.reporting.published_page import criteria_rows
@@ -35,6 +36,7 @@ def report(
     - ``report.html``: what was found, to be read in a minute; it opens to everything else in ``report/``, a page a
       hypothesis, a page a model and some more. Styles, figures, data and the script of the animations are inside each,
       nothing is fetched, all text that came from a prompt is escaped. A page that no run stands behind any more goes.
+    - ``explore.html``: runs side by side, dragged through depth, and a live simulator; some of every group.
     - ``verdicts.json``: the judge's table, schema ``metasphere/verdicts/2`` (`compare.judging.verdicts.Verdicts`).
     - ``published.json``: the post's own criteria of every run measured by its definitions, schema
       ``metasphere/published/1``: ``criteria``, a list of objects with the ``run`` and the fields of
@@ -107,6 +109,7 @@ def write_report(
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
     judged.to_json(directory / "verdicts.json")
+    write_explorer(directory, ordered)
     _write_pages(directory, made.texts)
     return Written(directory / "report.html", made.findings)
 

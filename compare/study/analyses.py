@@ -38,10 +38,11 @@ def keep_model_tables(
     """
     folder = directory / "models" / subject.name.replace("/", "-")
     said = [subject.given, subject.files, [[text.name, text.text] for text in texts], max_tokens, seed]
-    key = hashlib.sha256((json.dumps(said) + code_digest(model_tables)).encode()).hexdigest()[:16]
+    code = code_digest(model_tables)
+    key = hashlib.sha256((json.dumps(said) + code).encode()).hexdigest()[:16]
     if not _all_there(folder, key):
         made = model_tables(load(subject.given), {text.name: text.text for text in texts}, max_tokens, seed)
-        facts = {"key": key, "model": subject.name, "tables": json.dumps(sorted(made))}
+        facts = {"key": key, "code": code, "model": subject.name, "tables": json.dumps(sorted(made))}
         for name, table in made.items():
             write_netcdf(folder / f"{name}.nc", sealed(table.assign_attrs(facts, table=name)))
     return folder
@@ -66,13 +67,13 @@ def _made_together(table: xr.Dataset) -> list[str]:
 def kept_model_tables(directory: Path, runs: Sequence[SavedRun]) -> KeptTables:
     """The tables of all models that `directory`/models holds; of those with runs there, also what is missing.
 
-    A model whose learned dynamics are among the runs has tables: where there is none, its folder is what is missing.
+    One that other code has made is missing too: it may lack what is drawn today. A model whose learned dynamics are among the runs has tables: where there is none, its folder is what is missing.
     """
     tables: dict[str, dict[str, xr.Dataset]] = {}
     missing: dict[str, list[str]] = {}
     for path in sorted((directory / "models").glob("*/*.nc")):
         table = _kept(path)
-        if table is not None and "model" in table.attrs:
+        if table is not None and table.attrs.get("code") == code_digest(model_tables):
             tables.setdefault(str(table.attrs["model"]), {})[path.stem] = table
     for name, found in tables.items():
         folder = Path("models") / name.replace("/", "-")

@@ -124,7 +124,9 @@ def model_jobs(
         if subject.has_operators:
             plan.append(("attention alone", "layer_by_layer", {"attention": True}, False))
         if changes == "all":
-            plan += [(change, "extract", options, "init" in options) for change, options in _more().items()]
+            plan += [
+                (change, "extract", options, "init" in options) for change, options in more_changes().items()
+            ]
     jobs = [
         _model_job(
             subject,
@@ -143,7 +145,7 @@ def model_jobs(
     return [*jobs, _model_job(subject, texts[0], "repeated token", "extract", repeated, max_tokens)]
 
 
-def _more() -> dict[str, dict[str, Any]]:
+def more_changes() -> dict[str, dict[str, Any]]:
     """The changes beyond the usual ones: whether a verdict hangs on the treatment, and where clusters come back."""
     seen = {"frame": "layernorm", "attention": True}
     silent = {

@@ -14,14 +14,15 @@ import compare
 import sim
 from compare.judging.chart import Behind
 from compare.judging.registry import HYPOTHESES
+from compare.judging.verdicts import Verdicts
 from compare.plot.tokens import depth_name, principal_axes
 from compare.reporting.evidence import beta_range, hypothesis_page, per_run, pictures
-from compare.reporting.page import number
+from compare.reporting.page import number, repeating
 from compare.reporting.part_charts import divergence_caption, norm_charts
 from compare.reporting.spheres import player
 from compare.reporting.verdict_table import anchor, effect_in_words, measures, size
 from compare.study.measuring import measure_run
-from compare.study.results import Settings, read_run
+from compare.study.results import SavedRun, Settings, read_run
 from sim import Trajectory
 from tests.helpers.report_runs import NASTY, model_runs, report_of_all
 
@@ -47,7 +48,7 @@ def test_pages_need_nothing_but_each_other(written):
     assert len(pages) > len(HYPOTHESES)
     for path, page in pages.items():
         here = "" if path == "report.html" else "../"
-        own = rf"(src|href)=[\"'](?!data:|#|{here}report|definitions\.html#)"
+        own = rf"(src|href)=[\"'](?!data:|#|{here}report|definitions\.html#|explore\.html\")"
         assert not re.search(own, page), path
         assert "@import" not in page
         assert not re.search(r"url\((?!#)", page)
@@ -97,6 +98,23 @@ def test_the_first_page_counts_every_verdict_that_applies(written):
         assert f'href="{place}"' in page
 
 
+def test_the_command_that_repeats_a_study_asks_for_its_changes(tmp_path):
+    """What is asked for beyond the usual changes is in it, and only then."""
+
+    def command(*changes):
+        runs = [
+            SavedRun(
+                tmp_path / "run.nc", {"model": "a b", "prompt": "x", "change": change}, "layer", Settings()
+            )
+            for change in changes
+        ]
+        return repeating(Verdicts((), {}, 3, 99), runs)
+
+    usual = command(None, "random weights")
+    assert usual == "metasphere compare --seed 3 --draws 99 --out repeated --model 'a b'"
+    assert command(None, "early feed-forward parts silent") == f"{usual} --changes all"
+
+
 def test_every_link_leads_somewhere(written):
     pages = texts(written[0])
     places = {path: set(re.findall(r'\bid="([^"]*)"', page)) for path, page in pages.items()}
@@ -106,7 +124,7 @@ def test_every_link_leads_somewhere(written):
         for link in re.findall(r'href="([^"]*)"', page):
             target, _, place = link.partition("#")
             to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
-            assert to in pages, link
+            assert to in pages or (written[0] / to).is_file(), link
             assert not place or place in places[to], link
             links += 1
     assert links > 100

@@ -96,3 +96,18 @@ def test_a_model_without_any_table_is_missed_where_its_learned_dynamics_were_run
     assert kept.tables == {"a": {}}
     keep()
     assert kept_model_tables(tmp_path, [learned, read]).missing == {}
+
+
+def test_tables_of_another_version_are_not_drawn(keep, tmp_path, monkeypatch):
+    """They may lack what is drawn today: a KeyError in the middle of a report."""
+    keep()
+    learned = SavedRun(
+        tmp_path / "run.nc",
+        {"model": "a", "instrument": "probe.dynamics.layer_by_layer"},
+        "layer",
+        Settings(),
+    )
+    assert set(kept_model_tables(tmp_path, [learned]).tables["a"]) == {"heads", "parts", "speed"}
+    monkeypatch.setattr(analyses, "code_digest", lambda maker: "another")
+    kept = kept_model_tables(tmp_path, [learned])
+    assert (kept.tables, kept.missing) == ({"a": {}}, {"a": ["models/a"]})
