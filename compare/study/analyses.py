@@ -67,7 +67,8 @@ def _made_together(table: xr.Dataset) -> list[str]:
 def kept_model_tables(directory: Path, runs: Sequence[SavedRun]) -> KeptTables:
     """The tables of all models that `directory`/models holds; of those with runs there, also what is missing.
 
-    One that other code has made is missing too: it may lack what is drawn today. A model whose learned dynamics are among the runs has tables: where there is none, its folder is what is missing.
+    One that other code has made is missing too: it may lack what is drawn today. A model whose learned dynamics are
+    among the runs has tables: where there is none, its folder is what is missing.
     """
     tables: dict[str, dict[str, xr.Dataset]] = {}
     missing: dict[str, list[str]] = {}
