@@ -12,13 +12,16 @@ from sim.files import write_netcdf as write_netcdf
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:
-    """The folder at `path`, made if missing. Raises ValueError where it is a file or cannot be written."""
+    """The folder at `path`, which what is written to it makes, so that nothing is left where nothing is written.
+
+    Raises ValueError where it is a file or cannot be written.
+    """
     directory = Path(path)
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"the output {directory} is a file: give a folder with --out")
+    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ValueError(

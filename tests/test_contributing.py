@@ -82,6 +82,7 @@ def test_each_recipe_touches_at_most_two_files_and_one_test():
         assert 1 <= len(files) - len(tests) <= 2, title
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_recipes_pass(tree):
     files = [name for blocks in recipes().values() for _, name, _ in blocks if name.startswith("tests/")]
     assert " failed" not in python(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files)

@@ -52,9 +52,12 @@ def _own(name: str, text: str) -> Text:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path} as UTF-8 text ({error}): give a text file") from error
+    if not text.strip():
+        raise ValueError(f"{path} has no word in it: give a text file")
+    return text
 
 
 @main.command(name="probe")
@@ -67,7 +70,9 @@ def _read(path: Path) -> str:
     "--attention/--no-attention", default=True, show_default=True, help="Keep the attention matrices."
 )
 @click.option("--revision", help="Commit, tag or branch of a hub id.")
-@click.option("--max-tokens", type=int, help="Read this many tokens at most; all if not given.")
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), help="Read this many tokens at most; all if not given."
+)
 @OUT
 def read_model(
     model: str,
@@ -86,7 +91,7 @@ def read_model(
         chosen = chosen_texts([prompt] if prompt else [], files)[0]
     directory = output_directory(out)
     (of,) = told_apart([subject(model, options["revision"])], directory)
-    label = f"{of.name}, {chosen.name}" + (", raw" if options["frame"] == "raw" else "")
+    label = f"{of.name}, {chosen.name}" + ("" if options["frame"] == "layernorm" else f", {options['frame']}")
     settings = {"model": model, "files": of.files, "text": chosen.text, **options}
     facts = {"prompt": chosen.name, "prompt_class": chosen.kind, **of.facts}
     path = plan.run(Job(label, of.name, "extract", settings, facts), directory)

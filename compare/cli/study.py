@@ -72,7 +72,7 @@ LIMITS = click.option(
 )
 @click.option(
     "--max-tokens",
-    type=int,
+    type=click.IntRange(min=1),
     default=plan.MAX_TOKENS,
     show_default=True,
     help="Read this many tokens of a text at most.",

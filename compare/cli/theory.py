@@ -15,7 +15,7 @@ from compare.plotting import save_figure
 from compare.study import plan
 from compare.study.coalescences import coalescence, recorded
 from compare.study.jobs import Job
-from compare.study.simulations import STARTS, check_simulation, save_times
+from compare.study.simulations import STARTS, check_simulation
 from sim import Coalescence
 
 KIND = click.option(
@@ -29,7 +29,9 @@ DIMENSION = click.option(
 @main.command()
 @KIND
 @click.option("--beta", type=float, default=9.0, show_default=True, help="Inverse temperature.")
-@click.option("--tokens", type=int, default=plan.TOKENS, show_default=True, help="Number of tokens.")
+@click.option(
+    "--tokens", type=click.IntRange(min=1), default=plan.TOKENS, show_default=True, help="Number of tokens."
+)
 @DIMENSION
 @click.option(
     "--start", type=click.Choice(list(STARTS)), default="uniform", show_default=True, help="First points."
@@ -39,7 +41,11 @@ DIMENSION = click.option(
     "--depths", type=int, default=plan.DEPTHS, show_default=True, help="Saved times, evenly in log t."
 )
 @click.option(
-    "--max-steps", type=int, default=100_000, show_default=True, help="Bound on the solver's steps."
+    "--max-steps",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Bound on the solver's steps.",
 )
 @click.option("--causal", is_flag=True, help="Token i sees tokens j <= i only.")
 @click.option("--repulsive", is_flag=True, help="V = -I, whose energy falls, instead of V = I.")
@@ -53,10 +59,8 @@ def simulate(out: Path, **settings: Any) -> None:
         f"{kind}, beta {settings['beta']:g}, {settings['tokens']} {start} points, d {settings['dimension']}"
     )
     label = ", ".join([label, *filter(None, words), f"seed {settings['seed']}"])
-    save_times(settings["until"], settings["depths"])
-    check_simulation(
-        **{name: settings[name] for name in ("kind", "beta", "start", "tokens", "dimension", "seed")}
-    )
+    checked = ("kind", "beta", "start", "tokens", "dimension", "seed", "until", "depths")
+    check_simulation(**{name: settings[name] for name in checked})
     directory = output_directory(out)
     path = plan.run(Job(label, label, "simulate", settings), directory)
     click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
@@ -65,9 +69,13 @@ def simulate(out: Path, **settings: Any) -> None:
 @main.command()
 @KIND
 @click.option(
-    "--beta", type=float, default=1000.0, show_default=True, help="Inverse temperature, 0.1 to 1e6."
+    "--beta",
+    type=float,
+    default=1000.0,
+    show_default=True,
+    help="Inverse temperature; tried from 0.1 to 1e6.",
 )
-@click.option("--tokens", type=int, default=12, show_default=True, help="Number of tokens.")
+@click.option("--tokens", type=click.IntRange(min=2), default=12, show_default=True, help="Number of tokens.")
 @DIMENSION
 @OUT
 @SEED

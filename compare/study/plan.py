@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ SWEEP_DEPTHS = 49
 COUNTED = (4.0, 9.0, 25.0)
 MAX_TOKENS = 96
 CHANGES = ("usual", "all")
+NAMED = 5
 
 
 def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[Job]:
@@ -33,7 +35,7 @@ def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[J
     for the length of plateaus.
     """
     for beta in betas:
-        check_simulation("SA", beta, "uniform", TOKENS, DIMENSION, seed)
+        check_simulation("SA", beta, "uniform", TOKENS, DIMENSION, seed, UNTIL, DEPTHS)
     largest, middle = max(betas), sorted(betas)[len(betas) // 2]
     common = {"kind": "SA", "start": "uniform", "tokens": TOKENS, "dimension": DIMENSION, "until": UNTIL}
     changes: dict[str, dict[str, Any]] = {
@@ -189,9 +191,10 @@ def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
     there = dict.fromkeys(job.group for job in jobs)
     for group in groups:
         if group not in there:
-            known = ", ".join(map(repr, there))
+            some = get_close_matches(group, there, NAMED, 0) or list(there)[:NAMED]
             raise ValueError(
-                f"no group {group!r} in this study: choose from {known}, or name its model by --model"
+                f"no group {group!r} in this study: choose from {', '.join(map(repr, some))} and "
+                f"{len(there) - len(some)} more, or name its model by --model"
             )
     whole = [job for job in jobs if job.group in groups and not job.facts.get("change")]
     models = {job.settings["model"] for job in whole if "model" in job.settings}

@@ -10,12 +10,14 @@ import sim
 from sim import Trajectory
 
 CAP_HEIGHT = 0.003
+MOST_BYTES = 8 * 2**30
 
 
 def starting_points(start: str, tokens: int, dimension: int, seed: int) -> Float[np.ndarray, "n d"]:
     """First points by a name in `STARTS`. Raises ValueError for fewer than 2 dimensions, or too many tokens."""
     if dimension < 2:
         raise ValueError(f"the sphere needs at least 2 dimensions, got {dimension}")
+    require_memory(tokens, dimension, 1)
     return STARTS[start](tokens, dimension, seed)
 
 
@@ -47,14 +49,30 @@ STARTS: Mapping[str, Callable[[int, int, int], np.ndarray]] = MappingProxyType(
 def save_times(until: float, depths: int) -> Float[np.ndarray, " depth"]:
     """0 and `depths` - 1 times evenly spaced in log t from 0.01 (or `until` / 100, if less) to `until`."""
     if not (np.isfinite(until) and until > 0 and depths >= 2):
-        raise ValueError(f"need a positive end time and at least 2 depths, got {until} and {depths}")
+        raise ValueError(
+            f"until must be a time above 0 and depths at least 2, got until={until:g} and depths={depths}"
+        )
     return np.concatenate([[0.0], np.geomspace(min(0.01, until / 100), until, depths - 1)])
 
 
-def check_simulation(kind: str, beta: float, start: str, tokens: int, dimension: int, seed: int) -> None:
+def require_memory(tokens: int, dimension: int, depths: int) -> None:
+    """Raise ValueError where points and pairs of tokens at all depths would take more than 8 GiB."""
+    needed = depths * tokens * (8 * dimension + 4 * tokens)
+    if needed > MOST_BYTES:
+        raise ValueError(
+            f"{tokens} tokens in {dimension} dimensions at {depths} depths, with their attention, need about "
+            f"{needed / 2**30:.3g} GiB, over {MOST_BYTES / 2**30:g}: ask for fewer, or take sim.simulate_mean_field"
+        )
+
+
+def check_simulation(
+    kind: str, beta: float, start: str, tokens: int, dimension: int, seed: int, until: float, depths: int
+) -> None:
     """Raise the ValueError that a run would raise, before anything is written."""
     sim.Attention(beta, kind)
+    require_memory(tokens, dimension, depths)
     starting_points(start, tokens, dimension, seed)
+    save_times(until, depths)
 
 
 def simulated(

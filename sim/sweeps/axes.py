@@ -29,14 +29,15 @@ _DEFAULTS: dict[str, Any] = {
     "start": "uniform",
     "seed": 0,
 }
+MOST_BYTES = 8 * 2**30
 _LEAST = {"n": 2, "d": 2, "seed": 0}
 
 
 def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Every axis of `AXES` with its values, in that order. ``seeds = k`` in the grid stands for ``seed`` 0 to k - 1.
 
-    Raises ValueError for an axis that is missing or unknown, one without values or with the same value twice, and a
-    value of another type.
+    Raises ValueError for an axis that is missing or unknown, one without values or with the same value twice, a
+    value of another type, and points of more than 8 GiB.
     """
     grid = dict(grid)
     if "seeds" in grid:
@@ -50,7 +51,14 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         raise ValueError(
             f"grid must have the axes beta, d, n and may have {optional}, seeds; got {', '.join(grid) or 'none'}"
         )
-    return {name: _checked_axis(name, filled[name]) for name in AXES}
+    axes = {name: _checked_axis(name, filled[name]) for name in AXES}
+    n, d = max(axes["n"]), max(axes["d"])
+    if 8 * n * d > MOST_BYTES:
+        raise ValueError(
+            f"n = {n} points in d = {d} dimensions take {8 * n * d / 2**30:.3g} GiB, over {MOST_BYTES / 2**30:g}: "
+            "shorten an axis"
+        )
+    return axes
 
 
 def _checked_axis(name: str, given: Any) -> tuple[Any, ...]:
