@@ -12,7 +12,7 @@ import xarray as xr
 from compare.calibration.generator import DEPTHS, Shape
 from compare.calibration.one_group import Record, tried
 from compare.calibration.registry import GENERATORS
-from compare.calibration.summary import as_json, as_text, rows, summary
+from compare.calibration.summary import as_json, summary
 from compare.files import output_directory, write_text
 from compare.study.closure import code_digest
 from compare.workers import Spread
@@ -91,20 +91,20 @@ def calibrate(
 
 def command(
     directory: str | os.PathLike[str], quick: bool = False, seed: int = SEED, progress: Progress = iter
-) -> str:
+) -> tuple[xr.Dataset, ...]:
     """What `metasphere calibrate` does: the whole calibration, or a quick one, kept under `directory`/calibration.
 
     The whole one judges 100 groups of every generator with 36 to 64 tokens, and in calibration/large 4 groups of those
     in `LARGE` with 200 and 450 tokens, at 99 null draws. The quick one takes 3 groups of every generator but the one
-    that compiles `sim.coalesce`, at 29 draws. Returns the rows as text. Cost: hours of one core, or minutes.
+    that compiles `sim.coalesce`, at 29 draws. Returns the tables, one each. Cost: hours of one core, or minutes.
     """
     folder = Path(directory) / "calibration"
     if quick:
         names = [name for name in GENERATORS if name not in SLOW]
-        return as_text(rows(calibrate(folder, 3, draws=29, seed=seed, progress=progress, names=names)))
+        return (calibrate(folder, 3, draws=29, seed=seed, progress=progress, names=names),)
     usual = calibrate(folder, seed=seed, progress=progress)
     large = calibrate(folder / "large", 4, tokens=(200, 450), seed=seed, progress=progress, names=LARGE)
-    return "\n\n".join(as_text(rows(table)) for table in (usual, large))
+    return usual, large
 
 
 def _chosen(names: Iterable[str] | None) -> list[str]:

@@ -11,6 +11,8 @@ import click
 import numpy as np
 
 import probe
+from compare.calibration.summary import as_json as calibration_as_json
+from compare.calibration.summary import as_text, rows
 from compare.calibration.trial import SEED as CALIBRATION_SEED
 from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
@@ -186,11 +188,16 @@ def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
     "--seed", type=SEEDS, default=CALIBRATION_SEED, show_default=True, help="Seed that nothing was tuned on."
 )
 @OUT
-def judge_the_judge(quick: bool, seed: int, out: Path) -> None:
+@AS_JSON
+def judge_the_judge(quick: bool, seed: int, out: Path, as_json: bool) -> None:
     """Put trajectories of known truth through the whole pipeline: how often is the judge right?
 
     Writes OUT/calibration/, which `metasphere report OUT` shows. A run that was killed goes on where it stopped.
     """
     directory = output_directory(out)
-    click.echo(calibration(directory, quick, seed, bar))
+    tables = calibration(directory, quick, seed, bar)
+    if as_json:
+        click.echo(json.dumps([json.loads(calibration_as_json(table)) for table in tables], indent=1))
+        return
+    click.echo("\n\n".join(as_text(rows(table)) for table in tables))
     click.echo(f"wrote {directory / 'calibration'}; show it with: metasphere report {directory}")

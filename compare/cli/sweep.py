@@ -1,11 +1,13 @@
 """The command that runs a grid of simulations into a store, and draws it."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from compare.cli.grid_file import read_grid, shipped
-from compare.cli.group import OUT, main
+from compare.cli.group import AS_JSON, OUT, main
 from compare.files import output_directory
 from compare.plot import collapse_times
 from compare.plot.figure import draw
@@ -30,8 +32,15 @@ OWN = {"collapse_speed": collapse_times}
     metavar="ADDRESS",
     help="A Dask scheduler, such as tcp://host:8786; slurm or local: array jobs through submitit.",
 )
+@AS_JSON
 def sweep(
-    grid: str, out: Path, plot: bool, dry_run: bool, workers: int | None, scheduler: str | None
+    grid: str,
+    out: Path,
+    plot: bool,
+    dry_run: bool,
+    workers: int | None,
+    scheduler: str | None,
+    as_json: bool,
 ) -> None:
     """Simulate every cell of GRID, a TOML file or a name, into the store OUT/sweeps/GRID.zarr.
 
@@ -43,17 +52,23 @@ def sweep(
     path = out / "sweeps" / f"{Path(grid).stem}.zarr"
     if dry_run:
         require_room(plan, path)
-        click.echo("\n".join(_told(estimate(plan), workers or cores())))
+        cost, workers = estimate(plan), workers or cores()
+        told = {**asdict(cost), "workers": workers, "seconds": cost.seconds(workers)}
+        click.echo(json.dumps(told, indent=1) if as_json else "\n".join(_told(cost, workers)))
         return
     output_directory(out)
     table = run(plan, path, workers, scheduler, progress=True)
-    click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
-    click.echo(f"wrote {path}")
+    own, files, said = OWN.get(grid) if plot else None, [path], []
     if plot:
-        own = OWN.get(grid)
-        if own:
-            click.echo(own.finding(table))
-        click.echo(f"wrote {(own.draw if own else draw)(table, path.with_suffix('.png'))}")
+        said = [own.finding(table)] if own else []
+        files.append((own.draw if own else draw)(table, path.with_suffix(".png")))
+    if as_json:
+        sizes = {str(name): size for name, size in table.sizes.items()}
+        told = {"cells": plan.cells, "sizes": sizes, "finding": said, "files": list(map(str, files))}
+        click.echo(json.dumps(told, indent=1))
+        return
+    click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
+    click.echo("\n".join([*said, *(f"wrote {file}" for file in files)]))
 
 
 def _told(cost: Estimate, workers: int) -> list[str]:

@@ -213,6 +213,18 @@ def test_hypotheses(run):
             assert f": {' '.join(threshold.meaning.split())}" in text
 
 
+def test_a_calibration_is_printed_as_text_or_json(run, tmp_path, monkeypatch):
+    table = calibrate(tmp_path, groups=2, size=2, draws=3, names=["iid"])
+    monkeypatch.setattr("compare.cli.study.calibration", lambda *arguments: (table, table))
+    first, second = json.loads(
+        run("calibrate", "--json", "--out", tmp_path).stdout, parse_constant=pytest.fail
+    )
+    assert first == second
+    assert {row["generator"] for row in first["counts"]} == {"iid"}
+    text = run("calibrate", "--out", tmp_path).stdout
+    assert text.count("refuted") == 2 * sum(row["claim"] == "refuted" for row in first["rows"])
+
+
 def test_a_calibration_is_shown_beside_the_runs(run, tmp_path):
     calibrate(tmp_path / "calibration", groups=2, size=2, draws=3, names=["iid"])
     run("simulate", "--tokens", 8, "--until", 1, "--depths", 7, "--out", tmp_path)

@@ -29,7 +29,12 @@ def test_a_grid_is_run_drawn_and_gone_on_with(run, tmp_path):
         assert dict(table.sizes) == {"kind": 1, "n": 1, "d": 1, "beta": 2, "seed": 1, "time": 4}
         assert np.all(np.diff(table["energy"], axis=-1) > 0)
         assert json.loads(table.attrs["manifest"])["sweep"]["axes"]["beta"] == [1.0, 4.0]
-    assert store.with_suffix(".png").stat().st_size > 10_000
+    picture = store.with_suffix(".png")
+    assert picture.stat().st_size > 10_000
+    told = json.loads(run("sweep", grid, "--out", tmp_path / "out", "--json").stdout)
+    assert (told["cells"], told["sizes"]["beta"], told["finding"]) == (2, 2, [])
+    assert told["files"] == [str(store)]
+    assert json.loads(run("sweep", grid, "--dry-run", "--workers", 2, "--json").stdout)["workers"] == 2
     before = {file: file.stat().st_mtime_ns for file in store.rglob("*")}
     assert run("sweep", grid, "--out", tmp_path / "out").exit_code == 0
     assert {file: file.stat().st_mtime_ns for file in store.rglob("*")} == before
