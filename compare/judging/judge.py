@@ -116,6 +116,8 @@ def judge(
         for group in (everything if hypothesis.across else made)
     ]
     rows = tuple(_row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions)))
+    for group in (*made, *everything):
+        group.planted.clear()  # which know their group, so that nothing else would let go of either for a long time
     thresholds = {
         name: {one.name: _described(one) for one in hypothesis.thresholds}
         for name, hypothesis in HYPOTHESES.items()

@@ -1,5 +1,8 @@
 """Clusters planted in the runs of a group say what its rules see, and nothing is refuted that they do not."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -154,3 +157,23 @@ def test_tokens_that_have_met_are_one_cluster_and_need_no_plants():
         assert ("which is one cluster" in row.why) != reached
         assert (row.reach is not None) == reached
         assert reached or row.verdict == "REFUTED"
+
+
+def test_the_judge_keeps_nothing_of_what_it_planted(texts, monkeypatch):
+    """Plants know their group and it knows them: without the collector, 50 MB stayed of each group of a calibration."""
+    kept = []
+
+    def remembered(*arguments):
+        made = Plants(*arguments)
+        kept.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr("compare.judging.limits.Plants", remembered)
+    gc.collect()
+    gc.disable()
+    try:
+        judged(texts)
+        assert len(kept) > 1
+        assert not [one for one in kept if one() is not None]
+    finally:
+        gc.enable()
