@@ -17,10 +17,10 @@ def output_directory(path: str | os.PathLike[str]) -> Path:
     Raises ValueError where it is a file or cannot be written.
     """
     directory = Path(path)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"the output {directory} is a file: give a folder with --out")
-    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     try:
+        if os.path.lexists(directory) and not directory.is_dir():
+            raise ValueError(f"the output {directory} is a file: give a folder with --out")
+        there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

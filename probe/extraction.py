@@ -68,6 +68,7 @@ def extract(
       models it is x itself, and theta has no such direction.
     - ``"read"``: y is the vector that the query, key and value matrices are given, gains and biases of the norm
       included: sqrt(d) gain theta s + bias in pre-LN models, with theta and s as above, x itself where a norm made x.
+      At depth L, which no attention reads, that of the final norm; at half depths what the feed-forward part is given.
 
     Arguments
     ---------
@@ -107,7 +108,8 @@ def extract(
     depth L and at half-integer depths, which no attention reads; ``tokens``, the characters that each stands for
     (## goes on with a word in BERT). ``provenance`` says what made it, and for the metrics:
 
-    - ``scheme``, ``"pre"`` or ``"post"``, and ``epsilon``, that of the norms, from which s follows; ``centred``,
+    - ``scheme``, ``"pre"`` or ``"post"``, and ``epsilon``, that of the norms, from which s follows (not in the frame
+      ``"read"``); ``centred``,
       whether they take the mean off; ``parallel``, whether attention and feed-forward part run side by side;
       ``output_norm``, whether what attention writes is normed before it is added (Gemma).
     - ``token_ids``: equal numbers are duplicates of one token.

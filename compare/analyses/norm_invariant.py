@@ -52,10 +52,14 @@ def conservation(
 
     A drift is to be held against ``gap_drift``: the theory says that the lengths pay for all of it.
 
-    Raises ValueError for another scheme, whose lengths are fixed, fewer than 2 tokens, or fewer than 2 depths since
-    `since`. Cost: O(L n d).
+    Raises ValueError for another scheme, whose lengths are fixed, for the frame ``"read"``, whose lengths are not
+    those of the residual, fewer than 2 tokens, or fewer than 2 depths since `since`. Cost: O(L n d).
     """
     facts = trajectory.provenance
+    if facts.get("frame") == "read":
+        raise ValueError(
+            "the frame 'read' has not the lengths of the residual: give extract(..., frame='layernorm')"
+        )
     scheme = facts.get("scheme") or facts.get("norm")
     if scheme not in SCHEMES:
         raise ValueError(

@@ -20,7 +20,7 @@ from compare.reporting.explorer import explore as write_explorer
 def explore(directory: Path, runs: tuple[str, ...]) -> None:
     """Write DIRECTORY/explore.html: two of its runs side by side, dragged through depth, and a live simulator.
 
-    One file that needs nothing else and asks no network.
+    One file that needs nothing else and asks no network. Every report writes it anew, with some runs of every group.
     """
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")

@@ -154,6 +154,12 @@ class Group:
         rogue = np.unique(np.concatenate([run.exclusions.rogue for run in self.runs]))
         return [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
 
+    def let_go(self) -> None:
+        """Forget copies of points, which are made again where they are asked for; of many groups they fill memory."""
+        self.__dict__.pop("_alike", None)
+        for run in self.runs:
+            run.__dict__.pop("points", None)
+
     @property
     def seed(self) -> int:
         """Of the measurements."""

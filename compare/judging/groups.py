@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import xarray as xr
 
-from compare.judging.group import Group, MeasuredRun
+from compare.judging.group import Group, MeasuredRun, is_control
 from compare.judging.reach import COARSE, Search
+from compare.metrics.exclusions import rogue_coordinates
 from compare.metrics.measurement import measure
 from sim.trajectory import Trajectory
 
@@ -38,8 +40,13 @@ def groups_of(
     progress: Progress,
     search: Search = COARSE,
 ) -> tuple[Group, ...]:
-    """Each group with its runs measured and paired; of a group that mixes them only the runs that are no controls."""
+    """Each group with its runs measured and paired; of a group that mixes them only the runs that are no controls.
+
+    Runs of a model that are measured here, and do not say which of its coordinates are rogue, are given one set.
+    """
     _check(given, measured)
+    if measured is None:
+        given = _on_one_sphere(given)
     places = [(name, place) for name, trajectories in given.items() for place in range(len(trajectories))]
     runs: dict[str, list[MeasuredRun]] = defaultdict(list)
     for name, place in progress(places):
@@ -55,6 +62,36 @@ def groups_of(
     return tuple(
         replace(_group(name, tuple(each), everywhere, models), search=search) for name, each in runs.items()
     )
+
+
+def _on_one_sphere(given: Mapping[str, Sequence[Trajectory]]) -> Mapping[str, Sequence[Trajectory]]:
+    """The runs of each model, in each frame, with the rogue coordinates of those that are no controls."""
+    members: dict[tuple[Any, ...], list[Trajectory]] = defaultdict(list)
+    for runs in given.values():
+        for run in runs:
+            if _asks_for_rogue(run):
+                members[_sphere(run)].append(run)
+    rogue = {
+        sphere: rogue_coordinates([run for run in runs if not is_control(run.provenance)] or runs)
+        for sphere, runs in members.items()
+    }
+    return {
+        name: [
+            replace(run, provenance={**run.provenance, "rogue": rogue[_sphere(run)]})
+            if _asks_for_rogue(run)
+            else run
+            for run in runs
+        ]
+        for name, runs in given.items()
+    }
+
+
+def _asks_for_rogue(run: Trajectory) -> bool:
+    return bool(run.provenance.get("model")) and "rogue" not in run.provenance
+
+
+def _sphere(run: Trajectory) -> tuple[Any, ...]:
+    return run.provenance["model"], run.provenance.get("frame"), run.points.shape[2]
 
 
 def together(groups: Sequence[Group]) -> Group:

@@ -1,8 +1,8 @@
 """The judge: every hypothesis put to every group of runs, corrected for how much was asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -31,6 +31,7 @@ from compare.statistics import benjamini_hochberg
 from sim.trajectory import Trajectory
 
 THEOREM = "theorem"
+Made = TypeVar("Made")
 
 
 class Question(NamedTuple):
@@ -109,20 +110,33 @@ def judge(
     if limits not in SEARCHES:
         raise ValueError(f"limits must be one of {', '.join(SEARCHES)}, got {limits!r}")
     made = groups_of(groups, measured, models or {}, seed, draws, progress, SEARCHES[limits])
-    everything = (together(made),)
-    questions = [
-        ask(hypothesis, group)
+    order = [
+        (hypothesis, group)
         for hypothesis in HYPOTHESES.values()
-        for group in (everything if hypothesis.across else made)
+        for group in ((together(made),) if hypothesis.across else made)
     ]
-    rows = tuple(_row(each, own, level, seed) for each, (own, level) in zip(questions, _corrected(questions)))
-    for group in (*made, *everything):
+    questions = _group_by_group(order, lambda place: ask(*order[place]))
+    corrected = _corrected(questions)
+    rows = _group_by_group(order, lambda place: _row(questions[place], *corrected[place], seed))
+    for _, group in order:
         group.planted.clear()  # which know their group, so that nothing else would let go of either for a long time
     thresholds = {
         name: {one.name: _described(one) for one in hypothesis.thresholds}
         for name, hypothesis in HYPOTHESES.items()
     }
-    return Verdicts(rows, thresholds, seed, draws)
+    return Verdicts(tuple(rows), thresholds, seed, draws)
+
+
+def _group_by_group(order: Sequence[tuple[Hypothesis, Group]], make: Callable[[int], Made]) -> list[Made]:
+    """What is made at each place of the order, all of one group after the other: copies of its points go with it."""
+    places: dict[int, list[int]] = {}
+    for place, (_, group) in enumerate(order):
+        places.setdefault(id(group), []).append(place)
+    made: dict[int, Made] = {}
+    for own in places.values():
+        made |= {place: make(place) for place in own}
+        order[own[0]][1].let_go()
+    return [made[place] for place in range(len(order))]
 
 
 def ask(hypothesis: Hypothesis, group: Group) -> Question:

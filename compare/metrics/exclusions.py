@@ -49,6 +49,16 @@ def exclude(trajectory: Trajectory) -> Exclusions:
       its neurons, and one of them can outgrow all others together. A simulation is the same in any orthonormal basis,
       and where its points gather on an axis a coordinate *is* the signal.
     """
+    made = _tokens_left_out(trajectory)
+    if not trajectory.provenance.get("model"):
+        return made
+    stated = trajectory.provenance.get("rogue")
+    own = _rogue([trajectory.points[:, made.kept]]) if stated is None else np.asarray(stated, int)
+    return made._replace(rogue=own)
+
+
+def _tokens_left_out(trajectory: Trajectory) -> Exclusions:
+    """With no coordinate left out."""
     facts = trajectory.provenance
     tokens = len(trajectory.tokens)
     special = trajectory.special
@@ -60,18 +70,13 @@ def exclude(trajectory: Trajectory) -> Exclusions:
     _, first = np.unique(np.asarray([str(names[place]) for place in left]), return_index=True)
     kept = np.zeros(tokens, bool)
     kept[left[first]] = True
-    made = Exclusions(
+    return Exclusions(
         kept,
         np.flatnonzero(special),
         np.flatnonzero(sinks),
         np.flatnonzero(~special & ~sinks & ~kept),
         np.zeros(0, int),
     )
-    if not facts.get("model"):
-        return made
-    stated = facts.get("rogue")
-    own = _rogue([trajectory.points[:, kept]]) if stated is None else np.asarray(stated, int)
-    return made._replace(rogue=own)
 
 
 def rogue_coordinates(runs: Sequence[Trajectory]) -> list[int]:
@@ -81,8 +86,11 @@ def rogue_coordinates(runs: Sequence[Trajectory]) -> list[int]:
     median over coordinates; tokens are those that `exclude` keeps. Under 32 dimensions there are none, as the median of
     few coordinates says nothing. Each run alone would lose other coordinates than the next, and a control others than
     what it is held against.
+
+    runs: of one model in one frame, all of one dimension. Returns places of coordinates, increasing; none without runs.
+    Cost: O(depth token dim) a run.
     """
-    return _rogue([run.points[:, exclude(run).kept] for run in runs]).tolist()
+    return _rogue([run.points[:, _tokens_left_out(run).kept] for run in runs]).tolist()
 
 
 def apply(trajectory: Trajectory, made: Exclusions) -> Float[np.ndarray, "depth kept left"]:
@@ -117,12 +125,19 @@ def sentence(made: Exclusions) -> str:
 
 
 def sentence_of_runs(made: Sequence[Exclusions], whole: bool = False) -> str:
-    """What was left out of several runs together; if `whole`, no coordinate was."""
+    """What was left out of several runs together; if `whole`, no coordinate was.
+
+    Coordinates that are the same in all runs count once.
+    """
     kept, tokens = sum(int(one.kept.sum()) for one in made), sum(len(one.kept) for one in made)
     counts = {name: sum(len(getattr(one, name)) for one in made) for name in LEFT_OUT}
+    said = dict(LEFT_OUT)
+    if len({tuple(one.rogue) for one in made}) == 1:
+        counts["rogue"] = len(made[0].rogue)
+        said["rogue"] = f"rogue coordinate{'s' if counts['rogue'] != 1 else ''} of each"
     words = [
         f"{counts[name]} {kind}"
-        for name, kind in LEFT_OUT.items()
+        for name, kind in said.items()
         if counts[name] and not (whole and name == "rogue")
     ]
     return f"{kept} of {tokens} tokens kept over {len(made)} runs; left out: {', '.join(words) or 'nothing'}"

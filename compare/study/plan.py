@@ -106,8 +106,11 @@ def model_jobs(
     weights, and the repeated token on the first text. Random weights and shuffling take another seed for each text.
 
     With ``"all"`` changes, on the sphere that attention reads besides: with every coordinate, and what its matrices are
-    given; with silent feed-forward parts in a third of the blocks; and with random weights of half and twice the width.
+    given; with silent feed-forward parts in a third of the blocks; and, where the family has an initializer range, with
+    random weights of half and twice of it. Raises ValueError for other `changes`.
     """
+    if changes not in CHANGES:
+        raise ValueError(f"changes must be one of {', '.join(CHANGES)}, got {changes!r}")
     seen = {"frame": "layernorm", "attention": True}
     raw = {"frame": "raw", "attention": True}
     random = "random weights"
@@ -127,7 +130,9 @@ def model_jobs(
             plan.append(("attention alone", "layer_by_layer", {"attention": True}, False))
         if changes == "all":
             plan += [
-                (change, "extract", options, "init" in options) for change, options in more_changes().items()
+                (change, "extract", options, "init" in options)
+                for change, options in more_changes().items()
+                if subject.has_range or "range_factor" not in options
             ]
     jobs = [
         _model_job(
@@ -148,15 +153,19 @@ def model_jobs(
 
 
 def more_changes() -> dict[str, dict[str, Any]]:
-    """The changes beyond the usual ones: whether a verdict hangs on the treatment, and where clusters come back."""
+    """The changes beyond the usual ones: whether a verdict hangs on the treatment, and where clusters come back.
+
+    On the spheres with every coordinate, and of what the matrices are given, there are no controls, so that H7, which
+    needs them, is not asked there.
+    """
     seen = {"frame": "layernorm", "attention": True}
     silent = {
         f"{place} feed-forward parts silent": seen | {"silenced_third": third}
         for third, place in enumerate(("early", "middle", "late"))
     }
     random = {
-        f"random weights, {width} as wide": seen | {"init": "random", "range_factor": factor}
-        for width, factor in (("half", 0.5), ("twice", 2.0))
+        f"random weights, {times} the range": seen | {"init": "random", "range_factor": factor}
+        for times, factor in (("half", 0.5), ("twice", 2.0))
     }
     return {
         "every coordinate": seen | {"every_coordinate": True},
@@ -191,7 +200,7 @@ def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
     there = dict.fromkeys(job.group for job in jobs)
     for group in groups:
         if group not in there:
-            some = get_close_matches(group, there, NAMED, 0) or list(there)[:NAMED]
+            some = get_close_matches(group, there, NAMED, 0)
             raise ValueError(
                 f"no group {group!r} in this study: choose from {', '.join(map(repr, some))} and "
                 f"{len(there) - len(some)} more, or name its model by --model"

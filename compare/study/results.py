@@ -64,7 +64,7 @@ class SavedRun:
 
     @property
     def presets(self) -> tuple[str, ...]:
-        """Which definitions apply: of models, the published ones in the raw frame, the calibrated ones in the other."""
+        """Which definitions apply: of models, the published ones in the raw frame, the calibrated ones elsewhere."""
         if not self.is_model:
             return ("calibrated", "published") if self.facts.get("published", True) else ("calibrated",)
         return ("published",) if self.facts.get("frame") == "raw" else ("calibrated",)

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from transformers import CONFIG_MAPPING
+
 import probe
 from compare.files import file_digest
 from probe.families import FAMILIES, family_of
@@ -52,6 +54,13 @@ class Subject:
     def has_operators(self) -> bool:
         """Whether the attention of its layers is known as a field; not where its family is not known."""
         return self.family in FAMILIES and FAMILIES[self.family].has_operators
+
+    @property
+    def has_range(self) -> bool:
+        """Whether random weights of its family have an initializer range; taken to be so where it is not known."""
+        if self.family not in CONFIG_MAPPING:
+            return True
+        return hasattr(CONFIG_MAPPING[self.family](), "initializer_range")
 
     @property
     def takes_mask(self) -> bool:

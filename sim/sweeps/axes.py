@@ -30,6 +30,8 @@ _DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 MOST_BYTES = 8 * 2**30
+COPIES = 64
+"""Arrays of the size of the points that a solver holds."""
 _LEAST = {"n": 2, "d": 2, "seed": 0}
 
 
@@ -37,7 +39,7 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Every axis of `AXES` with its values, in that order. ``seeds = k`` in the grid stands for ``seed`` 0 to k - 1.
 
     Raises ValueError for an axis that is missing or unknown, one without values or with the same value twice, a
-    value of another type, and points of more than 8 GiB.
+    value of another type, and a cell of more than 8 GiB.
     """
     grid = dict(grid)
     if "seeds" in grid:
@@ -53,10 +55,11 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         )
     axes = {name: _checked_axis(name, filled[name]) for name in AXES}
     n, d = max(axes["n"]), max(axes["d"])
-    if 8 * n * d > MOST_BYTES:
+    needed = 8 * n * (d + COPIES * min(n, d))
+    if needed > MOST_BYTES:
         raise ValueError(
-            f"n = {n} points in d = {d} dimensions take {8 * n * d / 2**30:.3g} GiB, over {MOST_BYTES / 2**30:g}: "
-            "shorten an axis"
+            f"a cell of n = {n} tokens in d = {d} dimensions takes {needed / 2**30:.3g} GiB, over "
+            f"{MOST_BYTES / 2**30:g}: shorten an axis"
         )
     return axes
 

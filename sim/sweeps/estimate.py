@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from sim.sweeps.axes import COPIES
 from sim.sweeps.plan import Cell, Plan
 from sim.sweeps.work import solved_cell
 
 _TRIED = 5
-_ARRAYS = 64
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def estimate(plan: Plan) -> Estimate:
         plan.cells,
         len(classes),
         plan.nbytes,
-        8 * (_ARRAYS * largest.n * largest.span + 4 * largest.n**2),
+        8 * (COPIES * largest.n * largest.span + 4 * largest.n**2),
         compiling,
         float(np.mean(solving)) * plan.cells,
         len(picked),

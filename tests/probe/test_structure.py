@@ -46,15 +46,16 @@ BETWEEN |= dict.fromkeys(
 )
 # What attention of block 1 gives where the parts run side by side.
 PARALLEL = {"gpt_neox": "layers.1.attention", "gptj": "h.1.attn", "falcon": "h.1.self_attention"}
-# The norm whose output the matrices of block 1 are given.
+# The norm whose output the matrices of block 1 are given; that of block 0 has 0 for 1, the last one stands beside it.
 READERS = {
-    "gpt2": "h.1.ln_1",
-    "vit": "layers.1.layernorm_before",
-    "gpt_neox": "layers.1.input_layernorm",
-    "modernbert": "layers.1.attn_norm",
-    "t5": "encoder.block.1.layer.0.layer_norm",
+    "gpt2": ("h.1.ln_1", "ln_f"),
+    "vit": ("layers.1.layernorm_before", "layernorm"),
+    "gpt_neox": ("layers.1.input_layernorm", "final_layer_norm"),
+    "t5": ("encoder.block.1.layer.0.layer_norm", "encoder.final_layer_norm"),
 }
-READERS |= dict.fromkeys(("llama", "qwen3", "gemma2", "gemma3_text", "phi3"), "layers.1.input_layernorm")
+READERS |= dict.fromkeys(
+    ("llama", "qwen3", "gemma2", "gemma3_text", "phi3"), ("layers.1.input_layernorm", "norm")
+)
 ROOT_MEAN_SQUARE = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "olmo2", "t5")
 POST = ("bert", "albert", "roberta", "xlm-roberta", "distilbert", "electra", "deberta-v2")
 ENCODERS = (*POST, "modernbert", "t5", *OF_IMAGES)
@@ -137,13 +138,20 @@ def test_the_frame_read_is_what_the_matrices_are_given(small):
     if small.family not in READERS:
         return
     made: list[torch.Tensor] = []
-    norm = small.model.get_submodule(READERS[small.family])
-    handle = norm.register_forward_hook(lambda module, given, output: made.append(output[0]))
+    second, last = READERS[small.family]
+    handles = [
+        small.model.get_submodule(name).register_forward_hook(
+            lambda module, given, output: made.append(output[0])
+        )
+        for name in (second.replace(".1.", ".0."), second, last)
+    ]
     with torch.no_grad():
         small.model(**small.given)
-    handle.remove()
+    for handle in handles:
+        handle.remove()
     # float32 there, and the same norm in float64 here.
-    np.testing.assert_allclose(states_of(run)[1], made[0].double().numpy(), rtol=1e-5, atol=1e-5)
+    for depth, expected in zip((0, 1, -1), made):
+        np.testing.assert_allclose(states_of(run)[depth], expected.double().numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_the_last_state_is_before_the_final_norm(small):

@@ -11,7 +11,12 @@ from compare.judging.hypothesis import ABOVE, BELOW, RUNS, Hypothesis, Threshold
 def spread_is_conserved(group: Group, at: Thresholds) -> Evidence:
     """P12: drift of the invariant (1 - rho) r^2 over a run, as a share of that of 1 - rho; 0 where it is conserved."""
     growing = tuple(
-        run for run in group.runs if run.kept.sum() >= 2 and _scheme(run) in SCHEMES and np.isfinite(run.beta)
+        run
+        for run in group.runs
+        if run.kept.sum() >= 2
+        and _scheme(run) in SCHEMES
+        and np.isfinite(run.beta)
+        and run.facts.get("frame") != "read"  # whose lengths are not those of the residual
     )
     if not growing:
         raise NotApplicable("only Pre-LN and Peri-LN conserve it, and no run with a known beta is one")

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import compare
+from compare.judging.groups import groups_of
 from compare.judging.registry import HYPOTHESES
+from sim.sphere import normalise
+from sim.trajectory import Trajectory
 from tests.helpers.judged_runs import (
     DEPTHS,
     RUNS,
@@ -195,3 +198,26 @@ def test_odd_runs_are_measured_and_judged():
     assert len(found.rows) == sum(1 if each.across else 5 for each in HYPOTHESES.values())
     assert {row.verdict for row in found.rows} <= {"NOT APPLICABLE", "UNDECIDED", "REFUTED"}
     assert json.loads(found.to_json())["rows"][0]["why"]
+
+
+def test_runs_of_a_model_that_are_measured_here_lose_the_same_coordinates():
+    """Of the trained ones, also in the controls; what a run states stays."""
+
+    def run(seed, raised, **facts):
+        points = np.random.default_rng(seed).standard_normal((4, 12, 40))
+        points[..., raised] += 40
+        return Trajectory(
+            normalise(points), np.arange(4.0), axis="layer", provenance={"model": "net", **facts}
+        )
+
+    trained = [run(seed, 3) for seed in range(3)]
+    (first, random) = groups_of(
+        {"net": trained, "random": [run(9, 5, init="random"), run(8, 5, init="random", rogue=[7])]},
+        None,
+        {},
+        0,
+        9,
+        list,
+    )
+    assert [one.exclusions.rogue.tolist() for one in first.runs] == [[3]] * 3
+    assert [one.exclusions.rogue.tolist() for one in random.runs] == [[3], [7]]

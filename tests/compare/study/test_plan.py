@@ -75,13 +75,39 @@ def test_all_changes_are_the_usual_ones_and_seven_more():
         plan.model_jobs(subject, default_texts(), seed=0, changes=asked) for asked in plan.CHANGES
     )
     assert every[: len(usual) - 1] == usual[:-1]
-    groups = {job.group for job in every} - {job.group for job in usual}
-    assert groups == {
-        "a, every coordinate",
-        "a, what its matrices are given",
-        *(f"a, {place} feed-forward parts silent" for place in ("early", "middle", "late")),
-        *(f"a, random weights, {width} as wide" for width in ("half", "twice")),
+    common = {"model", "files", "text", "max_tokens", "seed"}
+    settings = {
+        job.group.removeprefix("a, "): {
+            name: job.settings[name] for name in sorted(set(job.settings) - common)
+        }
+        for job in every[len(usual) - 1 : -1]
     }
+    seen = {"attention": True, "frame": "layernorm"}
+    assert settings == {
+        "every coordinate": seen | {"every_coordinate": True},
+        "what its matrices are given": seen | {"frame": "read"},
+        "early feed-forward parts silent": seen | {"silenced_third": 0},
+        "middle feed-forward parts silent": seen | {"silenced_third": 1},
+        "late feed-forward parts silent": seen | {"silenced_third": 2},
+        "random weights, half the range": seen | {"init": "random", "range_factor": 0.5},
+        "random weights, twice the range": seen | {"init": "random", "range_factor": 2.0},
+    }
+    with pytest.raises(ValueError, match="changes must be one of usual, all, got 'al'"):
+        plan.model_jobs(subject, default_texts(), seed=0, changes="al")
+
+
+def test_a_family_without_an_initializer_range_has_no_other_one():
+    groups = {
+        family: {
+            job.group
+            for job in plan.model_jobs(Subject("a", "a", family, "x", "y"), default_texts(), 0, changes="all")
+        }
+        for family in ("t5", "llama", None)
+    }
+    others = {"a, random weights, half the range", "a, random weights, twice the range"}
+    assert not groups["t5"] & others
+    assert groups["llama"] >= others
+    assert groups[None] >= others
 
 
 def test_a_key_follows_settings_facts_and_weights():
@@ -209,7 +235,7 @@ def test_even_log_times_reach_over_all_mergers():
     assert times[0] < found.log_times[0]
     assert times[-1] > found.log_times[-1]
     np.testing.assert_allclose(save_times(100.0, 5), [0.0, *np.geomspace(0.01, 100.0, 4)], rtol=1e-12)
-    with pytest.raises(ValueError, match="positive end time"):
+    with pytest.raises(ValueError, match="until must be a time above 0"):
         save_times(-1.0, 5)
 
 

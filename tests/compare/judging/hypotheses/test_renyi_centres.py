@@ -70,7 +70,7 @@ def test_rogue_coordinates_and_special_tokens_are_left_out():
     row = judged({"runs": laden}).row("P10", "runs")
     assert (
         row.treatment
-        == "540 of 630 tokens kept over 9 runs; left out: 90 special tokens, 9 rogue coordinates"
+        == "540 of 630 tokens kept over 9 runs; left out: 90 special tokens, 1 rogue coordinate of each"
     )
     assert row.verdict == "CONFIRMED"
     # points are divided by lengths near 5.1 and again by 0.2: some 1e-15, and the shortest step is 1e-3
