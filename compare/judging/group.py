@@ -134,19 +134,21 @@ class Group:
         Coordinates that are rogue in one of the runs are left out of all. None for a single run, and where the runs
         have not the same dimension.
         """
-        return held_out_of_group(self._alike, self.seed) if self._alike else None
+        alike = self._alike
+        return held_out_of_group(alike, self.seed) if alike else None
 
     @cached_property
     def held_out_at_last(self) -> HeldOut | None:
         """The same at the last depth alone, without whitening too, as arrays (run, p, clusters)."""
-        return held_out_at_last(self._alike, self.seed) if self._alike else None
+        alike = self._alike
+        return held_out_at_last(alike, self.seed) if alike else None
 
     @cached_property
     def planted(self) -> dict[Any, Any]:
         """What `compare.judging.limits` keeps of clusters that it planted in these runs."""
         return {}
 
-    @cached_property
+    @property
     def _alike(self) -> list[Float[np.ndarray, "_ _ dim"]]:
         """The points of all runs in the same coordinates; none where they have no coordinates in common."""
         if len(self.runs) < 2 or len({run.trajectory.points.shape[2] for run in self.runs}) > 1:
@@ -156,7 +158,6 @@ class Group:
 
     def let_go(self) -> None:
         """Forget copies of points, which are made again where they are asked for; of many groups they fill memory."""
-        self.__dict__.pop("_alike", None)
         for run in self.runs:
             run.__dict__.pop("points", None)
 
