@@ -109,10 +109,13 @@ def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Call
     asked = {name: value for name, value in at.items() if name != "variant"}
 
     def confirms(share: float, draw: int) -> bool:
+        made = plants(group, course, share).with_lives(draw)
         try:
-            return balance(rule(plants(group, course, share).with_lives(draw), asked)).p_confirmed <= RATE / 2
+            return balance(rule(made, asked)).p_confirmed <= RATE / 2
         except (NotApplicable, Undecided):
             return False
+        finally:
+            made.let_go()
 
     return confirms
 
