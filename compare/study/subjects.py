@@ -58,7 +58,7 @@ class Subject:
     @property
     def has_range(self) -> bool:
         """Whether random weights of its family have an initializer range; taken to be so where it is not known."""
-        if self.family not in CONFIG_MAPPING:
+        if self.family is None or self.family not in CONFIG_MAPPING:
             return True
         return hasattr(CONFIG_MAPPING[self.family](), "initializer_range")
 
