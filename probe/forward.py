@@ -136,7 +136,10 @@ def _silent(loaded: LoadedModel, blocks: Collection[int]) -> Iterator[None]:
     turns = {module: iter(numbers) for module, numbers in uses.items()}
 
     def write(module: nn.Module, given: Any, made: Any) -> Any:
-        if next(turns[module], None) not in blocks:
+        number = next(turns[module], None)
+        if number is None:
+            raise RuntimeError(f"a feed-forward part of {loaded.name} fired more often than its blocks")
+        if number not in blocks:
             return None
         if isinstance(made, torch.Tensor):
             return torch.zeros_like(made)
@@ -145,6 +148,8 @@ def _silent(loaded: LoadedModel, blocks: Collection[int]) -> Iterator[None]:
     handles = [module.register_forward_hook(write) for module in uses] if blocks else []
     try:
         yield
+        if blocks and any(next(turn, None) is not None for turn in turns.values()):
+            raise RuntimeError(f"a feed-forward part of {loaded.name} fired less often than its blocks")
     finally:
         for handle in handles:
             handle.remove()

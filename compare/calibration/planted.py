@@ -32,7 +32,7 @@ def readings(model: str) -> tuple[Trajectory, ...]:
     ]
     whole = [run for run in read if len(run.tokens) == TOKENS]
     rogue = exclusions.rogue_coordinates(whole)
-    return tuple(replace(run, provenance={**run.provenance, "rogue": rogue}) for run in whole)
+    return tuple(exclusions.stating(run, rogue) for run in whole)
 
 
 def of_texts(

@@ -9,7 +9,7 @@ import xarray as xr
 
 from compare.judging.group import Group, MeasuredRun, is_control
 from compare.judging.reach import COARSE, Search
-from compare.metrics.exclusions import rogue_coordinates
+from compare.metrics.exclusions import rogue_coordinates, stating
 from compare.metrics.measurement import measure
 from sim.trajectory import Trajectory
 
@@ -76,12 +76,7 @@ def _on_one_sphere(given: Mapping[str, Sequence[Trajectory]]) -> Mapping[str, Se
         for sphere, runs in members.items()
     }
     return {
-        name: [
-            replace(run, provenance={**run.provenance, "rogue": rogue[_sphere(run)]})
-            if _asks_for_rogue(run)
-            else run
-            for run in runs
-        ]
+        name: [stating(run, rogue[_sphere(run)]) if _asks_for_rogue(run) else run for run in runs]
         for name, runs in given.items()
     }
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +92,11 @@ def rogue_coordinates(runs: Sequence[Trajectory]) -> list[int]:
     Cost: O(depth token dim) a run.
     """
     return _rogue([run.points[:, _tokens_left_out(run).kept] for run in runs]).tolist()
+
+
+def stating(trajectory: Trajectory, rogue: Sequence[int]) -> Trajectory:
+    """The run with these as its rogue coordinates, whatever its points say."""
+    return replace(trajectory, provenance={**trajectory.provenance, "rogue": list(rogue)})
 
 
 def apply(trajectory: Trajectory, made: Exclusions) -> Float[np.ndarray, "depth kept left"]:

@@ -1,13 +1,11 @@
 """The runs that are read out of a model: a text through its layers."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from compare.metrics.exclusions import rogue_coordinates
+from compare.metrics.exclusions import rogue_coordinates, stating
 from compare.study.subjects import default_texts
 from probe.extraction import extract
 from probe.loading import LoadedModel, load
@@ -40,7 +38,7 @@ def rogue_once(model: str, revision: str | None, files: str) -> tuple[int, ...]:
 
 def with_rogue(made: Trajectory, model: str, revision: str | None, files: str) -> Trajectory:
     """A run of the model whose provenance says which coordinates are rogue in it."""
-    return _stating(made, rogue_once(model, revision, files))
+    return stating(made, rogue_once(model, revision, files))
 
 
 def extracted(
@@ -74,11 +72,7 @@ def extracted(
     if made.provenance["frame"] == "raw":
         return made
     whole = every_coordinate or made.provenance["frame"] == "read"
-    return _stating(made, ()) if whole else with_rogue(made, model, revision, files)
-
-
-def _stating(made: Trajectory, rogue: Sequence[int]) -> Trajectory:
-    return replace(made, provenance={**made.provenance, "rogue": list(rogue)})
+    return stating(made, ()) if whole else with_rogue(made, model, revision, files)
 
 
 def _own_range(loaded: LoadedModel) -> float:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import probe
+from probe.forward import _silent
+from probe.inputs import text_inputs
 from probe.loading import load
 from tests.helpers.small_models import TEXT, small_model, word_tokenizer
 
@@ -109,3 +111,14 @@ def test_a_token_that_is_long_for_a_while_is_a_transient_sink():
 def _pushed(made, push):
     made[:, 2, ::2] += push
     return made
+
+
+def test_a_feed_forward_part_that_fires_out_of_count_is_an_error(small, monkeypatch):
+    """Silencing counts calls where a block is shared: one too many or too few would silence another block."""
+    loaded = load(small.pair)
+    blocks = loaded.structure.blocks
+    inputs = text_inputs(loaded, TEXT, None, None, 0)
+    for expected, passes, word in ((blocks, 2, "more"), ((*blocks, blocks[-1]), 1, "less")):
+        monkeypatch.setattr(type(loaded), "blocks", property(lambda _, expected=expected: expected))
+        with pytest.raises(RuntimeError, match=f"fired {word} often"), _silent(loaded, [0]):
+            _ = [small.model(**inputs.arguments) for _ in range(passes)]
