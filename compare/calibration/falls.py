@@ -8,8 +8,8 @@ from jaxtyping import Float
 from compare.calibration.clouds import directions
 from compare.calibration.generator import Clouds, Generator, Shape, moments
 from compare.calibration.positives import FIRST, of_the_theory
+from compare.metrics.lowered import lowered
 from compare.metrics.pairwise import pair_energy
-from sim.sphere import normalise
 
 SHARES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.3)
 
@@ -37,13 +37,7 @@ def _with_fall(
     levels = pair_energy(points, beta)
     rise = levels[-1] - levels[0]
     after = int(np.searchsorted(levels, levels[0] + 2 / 3 * rise))
-    target = levels[after] - share * rise
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        back = normalise((1 - middle) * points[after] + middle * points[0])
-        low, high = (middle, high) if pair_energy(back[None], beta)[0] > target else (low, middle)
-    state = normalise((1 - high) * points[after] + high * points[0])
+    state = lowered(points[after], points[0], float(levels[after] - share * rise), beta)
     return np.insert(points, after + 1, state, axis=0), after
 
 

@@ -65,9 +65,9 @@ class Evidence:
 
     claims: all of them must hold, one at least must fail. labels: of the runs, in the order of the values. guard: a
     p that must be small too before the hypothesis is refuted. universal: a theorem, which one run can refute. note:
-    what else a reader should know, as a sentence without its full stop. reach: what would have been seen in these runs,
-    asked where they would refute: where that is not what matters, nothing is refuted. doubt: another reason why nothing
-    is, in words, "" where there is none.
+    what else a reader should know, as a sentence without its full stop. absence: the verdict which says that something
+    is not there. reach: what of it would have been seen in these runs, asked where they would say so: where that is not
+    what matters, they do not. doubt: another reason why they do not, in words, "" where there is none.
     """
 
     claims: tuple[Claim, ...]
@@ -75,6 +75,7 @@ class Evidence:
     guard: float = 0.0
     universal: bool = False
     note: str = ""
+    absence: str = REFUTED
     reach: Reach | None = None
     doubt: str = ""
 
@@ -133,7 +134,8 @@ def balance(evidence: Evidence) -> Balance:
         confirmed, refuted = (1.0, 0.0) if _is_broken(evidence) else (confirmed, 1.0)
     fails = refuted < confirmed
     place = min(range(len(weights)), key=lambda i: weights[i].p_fails if fails else -weights[i].p_holds)
-    refuted = 1.0 if evidence.is_blind else refuted
+    if evidence.is_blind:
+        confirmed, refuted = (1.0, refuted) if evidence.absence == CONFIRMED else (confirmed, 1.0)
     return Balance(confirmed, refuted, evidence.claims[place], weights[place])
 
 
@@ -154,12 +156,12 @@ def other_intervals(evidence: Evidence, seed: int) -> tuple[str, ...]:
     found = []
     for method in (lambda c: _resampled(c, seed), _counted):
         states = [method(claim) if claim.kind == "mean" else _by_interval(claim) for claim in evidence.claims]
-        refuted = REFUTED in states and evidence.guard <= RATE / 2 and not evidence.is_blind
+        refuted = REFUTED in states and evidence.guard <= RATE / 2
         if evidence.universal:
             refuted = _is_broken(evidence)
             states = [UNDECIDED] if refuted else states
         agreed = CONFIRMED if set(states) == {CONFIRMED} else REFUTED if refuted else UNDECIDED
-        found.append(agreed)
+        found.append(UNDECIDED if agreed == evidence.absence and evidence.is_blind else agreed)
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ def explain(verdict: str, evidence: Evidence, found: Balance, q: float, asked: i
         f"over {len(evidence.labels)} runs the {claim.statistic} {_CENTRE[claim.kind]} {_number(weight.effect)} "
         f"(95 % interval {low} to {high}), {_place(verdict, evidence, found, q, asked)}"
     )
-    reach = evidence.reach if verdict == REFUTED or evidence.is_blind else None
+    reach = evidence.reach if verdict == evidence.absence or evidence.is_blind else None
     said = [text[0].upper() + text[1:], evidence.note, reach.sentence() if reach else evidence.doubt]
     return "; ".join(filter(None, said)) + "."
 
@@ -39,7 +39,12 @@ def _place(verdict: str, evidence: Evidence, found: Balance, q: float, asked: in
         return f"which lies clear of the bound, but not once corrected for {asked} questions (q = {q:.2g})"
     low, high = weight.interval
     if evidence.is_blind:
-        return f"none of it {bound}, which refutes nothing"
+        confirms = evidence.absence == CONFIRMED
+        return (
+            f"all of it {bound}, which confirms nothing"
+            if confirms
+            else f"none of it {bound}, which refutes nothing"
+        )
     if high < claim.low or low > claim.high:
         missing = (
             "not all that refutes it is there"

@@ -1,4 +1,4 @@
-"""How far a refutation reaches: the planted clusters that the same rule confirms in the same runs."""
+"""How far it reaches that something is not there: what of it, planted in the same runs, the same rule sees."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,10 +38,10 @@ def percent(share: float) -> str:
 
 
 class Rung(NamedTuple):
-    """Clusters of one size, planted anew in each draw, and in how many of the draws the rule confirmed them.
+    """What was planted in one size, anew in each draw, and in how many of the draws the rule saw it.
 
-    share: of the variance about the mean that they hold. draws: made, up to the one that left too few to be enough.
-    is_seen: whether enough of them were confirmed.
+    share: its size, as of `Reach.of`. draws: made, up to the one that left too few to be enough. is_seen: whether
+    enough of them were confirmed.
     """
 
     share: float
@@ -51,18 +51,18 @@ class Rung(NamedTuple):
 
     @property
     def interval(self) -> Interval:
-        """Of the power, the share of draws that are confirmed, at 95 %, by Clopper and Pearson.
+        """Of the power, the share of draws in which it is seen, at 95 %, by Clopper and Pearson.
 
         Where draws end early its upper end is exact all the same, and its lower one low.
         """
         return clopper_pearson(self.confirmed, self.draws)
 
 
-def rung(share: float, confirms: Callable[[int], bool], search: Search) -> Rung:
+def rung(share: float, sees: Callable[[int], bool], search: Search) -> Rung:
     """All draws of a search, or those up to the one after which enough cannot be confirmed any more."""
     confirmed, draw = 0, 0
     while draw < search.draws and draw - confirmed <= search.draws - search.enough:
-        confirmed += confirms(draw)
+        confirmed += sees(draw)
         draw += 1
     return Rung(share, confirmed, draw, confirmed >= search.enough)
 
@@ -71,18 +71,19 @@ def rung(share: float, confirms: Callable[[int], bool], search: Search) -> Rung:
 class Reach:
     """What was planted in the runs of a group, and what of it the rule saw.
 
-    sought: what a refutation excludes, as "3 to 5 clusters". planted: how many clusters were planted. matters: the
-    least share of the variance that matters. ladder: the shares that can be tried, `matters` among them. confirms:
-    whether draw number so and so of clusters of such a share is confirmed; asked when it is needed. search: how often
-    each share is tried.
+    sought: what is excluded, as "3 to 5 clusters". planted: what was planted, as "5 clusters". matters: the least
+    share that matters. ladder: the shares that can be tried, `matters` among them. sees: whether draw number so and so
+    of such a share is seen; asked when it is needed. search: how often each share is tried. of: what the shares are
+    shares of.
     """
 
     sought: str
-    planted: int
+    planted: str
     matters: float
     ladder: tuple[float, ...]
-    confirms: Callable[[float, int], bool]
+    sees: Callable[[float, int], bool]
     search: Search = COARSE
+    of: str = "the variance"
     _tried: dict[float, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -112,23 +113,23 @@ class Reach:
 
     def _rung(self, share: float) -> Rung:
         if share not in self._tried:
-            self._tried[share] = rung(share, lambda draw: self.confirms(share, draw), self.search)
+            self._tried[share] = rung(share, lambda draw: self.sees(share, draw), self.search)
         return self._tried[share]
 
     def sentence(self) -> str:
-        """What a refutation excludes, or why nothing is refuted, without full stop."""
-        tried = f"{self.planted} planted are confirmed at {', '.join(map(_counted, self.rungs))}"
+        """What is excluded, or why nothing is, without full stop."""
+        tried = f"{self.planted} planted here are seen at {', '.join(map(_counted, self.rungs))}"
         if self.suffices:
             return (
-                f"there are no {self.sought} of {percent(self.limit or self.matters)} of the variance or more, "
+                f"there are no {self.sought} of {percent(self.limit or self.matters)} of {self.of} or more, "
                 f"which would have been seen here ({tried}); of smaller ones nothing is said"
             )
         unseen = (
             f"of {percent(self.rungs[-1].share)}" if self.limit is None else f"below {percent(self.limit)}"
         )
         return (
-            f"the instrument does not see {self.sought} {unseen} of the variance here ({tried}), and what matters "
-            f"begins at {percent(self.matters)}, so nothing is refuted"
+            f"the instrument does not see {self.sought} {unseen} of {self.of} here ({tried}), and what matters "
+            f"begins at {percent(self.matters)}, so that it does not exclude them"
         )
 
     def as_record(self) -> Mapping[str, Any]:
@@ -146,6 +147,7 @@ class Reach:
         return {
             "sought": self.sought,
             "planted": self.planted,
+            "of": self.of,
             "matters": self.matters,
             "limit": self.limit,
             "rungs": rungs,

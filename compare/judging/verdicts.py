@@ -12,7 +12,7 @@ import numpy as np
 
 from compare.files import write_text
 
-SCHEMA = "metasphere/verdicts/2"
+SCHEMA = "metasphere/verdicts/3"
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,11 +36,11 @@ class Verdict:
     and for its family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED
     need q <= 0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it
     was varied and the share of it with the same verdict, agreement; agreement: the mean of these. treatment: which
-    tokens were left out. beta: the median over runs. reach: of a hypothesis on clusters that runs would refute, which
-    clusters, planted in them, are confirmed (`compare.judging.reach.Reach`): `sought`, in words; `planted`, their
-    number; `matters`, the least share of the variance that matters; `limit`, the least that is seen; `rungs`, of each
-    size tried its share, the draws, how many were confirmed, and from low to high the interval of the power; None
-    elsewhere. Numbers that do not exist are NaN.
+    tokens were left out. beta: the median over runs. reach: where runs would say that something is not there, what of
+    it, planted in them, is seen (`compare.judging.reach.Reach`): `sought` and `planted`, in words; `of`, what shares
+    are shares of; `matters`, the least share that matters; `limit`, the least that is seen; `rungs`, of each size tried
+    its share, the draws, how many were confirmed, and from low to high the interval of the power; None elsewhere.
+    Numbers that do not exist are NaN.
     """
 
     hypothesis: str
@@ -75,14 +75,14 @@ class Verdicts:
     rows: hypothesis by hypothesis, groups in the order given. thresholds: name -> {value, low, high, meaning} for
     each hypothesis. seed, draws: of the null draws.
 
-    As JSON (schema "metasphere/verdicts/2"): an object with ``schema``, ``seed``, ``draws``, ``thresholds`` (hypothesis
+    As JSON (schema "metasphere/verdicts/3"): an object with ``schema``, ``seed``, ``draws``, ``thresholds`` (hypothesis
     -> threshold -> {value, low, high, meaning}) and ``rows``, a list of objects with the fields of `Verdict`: strings
     ``hypothesis``, ``statement``, ``group``, ``verdict``, ``why``, ``statistic``, ``unit``, ``null``, ``treatment``,
     ``source``; numbers ``effect``, ``smallest_effect``, ``p``, ``q``, ``runs``, ``agreement``, ``beta``; pairs ``ci``,
     ``claimed`` [low, high]; lists ``labels``, ``values`` (one a run) and ``robustness`` ({``threshold``, ``low``,
-    ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``matters``, ``limit``, ``rungs``}, the
-    last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do not exist, and infinite
-    ones, are null. Keys are sorted.
+    ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``of``, ``matters``, ``limit``,
+    ``rungs``}, the last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do not exist,
+    and infinite ones, are null. Keys are sorted.
 
     >>> import compare
     >>> compare.Verdicts((), {}, seed=0, draws=99).rows
@@ -120,7 +120,7 @@ class Verdicts:
         >>> import json
         >>> import compare
         >>> json.loads(compare.Verdicts((), {}, seed=0, draws=99).to_json())["schema"]
-        'metasphere/verdicts/2'
+        'metasphere/verdicts/3'
         """
         table = {
             "schema": SCHEMA,

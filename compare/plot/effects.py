@@ -28,10 +28,10 @@ def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) 
     """A row a verdict: its effect and 95 % interval, the bound of what is claimed, and how far a refutation reaches.
 
     The scale below is that of the effect. The mark is the effect, its bar the 95 % interval over runs (an arrow where
-    it has no end), the dotted stroke a bound of the claim, the grey line no effect. Where clusters were planted in the
-    same runs (field ``reach``), a second bar on the scale above, the share of the variance that they hold, goes from
-    the detection limit to 100 %: a full mark is a size that was always confirmed, a hollow one a size that was not, and
-    the short stroke the size from which on clusters matter. A bar that begins right of the stroke is no refutation.
+    it has no end), the dotted stroke a bound of the claim, the grey line no effect. Where clusters, falls or
+    preferences were planted in the same runs (field ``reach``), a second bar on the scale above, their share, goes from
+    the detection limit to 100 %: a full mark is a size that was always seen, a hollow one a size that was not, and the
+    short stroke the size from which on they matter. Where a bar begins right of the stroke nothing is excluded.
 
     Arguments
     ---------
@@ -116,7 +116,8 @@ def _scales(axes: Axes, rows: Sequence[Verdict]) -> None:
 
 def _reaches(axes: Axes, rows: Sequence[Verdict]) -> None:
     above = axes.twiny()
-    above.set(xlim=(0, 1), xlabel="share of the variance that planted clusters hold", ylim=axes.get_ylim())
+    of = sorted({row.reach["of"] for row in rows if row.reach})
+    above.set(xlim=(0, 1), xlabel=f"share of {', or of '.join(of)} that is planted", ylim=axes.get_ylim())
     ticks = np.linspace(0, 1, 5)
     above.set_xticks(ticks, [percent(tick) for tick in ticks])
     above.spines[["left", "right"]].set_visible(False)

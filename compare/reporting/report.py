@@ -37,7 +37,7 @@ def report(
       hypothesis, a page a model and some more. Styles, figures, data and the script of the animations are inside each,
       nothing is fetched, all text that came from a prompt is escaped. A page that no run stands behind any more goes.
     - ``explore.html``: runs side by side, dragged through depth, and a live simulator; some of every group.
-    - ``verdicts.json``: the judge's table, schema ``metasphere/verdicts/2`` (`compare.judging.verdicts.Verdicts`).
+    - ``verdicts.json``: the judge's table, schema ``metasphere/verdicts/3`` (`compare.judging.verdicts.Verdicts`).
     - ``published.json``: the post's own criteria of every run measured by its definitions, schema
       ``metasphere/published/1``: ``criteria``, a list of objects with the ``run`` and the fields of
       `compare.published.criteria.Criterion`; ``met`` is true, false or null (undefined on this run; ``reason`` says

@@ -10,6 +10,7 @@ import xarray as xr
 import compare
 from compare.judging.group import Group
 from compare.judging.limits import Plants
+from compare.judging.planted_falls import Energies
 from compare.judging.reach import COARSE
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
@@ -66,7 +67,10 @@ def measured(
 
 def judged(groups, **options):
     """`compare.judge` on groups given as lists of (trajectory, data set), where all that is planted would be seen."""
-    with mock.patch.object(Plants, "with_lives", _seen):
+    with (
+        mock.patch.object(Plants, "with_lives", _seen),
+        mock.patch("compare.judging.hypotheses.energy.fallen", _fallen),
+    ):
         return compare.judge(
             {name: [run for run, _ in runs] for name, runs in groups.items()},
             measured={name: [data for _, data in runs] for name, runs in groups.items()},
@@ -79,8 +83,15 @@ def _seen(plants, draw):
     if draw not in plants._lives:
         clear = measured(plants.group.runs[0].trajectory, late=1.0, gain=1.0, share=0.5, stage=1.0)
         runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
-        plants._lives.update(dict.fromkeys(range(COARSE.draws), Group(plants.group.name, runs)))
+        plants._lives.update(
+            dict.fromkeys(range(COARSE.draws), Group(plants.group.name, runs, plants.group.controls))
+        )
     return plants._lives[draw]
+
+
+def _fallen(group, runs, share, draw):
+    """Energies of which falls are exactly this share of all changes, in every run."""
+    return [Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3))] * len(runs)
 
 
 def group(size=RUNS, **numbers):

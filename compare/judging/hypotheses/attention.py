@@ -1,11 +1,13 @@
 """H6, attention follows the clusters: that to the own cluster beyond what mask and positions give."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from compare.judging import curves
-from compare.judging.evidence import Claim, Evidence, NotApplicable
+from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable, balance
 from compare.judging.group import (
     Group,
     MeasuredRun,
@@ -16,13 +18,18 @@ from compare.judging.group import (
     require_tokens,
 )
 from compare.judging.hypothesis import ABOVE, BELOW, DYNAMICS, LEAST_LIFE, Hypothesis, Threshold
+from compare.judging.reach import Reach, Search
+from compare.metrics.calibrated.attention import PLANTED
+
+PREFERENCES = "preferences for the own cluster"
 
 
 def attention_follows(group: Group, at: Thresholds) -> Evidence:
     """H6: log of the attention to a token's own cluster over what mask and positions give, less its null.
 
     Only depths that have clusters count, as for plateaus (H2): an excess of cluster life of `life` or more, and of
-    `deviations` standard deviations of its null.
+    `deviations` standard deviations of its null. Refuted only where a preference of the size that matters, planted in
+    the same attention for clusters that it does not follow, is confirmed.
     """
     if not any("attention_follow" in run.measured for run in group.runs):
         raise NotApplicable("no attention was recorded")
@@ -36,27 +43,49 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
             f"no clusters to follow: {len(chosen)} of {len(runs)} runs have a depth with clusters and attention, "
             f"needs {at['runs']}"
         )
-    return Evidence(
-        (
-            Claim(
-                "log attention to the own cluster, over mask and positions",
-                "nat",
-                found[np.isfinite(found)],
-                low=at["delta"],
-            ),
-        ),
-        labels(chosen),
-    )
+    evidence = Evidence((_claim(found[np.isfinite(found)], at),), labels(chosen))
+    if balance(evidence).p_refuted > RATE / 2:
+        return evidence
+    if not all("attention_follow_planted" in run.measured for run in chosen):
+        return replace(
+            evidence, doubt="no preference was planted when attention was measured, so measure it again"
+        )
+
+    def seen(share: float, draw: int) -> bool:
+        planted = np.array([_planted(run, at, share, draw) for run in chosen])
+        return balance(Evidence((_claim(planted, at),), labels(chosen))).p_confirmed <= RATE / 2
+
+    draws = min(run.measured.sizes["planting"] for run in chosen)
+    search = Search(draws, enough=draws)
+    reach = Reach(PREFERENCES, PREFERENCES, at["matters"], PLANTED, seen, search, "each token's attention")
+    return replace(evidence, reach=reach)
+
+
+def _claim(values: Float[np.ndarray, " run"], at: Thresholds) -> Claim:
+    return Claim("log attention to the own cluster, over mask and positions", "nat", values, low=at["delta"])
 
 
 def _excess(run: MeasuredRun, at: Thresholds) -> float:
     """Mean over heads and depths with clusters; NaN where there is no such depth."""
-    spread = run["cluster_life_null"].std(axis=0)
-    clustered = run["cluster_life_excess"] >= np.maximum(at["life"], at["deviations"] * spread)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of means over nothing, which are NaN
         null = np.nanmean(run["attention_follow_null"], axis=0)
-        return float(np.nanmean((run["attention_follow"] - null)[clustered]))
+        return float(np.nanmean((run["attention_follow"] - null)[_clustered(run, at)]))
+
+
+def _planted(run: MeasuredRun, at: Thresholds, share: float, draw: int) -> float:
+    """The same of a preference planted in draw number so and so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        null = np.nanmean(run["attention_follow_null"], axis=(0, 2))
+        found = run["attention_follow_planted"][PLANTED.index(share), draw] - null
+        return float(np.nanmean(found[_clustered(run, at)]))
+
+
+def _clustered(run: MeasuredRun, at: Thresholds) -> Bool[np.ndarray, " depth"]:
+    """The depths that have clusters."""
+    spread = run["cluster_life_null"].std(axis=0)
+    return run["cluster_life_excess"] >= np.maximum(at["life"], at["deviations"] * spread)
 
 
 HYPOTHESIS = Hypothesis(
@@ -76,8 +105,15 @@ HYPOTHESIS = Hypothesis(
         "keys and distances take up the rest",
     ),
     rule=ABOVE,
-    refuted_by=BELOW,
+    refuted_by=f"{BELOW}, and preferences of the size `matters`, planted in the same attention, are always confirmed",
     others=(
+        Threshold(
+            "matters",
+            0.1,
+            0.1,
+            0.1,
+            "share of each token's attention, moved to a cluster, that must be seen there",
+        ),
         Threshold(
             "life", LEAST_LIFE, 0.15, 0.35, "least excess of cluster life of a depth that has clusters"
         ),

@@ -1,21 +1,28 @@
 """H4, the interaction energy rises: falls as a share of its changes, at the run's own beta."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import stats
 
 from compare.judging import curves
-from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
+from compare.judging.evidence import CONFIRMED, RATE, Claim, Evidence, NotApplicable, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
 from compare.judging.hypothesis import ABOVE, BELOW, DEPTHS, GATE, RUNS, Hypothesis, Threshold
-from compare.judging.reach import percent
+from compare.judging.planted_falls import Energies, energies, fallen
+from compare.judging.reach import Reach, percent
 from compare.metrics.calibrated.energy import descent_share
+
+FALLS = (1.2, 1.6, 2.0, 3.0, 4.0)
+"""Planted falls, in multiples of the largest that is still a rise."""
 
 
 def energy_rises(group: Group, at: Thresholds) -> Evidence:
     """H4: falls as a share of all changes of the energy that stand out from rounding, below the largest allowed.
 
     A step counts beyond z standard deviations of the rounding noise, z = max(4, the Bonferroni bound over all steps
-    of the group).
+    of the group). Confirmed only where falls of `matters` times the largest allowed, planted in the same runs, are
+    refuted.
     """
     runs = require_dynamics(group, at)
     known = tuple(run for run in runs if np.isfinite(run["energy"]).all())
@@ -25,7 +32,7 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     z = max(at["z"], float(stats.norm.isf(RATE / (2 * steps))))
 
     def descent(run: MeasuredRun) -> float:
-        return descent_share(run["energy"], run["energy_noise"], z)[0]
+        return _falls(energies(run), z)
 
     moving = sum(np.isfinite(descent(run)) for run in known)
     if moving < at["moving"] * len(runs):
@@ -35,11 +42,28 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     chosen, share = finite(known, descent, at, " whose energy changes by more than rounding")
     any_fall = int(np.sum(share > 0))
     said = [f"{any_fall} of {len(chosen)} runs have a fall beyond {z:.2g} standard deviations of rounding"]
-    return Evidence(
-        (Claim("share of falls in all changes of the energy", "share", share, high=at["share"]),),
-        labels(chosen),
-        note="; ".join([*said, *_of_heads(group)]),
+    found = Evidence(
+        (_claim(share, at),), labels(chosen), note="; ".join([*said, *_of_heads(group)]), absence=CONFIRMED
     )
+    if balance(found).p_confirmed > RATE / 2:
+        return found
+
+    def seen(share: float, draw: int) -> bool:
+        fell = np.array([_falls(one, z) for one in fallen(group, chosen, share, draw)])
+        return balance(Evidence((_claim(fell, at),), labels(chosen))).p_refuted <= RATE / 2
+
+    ladder = tuple(at["share"] * times for times in FALLS)
+    matters = at["share"] * at["matters"]
+    reach = Reach("falls", "falls", matters, ladder, seen, group.search, "all changes of the energy")
+    return replace(found, reach=reach)
+
+
+def _falls(of: Energies, z: float) -> float:
+    return descent_share(*of, z)[0]
+
+
+def _claim(share: np.ndarray, at: Thresholds) -> Claim:
+    return Claim("share of falls in all changes of the energy", "share", share, high=at["share"])
 
 
 def _of_heads(group: Group) -> list[str]:
@@ -72,9 +96,16 @@ HYPOTHESIS = Hypothesis(
     unit="share",
     null="rounding of the recorded numbers: 6 re-roundings",
     smallest=Threshold("share", 0.05, 0.02, 0.1, "largest share of falls that is still a rise"),
-    rule=BELOW,
+    rule=f"{BELOW}, and falls `matters` times as large, planted in the same runs, are always refuted",
     refuted_by=ABOVE,
     others=(
+        Threshold(
+            "matters",
+            2.0,
+            2.0,
+            2.0,
+            "times `share`, from which on planted falls must be refuted to be excluded",
+        ),
         Threshold("z", 4.0, 3.0, 6.0, "standard deviations of rounding beyond which a step counts"),
         Threshold("moving", 0.75, 0.5, 0.9, "share of runs that must have a step that counts"),
         RUNS,

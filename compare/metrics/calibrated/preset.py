@@ -59,11 +59,13 @@ def calibrated(
     labels = np.full((len(points), len(made.kept)), -2)
     labels[:, made.kept] = measured["cluster_label"]
     measured["cluster_label"] = labels
+    sizes: dict[str, list[float]] = {}
     if trajectory.attention is not None:
         causal = bool(trajectory.provenance.get("causal", False))
         local = trajectory.axis == "layer"
         followed = attention.attention_follow(trajectory.attention, labels, causal, local, draws, seed)
         measured |= dict(zip(attention.VARIABLES, followed))
+        sizes["planted_share"] = list(attention.PLANTED)
     modules = (cluster_life, closeness, plateaus, gate, energy, attention)
     table = VARIABLES | HELD_OUT | {name: row for module in modules for name, row in module.VARIABLES.items()}
     return xr.Dataset(
@@ -75,6 +77,7 @@ def calibrated(
             "variant": list(variants),
             "held_out_depth": trajectory.depth[list(read_depths(len(points)))],
             "clusters": list(CLUSTERS),
+            **sizes,
         },
         attrs={
             "preset": "calibrated",

@@ -103,12 +103,16 @@ def test_energy(levels, verdict):
 
 
 def test_attention_is_held_against_its_null():
-    def attention(excess, life=1.0):
+    def attention(excess, life=1.0, planted=0.6):
         null = np.linspace(0.3, 0.7, 5)[:, None, None] * np.ones((DEPTHS, 2))
         own = np.where(np.arange(DEPTHS)[:, None] < 3, np.nan, excess + 0.5) * np.ones(2)
         return {
             "attention_follow": (("depth", "head"), own),
             "attention_follow_null": (("draw", "depth", "head"), null),
+            "attention_follow_planted": (
+                ("planted_share", "planting", "depth"),
+                np.full((3, 2, DEPTHS), planted),
+            ),
             "cluster_life_excess": ("depth", np.full(DEPTHS, life)),
             "cluster_life_null": (("draw", "depth"), np.zeros((5, DEPTHS))),
         }
@@ -119,6 +123,16 @@ def test_attention_is_held_against_its_null():
             for (run, data), shift in zip(group(), around(0, 0.01))
         ]
         assert judged({"runs": runs}).row("H6", "runs").verdict == verdict
+    for planted, said in (
+        (0.6, "there are no preferences"),
+        (0.5, "the instrument does not see preferences"),
+    ):
+        runs = [(run, data.assign(attention(0.0, planted=planted))) for run, data in group()]
+        row = judged({"runs": runs}).row("H6", "runs")
+        assert row.verdict == ("REFUTED" if planted == 0.6 else "UNDECIDED")
+        assert f"{said} for the own cluster" in row.why
+    unplanted = [(run, data.drop_vars("attention_follow_planted")) for run, data in runs]
+    assert "measure it again" in judged({"runs": unplanted}).row("H6", "runs").why
     bare = [(run, data.assign(attention(0.5, life=0.2))) for run, data in group()]
     row = judged({"runs": bare}).row("H6", "runs")
     assert (row.verdict, row.why[:21]) == ("NOT APPLICABLE", "No clusters to follow")

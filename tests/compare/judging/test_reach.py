@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from compare.judging.evidence import (
+    CONFIRMED,
     RATE,
     REFUTED,
     UNDECIDED,
@@ -24,7 +25,11 @@ FAILS = (Claim("excess", "nat", np.linspace(-0.1, 0.1, 7), low=0.25),)
 def reach(least_seen, ladder=(0.5, 0.65, 0.8, 0.9), failing=0):
     """Clusters are seen from a share on, and below it from no draw but the first `failing`."""
     return Reach(
-        "5 tight clusters", 5, 0.65, ladder, lambda share, draw: share >= least_seen or draw < failing
+        "5 tight clusters",
+        "5 clusters",
+        0.65,
+        ladder,
+        lambda share, draw: share >= least_seen or draw < failing,
     )
 
 
@@ -58,7 +63,9 @@ def test_the_full_search_allows_one_draw_in_twenty_to_be_missed(missed, draws, s
 
 def test_a_size_is_planted_once_however_often_it_is_asked_for():
     asked = []
-    found = Reach("clusters", 5, 0.65, (0.5, 0.65), lambda share, draw: bool(asked.append((share, draw))))
+    found = Reach(
+        "clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: bool(asked.append((share, draw)))
+    )
     assert not found.suffices
     assert found.rungs == found.rungs
     assert found.limit is None
@@ -76,7 +83,7 @@ def test_the_full_search_goes_down_to_a_tenth_in_steps_that_hold_all_that_matter
 
 def test_other_sizes_are_tried_only_where_they_are_told():
     asked = []
-    found = Reach("clusters", 5, 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
+    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
     assert found.suffices
     assert set(asked) == {0.65}
 
@@ -93,7 +100,10 @@ def test_what_would_have_been_seen_is_refuted_and_the_words_say_from_where_on():
     verdict, others, words = said(reach(0.6, failing=1))
     assert (verdict, others) == (REFUTED, {REFUTED})
     assert "none of it above 0.25; there are no 5 tight clusters of 65 % of the variance or more" in words
-    assert "confirmed at 50 % in 1 of 2 draws (a power of 1 % to 99 %), 65 % in 4 of 4 draws" in words
+    assert (
+        "5 clusters planted here are seen at 50 % in 1 of 2 draws (a power of 1 % to 99 %), 65 % in 4 of 4 draws"
+        in words
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,6 +116,21 @@ def test_what_would_not_have_been_seen_is_not_refuted(found, unseen):
     assert "none of it above 0.25, which refutes nothing" in words
     assert f"the instrument does not see 5 tight clusters {unseen} here" in words
     assert "what matters begins at 65 %" in words
+
+
+HOLDS = (Claim("falls", "share", np.linspace(0, 0.02, 7), high=0.05),)
+
+
+@pytest.mark.parametrize(("least_seen", "verdict"), [(0.6, CONFIRMED), (1.0, UNDECIDED)])
+def test_a_verdict_that_something_is_not_there_needs_to_have_seen_it_whichever_it_is(least_seen, verdict):
+    found = reach(least_seen)
+    evidence = Evidence(HOLDS, LABELS, absence=CONFIRMED, reach=found)
+    weighed = balance(evidence)
+    assert decide(weighed, RATE / 2) == verdict
+    assert set(other_intervals(evidence, 0)) == {verdict}
+    words = explain(verdict, evidence, weighed, 2 * weighed.p, 1)
+    assert ("there are no 5 tight clusters" in words) == (verdict == CONFIRMED)
+    assert ("all of it below 0.05, which confirms nothing" in words) == (verdict == UNDECIDED)
 
 
 @pytest.mark.parametrize("confirmed", range(5))

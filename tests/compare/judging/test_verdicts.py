@@ -18,7 +18,7 @@ def test_json_has_the_documented_fields_and_no_numbers_that_json_lacks(tmp_path)
     text = table(verdict()).to_json(tmp_path / "verdicts.json")
     read = json.loads(text)
     assert sorted(read) == ["draws", "rows", "schema", "seed", "thresholds"]
-    assert read["schema"] == "metasphere/verdicts/2"
+    assert read["schema"] == "metasphere/verdicts/3"
     (row,) = read["rows"]
     assert list(row) == sorted(row) == FIELDS.split()
     assert row["beta"] is None

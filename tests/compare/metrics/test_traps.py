@@ -142,7 +142,7 @@ def test_5_a_mask_alone_is_no_routing():
         attention = weights / weights.sum(axis=-1, keepdims=True)
         assert np.all(attention_clusters(attention)["sinkhorn_fiedler"] < 0.3)
         labels = np.tile(random(8, run).permutation(np.arange(TOKENS) % 3), (4, 1))
-        own, null = attention_follow(attention, labels, True, True, 19, run)
+        own, null, _ = attention_follow(attention, labels, True, True, 19, run)
         excess.append(np.nanmean(own) - np.nanmean(null))
     found = weigh(Claim("", "", np.array(excess), low=0.1))
     assert found.p_fails < 0.025 < found.p_holds

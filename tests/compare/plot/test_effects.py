@@ -9,7 +9,8 @@ from tests.helpers.written_verdicts import table, verdict
 
 REACH = {
     "sought": "3 clusters",
-    "planted": 3,
+    "planted": "3 clusters",
+    "of": "the variance",
     "matters": 0.65,
     "limit": 0.8,
     "rungs": [
@@ -53,7 +54,7 @@ def test_how_far_a_refutation_reaches_is_on_the_scale_above():
     rows = [verdict(verdict="REFUTED", effect=0.0, ci=(-0.1, 0.1), reach=REACH), verdict(group="other")]
     axes = plot.forest(rows)
     (above,) = (each for each in axes.figure.axes if each is not axes)
-    assert above.get_xlabel() == "share of the variance that planted clusters hold"
+    assert above.get_xlabel() == "share of the variance that is planted"
     assert above.get_xlim() == (0.0, 1.0)
     drawn = lines(above)
     below = drawn[0][1][0]

@@ -191,7 +191,7 @@ def test_json_and_latex(written):
     directory, _ = written
     text = (directory / "verdicts.json").read_text()
     table = json.loads(text, parse_constant=pytest.fail)
-    assert table["schema"] == "metasphere/verdicts/2"
+    assert table["schema"] == "metasphere/verdicts/3"
     assert (table["draws"], table["seed"]) == (DRAWS, 0)
     latex = (directory / "verdicts.tex").read_text()
     assert latex.count(r"\\") == 1 + sum(row["verdict"] != "NOT APPLICABLE" for row in table["rows"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sim
-from compare.metrics.calibrated.attention import attention_follow
+from compare.metrics.calibrated.attention import PLANTED, PLANTINGS, _moves, attention_follow
 from compare.metrics.calibrated.preset import own_beta
 from compare.metrics.exclusions import exclude
 from compare.metrics.measurement import measure
@@ -30,7 +30,7 @@ def test_attention_follow_is_the_quotient_it_says():
     attention[2] = np.nan
     labels = random.integers(-1, 3, (3, 14))
     labels[:, 4] = -2
-    own, null = attention_follow(attention, labels, True, True, 9)
+    own, null, _ = attention_follow(attention, labels, True, True, 9)
     kept = np.arange(14) != 4
     seen = np.tri(14, k=-1, dtype=bool) & kept & kept[:, None]
     for depth in range(2):
@@ -67,7 +67,7 @@ def test_attention_to_near_tokens_is_no_sign_of_clusters(causal):
     for _ in range(30):
         labels = np.repeat(random.integers(0, 4, 12), 4)
         for boost, into in ((0.0, alone), (1.0, boosted)):
-            own, null = attention_follow(
+            own, null, _ = attention_follow(
                 text_attention(random, labels, boost, causal)[None], labels[None], causal, True, 19
             )
             into.append(own.mean() - null.mean())
@@ -126,3 +126,45 @@ def test_beta_belongs_to_the_sphere_without_rogue_coordinates():
     assert made.rogue.tolist() == [5]
     # the rows are softmax(8 cos) of these very points, so the entropy matches at 8 up to the solver's 1e-10
     assert own_beta(trajectory, made)[0] == pytest.approx(beta, rel=1e-6)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_what_is_planted_is_the_quotient_of_attention_moved_to_the_clusters_of_a_null_draw(local):
+    random = np.random.default_rng(21)
+    tokens, draws = 16, 6
+    attention = random.uniform(size=(1, 3, tokens, tokens)) * np.tri(tokens)
+    attention /= attention.sum(axis=-1, keepdims=True)
+    labels = random.integers(-1, 3, (1, tokens))
+    labels[0, 4] = -2
+    kept = np.flatnonzero(labels[0] > -2)
+    seen = np.tri(tokens, k=-1, dtype=bool)
+    seen[4] = seen[:, 4] = False
+    _, null, planted = attention_follow(attention, labels, True, local, draws, seed=3)
+    assert planted.shape == (len(PLANTED), PLANTINGS, 1)
+    for draw, move in enumerate(list(_moves(len(kept), draws, local, 3))[:PLANTINGS]):
+        moved = labels[0].copy()
+        moved[kept] = labels[0, kept][move]
+        for size, share in enumerate((0.0, *PLANTED)):
+            rows = attention[0].copy()
+            for i in range(tokens):
+                own = [j for j in range(tokens) if seen[i, j] and moved[i] == moved[j] >= 0]
+                for head in rows:
+                    given, whole = head[i, own].sum(), head[i, seen[i]].sum()
+                    if given > 0:
+                        head[i] *= 1 - share
+                        head[i, own] *= 1 + share * whole / (given * (1 - share))
+            expected = mask_matched(rows, seen, local=local)
+            follow = np.mean([slow_follow(one, moved, under, seen) for one, under in zip(rows, expected)])
+            got = null[draw, 0].mean() if share == 0 else planted[size - 1, draw, 0]
+            np.testing.assert_allclose(got, follow, rtol=1e-10)
+    nothing = attention_follow(attention, np.where(labels == -2, -2, -1), True, local, draws)
+    assert np.isnan(nothing.planted).all()
+
+
+def test_a_preference_reads_the_more_the_larger_it_is():
+    random = np.random.default_rng(22)
+    labels = random.integers(0, 4, 40)
+    attention = text_attention(random, labels, 0.0)[None]
+    _, null, planted = attention_follow(attention, labels[None], True, True, 9)
+    assert np.all(np.diff(planted[:, :, 0], axis=0) > 0)
+    assert np.all(planted[0, :, 0] > null[:PLANTINGS, 0].mean(axis=1))
