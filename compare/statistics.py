@@ -1,5 +1,6 @@
 """Confidence intervals, tests and rank correlations over prompts, seeds or models, and multiple testing."""
 
+from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -203,10 +204,11 @@ def _scaled_ranks(values: Float[np.ndarray, " model"]) -> Float[np.ndarray, " mo
     return centred / np.linalg.norm(centred)
 
 
+@lru_cache(maxsize=8)
 def _orders(n: int, seed: int) -> np.ndarray:
-    """All orders of n things, or many random ones and the given one."""
+    """All orders of n things, or many random ones and the given one; drawn once."""
     if n <= MOST_EXACT:
-        return np.array(list(permutations(range(n))))
+        return np.array(list(permutations(range(n))), np.int16)
     random = np.random.default_rng(seed)
-    drawn = random.permuted(np.broadcast_to(np.arange(n), (PERMUTATIONS, n)), axis=1)
-    return np.concatenate([np.arange(n)[None], drawn])
+    drawn = random.permuted(np.broadcast_to(np.arange(n, dtype=np.int16), (PERMUTATIONS, n)), axis=1)
+    return np.concatenate([np.arange(n, dtype=np.int16)[None], drawn])

@@ -87,6 +87,11 @@ LIMITS = click.option(
     help="Controls of a model; all silences feed-forward parts a third at a time, keeps every coordinate, and more.",
 )
 @click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
+@click.option(
+    "--keep-attention",
+    is_flag=True,
+    help="Keep attention in the runs, which is most of them; without it they can be measured once.",
+)
 @DRAWS
 @LIMITS
 @OUT
@@ -101,6 +106,7 @@ def compare(
     max_tokens: int,
     changes: str,
     groups: tuple[str, ...],
+    keep_attention: bool,
     draws: int,
     limits: str,
     out: Path,
@@ -123,7 +129,7 @@ def compare(
     asked = dict.fromkeys(job.group for job in jobs)
     opened = [one for one in subjects if one.name in asked and has_model_tables(one)]
     directory, settings = output_directory(out), Settings(draws, seed)
-    work = partial(plan.work, directory=directory, settings=settings)
+    work = partial(plan.work, directory=directory, settings=settings, keep_attention=keep_attention)
     keep = partial(keep_model_tables, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
     tasks = [partial(keep, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]

@@ -216,17 +216,33 @@ def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
 
 def run(job: Job, directory: Path) -> Path:
     """Make a run and save it as `directory`/runs/STEM.nc, unless the file there is already its result."""
-    return _run(job, directory, Settings()).path
+    path = _path(job, directory)
+    found = run_of(job.key, path)
+    if found is None or not found.facts.get("attention_kept", True):
+        save_run(job.make(), path)
+    return path
 
 
-def _run(job: Job, directory: Path, settings: Settings) -> SavedRun:
-    path = directory / "runs" / f"{job.stem}.nc"
-    return run_of(job.key, path, settings) or save_run(job.make(), path, settings)
+def _path(job: Job, directory: Path) -> Path:
+    return directory / "runs" / f"{job.stem}.nc"
 
 
-def work(jobs: Sequence[Job], directory: Path, settings: Settings) -> list[SavedRun]:
-    """Make runs and all their measurements, unless they are there."""
-    return [complete(_run(job, directory, settings)) for job in jobs]
+def work(
+    jobs: Sequence[Job], directory: Path, settings: Settings, keep_attention: bool = False
+) -> list[SavedRun]:
+    """Make runs and all their measurements, unless they are there.
+
+    Attention is most of a run, and nothing reads it once it has been measured: it is kept only where that is asked for.
+    """
+    return [complete(_run(job, _path(job, directory), settings, keep_attention)) for job in jobs]
+
+
+def _run(job: Job, path: Path, settings: Settings, keep_attention: bool) -> SavedRun:
+    found = run_of(job.key, path, settings)
+    is_kept = found is not None and found.facts.get("attention_kept", True)
+    if found is not None and (is_kept or (found.can_be_measured and not keep_attention)):
+        return found
+    return save_run(job.make(), path, settings, keep_attention)
 
 
 def batches(jobs: Iterable[Job]) -> list[list[Job]]:

@@ -88,22 +88,45 @@ class SavedRun:
     def measured(self, preset: str) -> xr.Dataset:
         """What `compare.measure` says of the run, from the file beside it where that is of this run, code and settings.
 
-        Raises ValueError as `Trajectory.load` does.
+        Raises ValueError as `Trajectory.load` does, and where it would have to be measured anew without its attention.
         """
-        if preset not in self.known:
+        if preset not in self.known and not self._is_known(preset):
             self.known[preset] = self._measured(preset)
         return self.known[preset]
 
+    @property
+    def can_be_measured(self) -> bool:
+        """Whether its attention was kept, or all that is measured on it is known."""
+        return self.facts.get("attention_kept", True) or all(map(self._is_known, self.presets))
+
+    def _is_known(self, preset: str) -> bool:
+        """Whether it was measured by this code with these settings before; it is in `known` then."""
+        if (
+            preset not in self.known
+            and (kept := kept_table(self._table(preset), self._key(preset))) is not None
+        ):
+            self.known[preset] = kept
+        return preset in self.known
+
     def _measured(self, preset: str) -> xr.Dataset:
-        path = self.path.parent.parent / "measured" / f"{self.path.stem}.{preset}.nc"
-        random = {"draws": self.settings.draws, "seed": self.settings.seed} if preset == "calibrated" else {}
-        key = json.dumps([self.digest, code_digest(measure_run), random], sort_keys=True)
-        if (kept := kept_table(path, key)) is not None:
-            return kept
         trajectory = Trajectory.load(self.path) if self.made is None else self.made
-        measured = measure_run(trajectory, preset, **random).assign_attrs(key=key)
-        keep_table(path, measured)
+        if trajectory.attention is None and not self.facts.get("attention_kept", True):
+            raise ValueError(
+                f"{self.path} was measured with other settings or code, and its attention was not kept: run the "
+                "`metasphere compare` that made it again, or with --keep-attention"
+            )
+        measured = measure_run(trajectory, preset, **self._random(preset)).assign_attrs(key=self._key(preset))
+        keep_table(self._table(preset), measured)
         return measured
+
+    def _table(self, preset: str) -> Path:
+        return self.path.parent.parent / "measured" / f"{self.path.stem}.{preset}.nc"
+
+    def _random(self, preset: str) -> dict[str, int]:
+        return {"draws": self.settings.draws, "seed": self.settings.seed} if preset == "calibrated" else {}
+
+    def _key(self, preset: str) -> str:
+        return json.dumps([self.digest, code_digest(measure_run), self._random(preset)], sort_keys=True)
 
 
 def complete(run: SavedRun) -> SavedRun:
@@ -113,9 +136,18 @@ def complete(run: SavedRun) -> SavedRun:
     return replace(run, made=run.without_attention if "calibrated" in run.presets else None)
 
 
-def save_run(trajectory: Trajectory, path: Path, settings: Settings = Settings()) -> SavedRun:
-    """Save a trajectory as the run of a file. Raises ValueError as `Trajectory.save` does."""
-    trajectory.save(path)
+def save_run(
+    trajectory: Trajectory, path: Path, settings: Settings = Settings(), keep_attention: bool = True
+) -> SavedRun:
+    """Save a trajectory as the run of a file, with its attention or, as its provenance then says, without it.
+
+    The run that is returned has it in memory. Raises ValueError as `Trajectory.save` does.
+    """
+    if trajectory.attention is not None and not keep_attention:
+        trajectory = replace(trajectory, provenance={**trajectory.provenance, "attention_kept": False})
+        replace(trajectory, attention=None).save(path)
+    else:
+        trajectory.save(path)
     facts = json.loads(json.dumps(trajectory.provenance, sort_keys=True))
     return SavedRun(path, facts, trajectory.axis, settings, trajectory)
 

@@ -100,10 +100,16 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("entries", [2**20, 301 * 40])
-@pytest.mark.parametrize("name", FIELDS)
+ONE_TILE, SEVERAL_WITH_A_REST = 2**20, 301 * 40
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [(name, SEVERAL_WITH_A_REST) for name in FIELDS]
+    + [(name, ONE_TILE) for name in ("SA", "causal USA", "all")],
+)
 def test_velocity_is_that_of_differences(name, entries, cloud, monkeypatch):
-    monkeypatch.setattr(sim.kernel, "_entries", lambda _: entries)  # one tile, or several with a rest
+    monkeypatch.setattr(sim.kernel, "_entries", lambda _: entries)
     jax.clear_caches()
     masses = np.random.default_rng(8).uniform(0.5, 2, len(cloud))
     masses /= masses.sum()

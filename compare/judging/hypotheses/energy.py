@@ -52,8 +52,8 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
         fell = np.array([_falls(one, z) for one in fallen(group, chosen, share, draw)])
         return balance(Evidence((_claim(fell, at),), labels(chosen))).p_refuted <= RATE / 2
 
-    ladder = tuple(at["share"] * times for times in FALLS)
-    matters = at["share"] * at["matters"]
+    ladder = tuple(round(at["share"] * times, 6) for times in FALLS)
+    matters = round(at["share"] * at["matters"], 6)
     reach = Reach("falls", "falls", matters, ladder, seen, group.search, "all changes of the energy")
     return replace(found, reach=reach)
 

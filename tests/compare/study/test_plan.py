@@ -188,7 +188,7 @@ def test_a_run_is_measured_from_memory_as_from_its_file(tmp_path):
     """Same bytes: a study that goes on from files must not differ from one that never stopped."""
     settings = Settings(draws=9)
     jobs = [small(0), replace(small(1), facts={"published": True})]
-    for made in plan.work(jobs, tmp_path, settings):
+    for made in plan.work(jobs, tmp_path, settings, keep_attention=True):
         assert made.made is not None
         assert made.made.attention is None
         kept = {preset: tmp_path / "measured" / f"{made.path.stem}.{preset}.nc" for preset in made.presets}

@@ -30,7 +30,7 @@ SETTINGS = {
     "depths": 7,
 }
 JOB = Job("small", "small", "simulate", SETTINGS | {"seed": 0}, {"published": False})
-FEW = Settings(draws=9)
+FEW, MORE = Settings(draws=9), Settings(draws=11)
 
 
 def turn(points):
@@ -61,6 +61,45 @@ def test_a_run_that_was_changed_by_hand_is_made_again(tmp_path, damage):
     assert isinstance(complete_run(path, FEW), LeftOut)
     plan.run(JOB, tmp_path)
     assert path.read_bytes() == whole
+
+
+def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_needed(tmp_path):
+    (kept,) = plan.work([JOB], tmp_path / "kept", FEW, keep_attention=True)
+    (lean,) = plan.work([JOB], tmp_path / "lean", FEW)
+    assert Trajectory.load(kept.path).attention is not None
+    whole = Trajectory.load(lean.path)
+    assert whole.attention is None
+    assert whole.provenance["attention_kept"] is False
+    np.testing.assert_array_equal(whole.points, Trajectory.load(kept.path).points)
+    measured = lean.measured("calibrated")
+    xr.testing.assert_equal(measured, kept.measured("calibrated"))
+    before = lean.path.stat().st_mtime_ns
+    # With the same settings nothing is made again, and the report reads what was measured.
+    plan.work([JOB], tmp_path / "lean", FEW)
+    found = complete_run(lean.path, FEW)
+    assert isinstance(found, SavedRun)
+    xr.testing.assert_identical(found.measured("calibrated"), measured)
+    assert lean.path.stat().st_mtime_ns == before
+    # With others a report cannot measure it, and the study makes it again.
+    refused = complete_run(lean.path, MORE)
+    assert isinstance(refused, LeftOut)
+    assert "its attention was not kept: run the `metasphere compare` that made it again" in refused.reason
+    plan.work([JOB], tmp_path / "lean", MORE)
+    assert lean.path.stat().st_mtime_ns != before
+    again = complete_run(lean.path, MORE)
+    assert isinstance(again, SavedRun)
+    assert again.measured("calibrated").sizes["draw"] == MORE.draws
+    assert "attention_follow" in again.measured("calibrated")
+    # Whoever asks for the attention gets it.
+    plan.work([JOB], tmp_path / "lean", MORE, keep_attention=True)
+    assert Trajectory.load(lean.path).attention is not None
+    plan.work([JOB], tmp_path / "lean", FEW)
+    assert Trajectory.load(plan.run(JOB, tmp_path / "lean")).attention is not None
+
+
+def test_a_single_run_has_its_attention_whatever_a_study_left(tmp_path):
+    plan.work([JOB], tmp_path, FEW)
+    assert Trajectory.load(plan.run(JOB, tmp_path)).attention is not None
 
 
 def test_a_measured_table_with_a_flipped_byte_is_made_again(tmp_path):
