@@ -186,7 +186,7 @@ def require_dynamics(group: Group, at: Thresholds) -> tuple[MeasuredRun, ...]:
     noise, and unrelated clouds, do not pass it.
     """
     runs = require_runs(group.runs, at)
-    depths = min(run.points.shape[0] for run in runs)
+    depths = min(len(run.trajectory.points) for run in runs)
     if depths < at["depths"]:
         raise NotApplicable(f"needs at least {at['depths']} depths, got {depths}")
     p = stouffer([run.number("gate_z") for run in runs])

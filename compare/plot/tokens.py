@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
+from scipy.linalg import eigh
 
 from compare.plot.canvas import given_or_new
 from compare.plotting import COLOURS
@@ -23,10 +24,11 @@ def principal_axes(points: Float[np.ndarray, "depth token d"]) -> tuple[Float[np
     the share is 1.
     """
     rows = points.reshape(-1, points.shape[-1])
-    values, vectors = np.linalg.eigh(rows.T @ rows)
-    axes = vectors[:, ::-1][:, :3]
+    scatter = rows.T @ rows
+    values, vectors = eigh(scatter, subset_by_index=[max(len(scatter) - 3, 0), len(scatter) - 1])
+    axes = vectors[:, ::-1]
     axes = np.where(rows.sum(axis=0) @ axes < 0, -axes, axes)
-    share = float(values[::-1][:3].sum() / values.sum())
+    share = float(values.sum() / np.trace(scatter))
     return np.pad(axes, ((0, 0), (0, 3 - axes.shape[1]))), share
 
 

@@ -106,10 +106,10 @@ def write_report(
     with threadpool_limits(limits=1):
         judged = judge_runs(ordered, kept, draws, seed, limits)
         made = pages(directory, ordered, judged, kept, left_out)
+        write_explorer(directory, ordered)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
     judged.to_json(directory / "verdicts.json")
-    write_explorer(directory, ordered)
     _write_pages(directory, made.texts)
     return Written(directory / "report.html", made.findings)
 
