@@ -64,6 +64,8 @@ def planted(
     label = _dealt(trajectory, made, groups, seed)
     grouped = label != NO_GROUP
     counts = made.kept[grouped]
+    own_coordinates = np.ones(trajectory.points.shape[2])
+    own_coordinates[made.rogue] = 0
     mixtures = np.random.default_rng((seed, 1)).standard_normal((groups, int(counts.sum())))
     points = trajectory.points.copy()
     for depth in np.flatnonzero(shares):
@@ -71,9 +73,9 @@ def planted(
         mean = cloud[counts].mean(axis=0)
         own = cloud - mean
         centres = (mixtures @ own[counts])[label[grouped]]
-        centres = _of_variance(own, centres - centres[counts].mean(axis=0), counts, made.rogue)
+        centres = _of_variance(own, centres - centres[counts].mean(axis=0), counts, own_coordinates)
         mixed = np.sqrt(1 - shares[depth]) * own + np.sqrt(shares[depth]) * centres
-        points[depth, grouped] = normalise(mean + _of_variance(own, mixed, counts, made.rogue))
+        points[depth, grouped] = normalise(mean + _of_variance(own, mixed, counts, own_coordinates))
     facts: dict[str, Any] = {"groups": groups, "share": share, **course, "seed": seed}
     return replace(
         trajectory, points=points, attention=None, provenance=trajectory.provenance | {"planted": facts}
@@ -123,8 +125,10 @@ def _of_variance(
     model: Float[np.ndarray, "token dim"],
     deviations: Float[np.ndarray, "token dim"],
     counts: Bool[np.ndarray, " token"],
-    rogue: Int[np.ndarray, " rogue"],
+    coordinates: Float[np.ndarray, " dim"],
 ) -> Float[np.ndarray, "token dim"]:
-    """Deviations scaled to the variance of `model`, over tokens that count and coordinates that are not rogue."""
-    wanted, found = (np.sum(np.delete(each[counts], rogue, axis=1) ** 2) for each in (model, deviations))
+    """Deviations scaled to the variance of `model`, over tokens that count and coordinates by their weight, 0 or 1."""
+    wanted, found = (
+        np.einsum("td,td,d->", each[counts], each[counts], coordinates) for each in (model, deviations)
+    )
     return deviations * np.sqrt(wanted / found) if found > 0 else deviations
