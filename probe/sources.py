@@ -35,9 +35,9 @@ class Source(NamedTuple):
 
 
 def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
-    """The files of a model by registered name, folder or hub id; only a hub id goes to the network.
+    """The files of a model by registered name, folder or hub id, as ID or ID@REVISION; only these go to the network.
 
-    Raises ValueError for a model that is not found or not reachable, and a revision of a local folder.
+    Raises ValueError for a model that is not found or not reachable, a revision of a local folder, and two revisions.
     """
     given, path = str(model), Path(model).expanduser()
     place = local_place(given)
@@ -52,11 +52,15 @@ def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
         raise ValueError(
             f"{given} is a file, and no GGUF: give the folder that holds config.json and the weights"
         )
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", given):
+    parts = re.fullmatch(r"(\w[\w.-]*(?:/\w[\w.-]*)?)(?:@(\w[\w./-]*))?", given)
+    if parts is None:
         raise ValueError(
             f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(models())}"
         )
-    return Source(given, *fetch(given, revision))
+    hub_id, at = parts.groups()
+    if at and revision not in (None, at):
+        raise ValueError(f"{given} names a revision, and so does revision={revision!r}: leave one out")
+    return Source(given, *fetch(hub_id, at or revision))
 
 
 def source_digest(source: Source) -> str:

@@ -58,7 +58,10 @@ LIMITS = click.option(
 
 @main.command()
 @click.option(
-    "--model", "models", multiple=True, help="Registered name, hub id or local folder; may be repeated."
+    "--model",
+    "models",
+    multiple=True,
+    help="Registered name, hub id (or ID@REVISION), or local folder; may be repeated.",
 )
 @click.option("--prompt", "prompts", multiple=True, help="Prompt name, or all; may be repeated.")
 @FILES

@@ -6,6 +6,9 @@ import time
 import pytest
 
 import probe
+from compare.study.plan import model_jobs
+from compare.study.subjects import default_texts, subject
+from probe.checkpoints import checkpoints
 from probe.loading import load, model_digest
 from tests.helpers.saved_models import refused, rewrite, save_small_bert
 from tests.helpers.stand_in_hub import HUB_ID, stand_in_hub
@@ -84,6 +87,38 @@ def test_a_revision_that_is_not_there(hub):
     assert "no revision 'v2'" in message
     load(HUB_ID)
     assert "no revision 'v2'" in refused(HUB_ID, revision="v2")
+
+
+STAGES = {"step0": "gpt2-128-initial", "step800": "gpt2-128-early", "main": "gpt2-128"}
+
+
+@pytest.fixture
+def training(hub):
+    """A hub that holds one model at three stages of its training."""
+    hub.commits |= {
+        stage: (str(number) * 40, checkpoints()[name])
+        for number, (stage, name) in enumerate(STAGES.items(), 4)
+    }
+    return hub
+
+
+def test_stages_of_training_are_models_of_their_own(training):
+    for number, (stage, name) in enumerate(STAGES.items(), 4):
+        found = probe.extract(f"{HUB_ID}@{stage}", "cat sat")
+        assert (found.points == probe.extract(name, "cat sat").points).all()
+        assert found.provenance["model"] == f"{HUB_ID}@{stage}"
+        assert found.provenance["revision"] == str(number) * 40
+    one, other = (subject(f"{HUB_ID}@{stage}") for stage in ("step0", "main"))
+    jobs = [job for of in (one, other) for job in model_jobs(of, default_texts()[:1], 0, 16)]
+    assert len({job.stem for job in jobs}) == len(jobs)
+    assert one.files != other.files == subject(HUB_ID).files
+
+
+def test_a_model_at_two_revisions_is_refused(training):
+    assert "names a revision, and so does revision='main'" in refused(f"{HUB_ID}@step0", revision="main")
+    assert load(f"{HUB_ID}@step0", revision="step0").revision == "4" * 40
+    assert "no revision 'step9'" in refused(f"{HUB_ID}@step9")
+    assert "no folder at" in refused(f"{HUB_ID}@")
 
 
 def test_pickles_only(hub, saved, tmp_path):
