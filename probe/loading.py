@@ -94,8 +94,8 @@ def load(
     model: a name of `models()`; or a local folder as ``save_pretrained`` writes it; or a GGUF file, or a folder with
         one (needs the extra ``[gguf]``; its weights are rounded, which ``quantisation`` says); or an id of the Hugging
         Face hub, as ID or ID@REVISION; or a pair (model, tokenizer), with None for the tokenizer where the model reads
-        images; or what this function returned, which passes through. A registered name goes before a folder of that name (write
-        ``./gpt2`` for the folder), a folder before a hub id. Only a hub id goes to the network.
+        images; or what this function returned, which passes through. A registered name goes before a folder of that
+        name (write ``./gpt2`` for the folder), a folder before a hub id. Only a hub id goes to the network.
     revision: commit, tag or branch of a hub id; the main branch where not given.
     dtype: float32 (where not given), float64, bfloat16 or float16.
     device: a torch device; ``"cpu"`` where not given.
