@@ -1,5 +1,7 @@
 """ALBERT iterated beyond the depth at which it was trained: collapse, return or rest."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -16,8 +18,10 @@ from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine, pair_energy
 from compare.plotting import COLOURS
 from compare.study.plan import MAX_TOKENS
-from compare.study.subjects import Text, default_texts
-from probe.loading import LoadedModel, load
+from compare.study.readings import loaded_once, with_rogue
+from compare.study.subjects import default_texts
+from probe.loading import model_digest
+from sim import Trajectory
 
 ITERATIONS = 60
 LATE = 20
@@ -51,7 +55,8 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     last 20 iterations of the angle between a state and that of `lag` blocks before, which has a valley where tokens
     go round; ``native``, the number of blocks in training. ``beta`` (model, text) is the median beta_eff of the
     trained weights at native depth, and both weights have their energy at it. Points are those of the frame
-    ``"layernorm"``, of the tokens that `compare.metrics.exclusions` keeps.
+    ``"layernorm"``, of the tokens that `compare.metrics.exclusions` keeps; the excess and beta are without the rogue
+    coordinates of the model as trained.
 
     Random weights take another seed for each text. `quick` has three texts of 48 tokens and fewer null draws.
     """
@@ -61,12 +66,18 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     shape = len(models), len(WEIGHTS), len(texts)
     measured: dict[str, np.ndarray] = {}
     for m, name in enumerate(models):
-        loaded = load(name)
+        files = model_digest(name)
+        loaded, treated = (
+            loaded_once(name, None, files),
+            partial(with_rogue, model=name, revision=None, files=files),
+        )
         for t, text in enumerate(texts):
-            own = probe.extract(loaded, text.text, "layernorm", attention=True, max_tokens=tokens)
+            own = treated(probe.extract(loaded, text.text, "layernorm", attention=True, max_tokens=tokens))
             native[m], betas[m, t] = own.depth[-1], own_beta(own, exclude(own))[0]
             for w, weights in enumerate(WEIGHTS):
-                found = _measured(loaded, text, weights, tokens, draws, betas[m, t], seed + t)
+                options = {"iterations": ITERATIONS, "init": weights, "seed": seed + t, "max_tokens": tokens}
+                made = treated(probe.extract(loaded, text.text, "layernorm", **options))
+                found = _measured(made, draws, betas[m, t])
                 for key, values in found.items():
                     measured.setdefault(key, np.empty((*shape, len(values))))[m, w, t] = values
     table = xr.Dataset(
@@ -93,12 +104,8 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     return table.assign_attrs(finding=finding(table))
 
 
-def _measured(
-    loaded: LoadedModel, text: Text, weights: str, tokens: int, draws: int, beta: float, seed: int
-) -> dict[str, np.ndarray]:
+def _measured(trajectory: Trajectory, draws: int, beta: float) -> dict[str, np.ndarray]:
     """The values of `VARIABLES` for one pass."""
-    options = {"iterations": ITERATIONS, "init": weights, "seed": seed, "max_tokens": tokens}
-    trajectory = probe.extract(loaded, text.text, "layernorm", **options)
     points = trajectory.points[:, kept(trajectory, None)]
     return {
         "mean_cosine": mean_cosine(points),

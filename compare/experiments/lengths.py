@@ -1,5 +1,8 @@
 """The number of tokens of a text against the collapse, the clusters and the head temperatures of trained models."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -12,9 +15,11 @@ from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine
 from compare.plotting import COLOURS
+from compare.study.readings import loaded_once, with_rogue
 from probe.controls import length_sweep
-from probe.loading import LoadedModel, load
+from probe.loading import LoadedModel, model_digest
 from probe.texts import Prompt
+from sim import Trajectory
 
 LENGTHS = (32, 64, 128, 256)
 WEIGHTS = {"trained": "-", "random": "--"}
@@ -37,8 +42,9 @@ def run(seed: int, quick: bool) -> xr.Dataset:
 
     In the table: the `VARIABLES`, over (model, weights, text, length), and ``log_context``, the mean over the kept
     queries of the log of the number of keys that they see: ln n without a mask (`compare.analyses.head_context`).
-    Points are those of the frame ``"layernorm"``, tokens those that `compare.metrics.exclusions` keeps; repeated ones
-    are left out, and a longer text has more of them.
+    Points are those of the frame ``"layernorm"``, and where `compare.measure` reads them without the rogue coordinates
+    of the model as trained; tokens those that `compare.metrics.exclusions` keeps; repeated ones are left out, and a
+    longer text has more of them.
 
     Each length is read afresh, except that a causal model's first tokens cannot see what follows: there a shorter run
     is the beginning of a longer one. Random weights take another seed for each text. `quick` has lengths 32 and 64 of
@@ -51,11 +57,15 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     lengths, draws = (LENGTHS[:2], 9) if quick else (LENGTHS, 19)
     rows = []
     for name in models:
-        loaded = load(name)
+        files = model_digest(name)
+        loaded, treated = (
+            loaded_once(name, None, files),
+            partial(with_rogue, model=name, revision=None, files=files),
+        )
         rows.append(
             [
                 [
-                    _measured(loaded, prompt, lengths, weights, draws, seed + t)
+                    _measured(loaded, treated, prompt, lengths, weights, draws, seed + t)
                     for t, prompt in enumerate(prompts)
                 ]
                 for weights in WEIGHTS
@@ -81,12 +91,18 @@ def run(seed: int, quick: bool) -> xr.Dataset:
 
 
 def _measured(
-    loaded: LoadedModel, prompt: Prompt, lengths: tuple[int, ...], weights: str, draws: int, seed: int
+    loaded: LoadedModel,
+    treated: Callable[[Trajectory], Trajectory],
+    prompt: Prompt,
+    lengths: tuple[int, ...],
+    weights: str,
+    draws: int,
+    seed: int,
 ) -> list[list[float]]:
     """The `VARIABLES` and ``log_context``, a row for each length."""
     rows = []
     options = {"frame": "layernorm", "attention": True, "init": weights, "seed": seed}
-    for trajectory in length_sweep(loaded, prompt.text, lengths, **options):
+    for trajectory in map(treated, length_sweep(loaded, prompt.text, lengths, **options)):
         heads = long_context(trajectory)
         late = measure(trajectory, preset="calibrated", draws=draws)["late_excess"].sel(variant="base")
         rows.append(
