@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from probe.checkpoints import checkpoints
 from probe.gguf_files import gguf_file, header
 from probe.hub import fetch
 from probe.model_files import CONFIG, content_digest, model_files, read_json
 from probe.registry import local_place, models
+from probe.wheels import WHEELS
 
 
 class Source(NamedTuple):
@@ -58,6 +60,8 @@ def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
             f"no folder at {given!r}: give a folder that exists, a hub id, or a name among {', '.join(models())}"
         )
     hub_id, at = parts.groups()
+    if at and (hub_id in WHEELS or hub_id in checkpoints() or Path(hub_id).is_dir()):
+        raise ValueError(f"revision {at!r} is of the hub, but {hub_id} is local: leave revision out")
     if at and revision not in (None, at):
         raise ValueError(f"{given} names a revision, and so does revision={revision!r}: leave one out")
     return Source(given, *fetch(hub_id, at or revision))

@@ -25,7 +25,7 @@ from compare.study import plan
 from compare.study.analyses import has_model_tables, keep_model_tables
 from compare.study.names import told_apart
 from compare.study.results import Settings, complete_run, run_paths
-from compare.study.subjects import subject
+from compare.study.subjects import subject, with_stages
 from compare.workers import Spread
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
@@ -52,7 +52,7 @@ LIMITS = click.option(
     type=click.Choice(list(SEARCHES)),
     default="coarse",
     show_default=True,
-    help="How exactly it is sought which planted clusters would be seen: full takes minutes a model.",
+    help="How exactly it is sought what would be seen where it is planted: full takes minutes a model.",
 )
 
 
@@ -93,7 +93,7 @@ LIMITS = click.option(
 @click.option(
     "--keep-attention",
     is_flag=True,
-    help="Keep attention in the runs, which is most of them; without it they can be measured once.",
+    help="Keep the attention of the runs, most of their files; else other draws or seeds need them made anew.",
 )
 @DRAWS
 @LIMITS
@@ -124,7 +124,7 @@ def compare(
     OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on it.
     """
     texts = chosen_texts(prompts, files)
-    subjects = told_apart([subject(model) for model in models or _default_models()], out)
+    subjects = told_apart(with_stages([subject(model) for model in models or _default_models()]), out)
     jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
         jobs += plan.model_jobs(one, texts, seed, max_tokens, changes)
@@ -132,12 +132,12 @@ def compare(
     asked = dict.fromkeys(job.group for job in jobs)
     opened = [one for one in subjects if one.name in asked and has_model_tables(one)]
     directory, settings = output_directory(out), Settings(draws, seed)
+    own = {plan.path_of(job, directory) for job in jobs}
+    before = [complete_run(path, settings) for path in run_paths(directory) if path not in own]
     work = partial(plan.work, directory=directory, settings=settings, keep_attention=keep_attention)
     keep = partial(keep_model_tables, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
     tasks = [partial(keep, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
-    paths = {run.path for run in made}
-    before = [complete_run(path, settings) for path in run_paths(directory) if path not in paths]
     written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
     _say(written, as_json)
 

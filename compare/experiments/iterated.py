@@ -13,7 +13,7 @@ from compare.experiments.experiment import Experiment
 from compare.experiments.shared.embedded import embedded
 from compare.experiments.shared.over_texts import stated, with_interval
 from compare.metrics.calibrated.preset import own_beta
-from compare.metrics.exclusions import exclude
+from compare.metrics.exclusions import apply, exclude
 from compare.metrics.measurement import measure
 from compare.metrics.pairwise import kept, mean_cosine, pair_energy
 from compare.plotting import COLOURS
@@ -55,8 +55,8 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     last 20 iterations of the angle between a state and that of `lag` blocks before, which has a valley where tokens
     go round; ``native``, the number of blocks in training. ``beta`` (model, text) is the median beta_eff of the
     trained weights at native depth, and both weights have their energy at it. Points are those of the frame
-    ``"layernorm"``, of the tokens that `compare.metrics.exclusions` keeps; the excess and beta are without the rogue
-    coordinates of the model as trained.
+    ``"layernorm"``, of the tokens that `compare.metrics.exclusions` keeps; the excess, beta and the energy are
+    without the rogue coordinates of the model as trained.
 
     Random weights take another seed for each text. `quick` has three texts of 48 tokens and fewer null draws.
     """
@@ -67,10 +67,8 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     measured: dict[str, np.ndarray] = {}
     for m, name in enumerate(models):
         files = model_digest(name)
-        loaded, treated = (
-            loaded_once(name, None, files),
-            partial(with_rogue, model=name, revision=None, files=files),
-        )
+        loaded = loaded_once(name, None, files)
+        treated = partial(with_rogue, model=name, revision=None, files=files)
         for t, text in enumerate(texts):
             own = treated(probe.extract(loaded, text.text, "layernorm", attention=True, max_tokens=tokens))
             native[m], betas[m, t] = own.depth[-1], own_beta(own, exclude(own))[0]
@@ -112,7 +110,7 @@ def _measured(trajectory: Trajectory, draws: int, beta: float) -> dict[str, np.n
         "cluster_life_excess": measure(trajectory, preset="calibrated", draws=draws)[
             "cluster_life_excess"
         ].values,
-        "energy": pair_energy(points, beta),
+        "energy": pair_energy(apply(trajectory, exclude(trajectory)), beta),
         "moved": np.append(np.nan, turned_angle(points, 1)),
         "returned": np.array([turned_angle(points, lag)[-LATE:].mean() for lag in range(1, LATE + 1)]),
     }

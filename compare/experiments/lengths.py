@@ -58,10 +58,8 @@ def run(seed: int, quick: bool) -> xr.Dataset:
     rows = []
     for name in models:
         files = model_digest(name)
-        loaded, treated = (
-            loaded_once(name, None, files),
-            partial(with_rogue, model=name, revision=None, files=files),
-        )
+        loaded = loaded_once(name, None, files)
+        treated = partial(with_rogue, model=name, revision=None, files=files)
         rows.append(
             [
                 [

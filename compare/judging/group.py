@@ -145,7 +145,7 @@ class Group:
 
     @cached_property
     def planted(self) -> dict[Any, Any]:
-        """What `compare.judging.limits` keeps of clusters that it planted in these runs."""
+        """What is kept of clusters and falls that were planted in these runs, until the judge has done with them."""
         return {}
 
     @property

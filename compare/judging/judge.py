@@ -91,15 +91,15 @@ def judge(
         `compare.analyses.collapse_speed.Collapse` as attributes (H5), ``"heads"`` (P11), ``"head_energy"`` (beside H4)
         and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
         missing.
-    limits: how it is sought which clusters, planted in the runs, would be seen, before a hypothesis on clusters is
-        refuted: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws of sizes in steps of 5 % of the
-        variance, seen from 95 on (`compare.judging.reach.SEARCHES`).
+    limits: how it is sought what would be seen where it is planted in the runs, before something is said not to be
+        there: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws, seen from 95 on, and of clusters in steps
+        of 5 % of the variance (`compare.judging.reach.SEARCHES`). Attention (H6) has 4 draws, those of its measuring.
     progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
 
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
     (H5). Raises ValueError where there are no groups, a group without runs, or measurements that do not match. Cost:
     that of ``measure``, and some milliseconds a row and threshold; planting takes some tenths of a second a row that
-    would refute, and with ``limits="full"`` a minute.
+    needs it, and with ``limits="full"`` a minute.
 
     >>> import compare
     >>> import sim

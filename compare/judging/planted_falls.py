@@ -24,13 +24,21 @@ def energies(run: MeasuredRun) -> Energies:
     return Energies(run["energy"], run["energy_noise"])
 
 
-def fallen(group: Group, runs: tuple[MeasuredRun, ...], share: float, draw: int) -> list[Energies]:
+class Fallen(NamedTuple):
+    """A run's energies, and whether a fall could be put in."""
+
+    energies: Energies
+    is_planted: bool
+
+
+def fallen(group: Group, runs: tuple[MeasuredRun, ...], share: float, draw: int) -> list[Fallen]:
     """The energies of the runs, a fall put into each, so that falls make up `share` of all changes on average.
 
-    They differ from run to run by as much as they did. After a depth drawn anew in each run and draw, before which the
-    energy has risen by more than the fall and after which it does not fall, stands one more state: the tokens on their
-    way back to the first depth. Its energy is read off its points like every other. A run without such a depth stays as
-    it is. `group` keeps what was planted.
+    Around it they scatter as the runs do: each takes the deviation of one of them from their mean, drawn with
+    replacement. After a depth drawn as well, before which the energy has risen by more than the fall and after which it
+    does not fall, stands one more state: the tokens on their way back to the first depth. Its energy is read off its
+    points like every other. A run without such a depth, or whose own falls are as large, stays as it is. `group` keeps
+    what was planted.
 
     Arguments: runs, some of the group's, whose energies change beyond their noise; share, in (0, 1/2). Raises
     ValueError for another share. Cost: about ten pair energies a run the first time.
@@ -39,22 +47,23 @@ def fallen(group: Group, runs: tuple[MeasuredRun, ...], share: float, draw: int)
         raise ValueError(f"one fall and the rise behind it make less than half of all changes, got {share}")
     key = ("falls", share, draw, *map(id, runs))
     if key not in group.planted:
+        random = np.random.default_rng(crc32(f"{group.seed} {draw}".encode()))
         own = np.array([descent_share(*energies(run), z=0.0)[0] for run in runs])
-        wanted = share + own - own.mean()
-        seeds = [crc32(f"{group.seed} {draw} {place}".encode()) for place in range(len(runs))]
-        group.planted[key] = [_fallen(*each) for each in zip(runs, own, wanted, seeds)]
+        wanted = share + random.choice(own - own.mean(), len(own))
+        group.planted[key] = [_fallen(*each, random) for each in zip(runs, own, wanted)]
     return group.planted[key]
 
 
-def _fallen(run: MeasuredRun, own: float, wanted: float, seed: int) -> Energies:
+def _fallen(run: MeasuredRun, own: float, wanted: float, random: np.random.Generator) -> Fallen:
     energy, noise = energies(run)
     fall = (wanted - own) * np.abs(np.diff(energy)).sum() / (1 - 2 * wanted) if wanted < 0.5 else np.inf
     # After this depth the run still rises, and it has risen by more than the fall: there is a way back.
     places = np.flatnonzero((energy[:-1] - energy[0] > fall) & (np.diff(energy) >= 0))
     if not (fall > 0 and len(places)):
-        return Energies(energy, noise)
-    after = int(np.random.default_rng(seed).choice(places))
+        return Fallen(Energies(energy, noise), False)
+    after = int(random.choice(places))
     masses = run.trajectory.masses[run.kept]
     state = lowered(run.points[after], run.points[0], float(energy[after] - fall), run.beta, masses)
     read = pair_energy(state[None], run.beta, masses)
-    return Energies(np.insert(energy, after + 1, read), np.insert(noise, after + 1, noise[after]))
+    more = Energies(np.insert(energy, after + 1, read), np.insert(noise, after + 1, noise[after]))
+    return Fallen(more, True)

@@ -7,6 +7,12 @@ from typing import Any, NamedTuple
 
 from compare.statistics import Interval, clopper_pearson
 
+ABSENT = (
+    "there are no {sought} of {size} of {of} or more, which would have been seen here ({tried}); of smaller ones "
+    "nothing is said"
+)
+"""What is said where all that matters would have been seen."""
+
 LADDER = (0.5, 0.65, 0.8, 0.9)
 """Shares of the variance that are tried for tight clusters."""
 
@@ -74,7 +80,8 @@ class Reach:
     sought: what is excluded, as "3 to 5 clusters". planted: what was planted, as "5 clusters". matters: the least
     share that matters. ladder: the shares that can be tried, `matters` among them. sees: whether draw number so and so
     of such a share is seen; asked when it is needed. search: how often each share is tried. of: what the shares are
-    shares of.
+    shares of. words: of the sentence where what matters would have been seen, with places for `sought`, `size`, `of`
+    and `tried`.
     """
 
     sought: str
@@ -84,6 +91,7 @@ class Reach:
     sees: Callable[[float, int], bool]
     search: Search = COARSE
     of: str = "the variance"
+    words: str = ABSENT
     _tried: dict[float, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -120,10 +128,8 @@ class Reach:
         """What is excluded, or why nothing is, without full stop."""
         tried = f"{self.planted} planted here are seen at {', '.join(map(_counted, self.rungs))}"
         if self.suffices:
-            return (
-                f"there are no {self.sought} of {percent(self.limit or self.matters)} of {self.of} or more, "
-                f"which would have been seen here ({tried}); of smaller ones nothing is said"
-            )
+            size = percent(self.limit or self.matters)
+            return self.words.format(sought=self.sought, size=size, of=self.of, tried=tried)
         unseen = (
             f"of {percent(self.rungs[-1].share)}" if self.limit is None else f"below {percent(self.limit)}"
         )

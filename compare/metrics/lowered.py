@@ -7,6 +7,8 @@ from scipy.optimize import root_scalar
 from compare.metrics.pairwise import pair_energy
 from sim.sphere import normalise
 
+ROUNDING = 1e-12
+
 
 def lowered(
     points: Float[np.ndarray, "token d"],
@@ -18,7 +20,8 @@ def lowered(
     """Unit points at the given pair energy, each on the great circle from where it is to where it was.
 
     Arguments: unit points now, and of lower energy at an earlier depth; energy, between that of both, of
-    `compare.metrics.pairwise.pair_energy` at `beta` and with these masses.
+    `compare.metrics.pairwise.pair_energy` at `beta` and with these masses, or beyond by no more than rounding, where
+    the nearer of both is returned.
 
     Raises ValueError for an energy that is not between. Cost: about ten pair energies, O(n^2 d) each.
     """
@@ -29,9 +32,12 @@ def lowered(
     def excess(part: float) -> float:
         return float(pair_energy(gone(part)[None], beta, masses)[0]) - energy
 
-    if not excess(1.0) <= 0 <= excess(0.0):
+    now, then = excess(0.0), excess(1.0)
+    if not then - ROUNDING * abs(energy) <= 0 <= now + ROUNDING * abs(energy):
         raise ValueError(
-            f"energy must be between those of the two states, got {energy:.6g}, from {energy + excess(1.0):.6g} to "
-            f"{energy + excess(0.0):.6g}: take a smaller fall"
+            f"energy must be between those of the two states, got {energy:.6g}, from {energy + then:.6g} to "
+            f"{energy + now:.6g}: take a smaller fall"
         )
+    if now <= 0 or then >= 0:
+        return gone(0.0 if now <= 0 else 1.0)
     return gone(root_scalar(excess, bracket=(0.0, 1.0), xtol=1e-14).root)

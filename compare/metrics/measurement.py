@@ -1,5 +1,6 @@
 """Measurements of a trajectory, by preset."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -61,6 +62,8 @@ def measure(
     ------
     ValueError: a preset that does not exist, fewer than 2 draws.
 
+    Warns, where attention was there and was not kept with the run, that nothing is said of it.
+
     Cost: calibrated, O(draws depth token^2 dim): about 0.15 s for 45 tokens and 13 depths with 99 draws, 9 s for 450
     tokens in 384 dimensions. Published: per depth one SVD, 24
     KMeans runs and O(token^3); per depth and head one eigenvalue problem; about 0.2 s for a depth of 150 tokens with 12
@@ -77,5 +80,11 @@ def measure(
         raise ValueError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {preset!r}")
     if draws < 2:
         raise ValueError(f"draws must be at least 2, got {draws}: 99 is the default")
+    if trajectory.attention is None and trajectory.provenance.get("attention_kept") is False:
+        warnings.warn(
+            "the attention of this run was not kept, so that nothing is measured on it: make the run again, or the "
+            "study with --keep-attention",
+            stacklevel=2,
+        )
     with threadpool_limits(limits=1):
         return PRESETS[preset](trajectory, draws, seed)

@@ -206,4 +206,5 @@ def _is_unclaimed(hypothesis: str, run: xr.Dataset) -> bool:
     """A control, a stage of a training, or for H3 a GPT-2 of fewer blocks than the post finds two time scales in."""
     facts = _facts(run)
     shallow = facts.get("family") == "gpt2" and int(str(facts.get("blocks", DEEP_GPT2))) < DEEP_GPT2
-    return is_control(facts) or is_stage(str(facts.get("model"))) or (hypothesis == "H3" and shallow)
+    stage = facts.get("stage") or is_stage(str(facts.get("model")))
+    return is_control(facts) or bool(stage) or (hypothesis == "H3" and shallow)

@@ -48,7 +48,7 @@ def columns(runs: Iterable[SavedRun]) -> tuple[Column, ...]:
     found: dict[str, Column] = {}
     for run in runs:
         if run.group not in found:
-            changed = run.change or is_stage(run.model)
+            changed = run.change or run.facts.get("stage") or is_stage(run.model)
             table = "theory" if not run.is_model else "changed" if changed else "trained"
             found[run.group] = Column(run.group, table, run.model, run.change)
     order = list(TABLES)

@@ -216,14 +216,15 @@ def chosen(jobs: Iterable[Job], groups: Sequence[str]) -> list[Job]:
 
 def run(job: Job, directory: Path) -> Path:
     """Make a run and save it as `directory`/runs/STEM.nc, unless the file there is already its result."""
-    path = _path(job, directory)
+    path = path_of(job, directory)
     found = run_of(job.key, path)
     if found is None or not found.facts.get("attention_kept", True):
         save_run(job.make(), path)
     return path
 
 
-def _path(job: Job, directory: Path) -> Path:
+def path_of(job: Job, directory: Path) -> Path:
+    """The file of a run in a folder of results."""
     return directory / "runs" / f"{job.stem}.nc"
 
 
@@ -234,7 +235,7 @@ def work(
 
     Attention is most of a run, and nothing reads it once it has been measured: it is kept only where that is asked for.
     """
-    return [complete(_run(job, _path(job, directory), settings, keep_attention)) for job in jobs]
+    return [complete(_run(job, path_of(job, directory), settings, keep_attention)) for job in jobs]
 
 
 def _run(job: Job, path: Path, settings: Settings, keep_attention: bool) -> SavedRun:

@@ -26,6 +26,10 @@ class Settings:
     seed: int = 0
 
 
+class AttentionNotKeptError(RuntimeError):
+    """A run would have to be measured anew, and its attention is gone: nothing may be left out for this reason."""
+
+
 @dataclass(frozen=True, eq=False)
 class SavedRun:
     """One saved run: what its file says of it, and its trajectory and measurements, which are read when asked for.
@@ -88,7 +92,7 @@ class SavedRun:
     def measured(self, preset: str) -> xr.Dataset:
         """What `compare.measure` says of the run, from the file beside it where that is of this run, code and settings.
 
-        Raises ValueError as `Trajectory.load` does, and where it would have to be measured anew without its attention.
+        Raises ValueError as `Trajectory.load` does, and AttentionNotKeptError.
         """
         if preset not in self.known and not self._is_known(preset):
             self.known[preset] = self._measured(preset)
@@ -111,9 +115,9 @@ class SavedRun:
     def _measured(self, preset: str) -> xr.Dataset:
         trajectory = Trajectory.load(self.path) if self.made is None else self.made
         if trajectory.attention is None and not self.facts.get("attention_kept", True):
-            raise ValueError(
-                f"{self.path} was measured with other settings or code, and its attention was not kept: run the "
-                "`metasphere compare` that made it again, or with --keep-attention"
+            raise AttentionNotKeptError(
+                f"{self.path} was measured with other draws, seed or code, and its attention was not kept: ask for the "
+                "same, run the `metasphere compare` that made it again, or give another folder"
             )
         measured = measure_run(trajectory, preset, **self._random(preset)).assign_attrs(key=self._key(preset))
         keep_table(self._table(preset), measured)
@@ -222,7 +226,7 @@ class LeftOut:
 
 
 def complete_run(path: Path, settings: Settings) -> SavedRun | LeftOut:
-    """The run of a file with what was measured on it, or why it cannot be read."""
+    """The run of a file with what was measured on it, or why it cannot be read. Raises AttentionNotKeptError."""
     try:
         return complete(read_run(path, settings))
     except ValueError as error:

@@ -1,7 +1,8 @@
 """What is studied: texts by name and class, and models with what is known of them before they are loaded."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import CONFIG_MAPPING
@@ -45,9 +46,9 @@ class Subject:
     names: tuple[str, ...] = ()
 
     @property
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, str | bool | None]:
         """What the provenance of its runs says of it, beside what `probe.extract` does."""
-        own = {"weights": self.weights, "model_files": self.files}
+        own = {"weights": self.weights, "model_files": self.files} | ({"stage": True} if self.stage else {})
         return own | ({"model_place": self.place, "model": self.name} if self.place else {})
 
     @property
@@ -94,6 +95,15 @@ def subject(model: str, revision: str | None = None) -> Subject:
     names = ["/".join(parts[-length:]) for length in range(1, len(parts) + 1)]
     free = tuple(name for name in names if name not in probe.models())
     return Subject(model, free[0], family, weights, files, False, place, free)
+
+
+def with_stages(subjects: Sequence[Subject]) -> list[Subject]:
+    """The subjects, where revisions of one hub id are stages of the training of the one that is named last."""
+    of = [one.given if one.place else one.given.partition("@")[0] for one in subjects]
+    return [
+        replace(one, stage=one.stage or own in of[place + 1 :])
+        for place, (one, own) in enumerate(zip(subjects, of))
+    ]
 
 
 def default_texts() -> list[Text]:

@@ -10,7 +10,7 @@ import xarray as xr
 import compare
 from compare.judging.group import Group
 from compare.judging.limits import Plants
-from compare.judging.planted_falls import Energies
+from compare.judging.planted_falls import Energies, Fallen
 from compare.judging.reach import COARSE
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
@@ -91,7 +91,7 @@ def _seen(plants, draw):
 
 def _fallen(group, runs, share, draw):
     """Energies of which falls are exactly this share of all changes, in every run."""
-    return [Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3))] * len(runs)
+    return [Fallen(Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3)), True)] * len(runs)
 
 
 def group(size=RUNS, **numbers):

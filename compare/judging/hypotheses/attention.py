@@ -21,7 +21,11 @@ from compare.judging.hypothesis import ABOVE, BELOW, DYNAMICS, LEAST_LIFE, Hypot
 from compare.judging.reach import Reach, Search
 from compare.metrics.calibrated.attention import PLANTED
 
-PREFERENCES = "preferences for the own cluster"
+PREFERENCES = "preferences for the own cluster, in every head,"
+EXCLUDED = (
+    "{sought} of {size} of {of} or more would have been seen here ({tried}); of smaller ones, and of single heads, "
+    "nothing is said"
+)
 
 
 def attention_follows(group: Group, at: Thresholds) -> Evidence:
@@ -32,7 +36,12 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
     the same attention for clusters that it does not follow, is confirmed.
     """
     if not any("attention_follow" in run.measured for run in group.runs):
-        raise NotApplicable("no attention was recorded")
+        lost = any(run.facts.get("attention_kept") is False for run in group.runs)
+        raise NotApplicable(
+            "the attention of these runs was not kept when they were measured"
+            if lost
+            else "no attention was recorded"
+        )
     require_dynamics(group, at)
     runs = tuple(run for run in require_tokens(group, at) if "attention_follow" in run.measured)
     require_runs(runs, at, f" with attention and {at['tokens']} different tokens or more")
@@ -57,7 +66,8 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
 
     draws = min(run.measured.sizes["planting"] for run in chosen)
     search = Search(draws, enough=draws)
-    reach = Reach(PREFERENCES, PREFERENCES, at["matters"], PLANTED, seen, search, "each token's attention")
+    of = "what tokens give to other kept ones"
+    reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, seen, search, of, EXCLUDED)
     return replace(evidence, reach=reach)
 
 

@@ -346,3 +346,9 @@ def test_a_power_sweep_is_a_power_of_beta():
 
 def _components(points):
     return connected_components(points @ points.T > 1 - 0.15**2 / 2, directed=False)[0]
+
+
+@pytest.mark.parametrize("number", [9, 31, 37])
+def test_no_fall_at_all_is_put_in_where_one_state_reads_another_last_digit_than_all_together(number):
+    found = group(GENERATORS["fall_0"], 2027, number, Shape(9, 36, 7))
+    assert all(run.provenance["planted_fall"] == 0 for run in found)

@@ -124,7 +124,7 @@ def test_attention_is_held_against_its_null():
         ]
         assert judged({"runs": runs}).row("H6", "runs").verdict == verdict
     for planted, said in (
-        (0.6, "there are no preferences"),
+        (0.6, "preferences"),
         (0.5, "the instrument does not see preferences"),
     ):
         runs = [(run, data.assign(attention(0.0, planted=planted))) for run, data in group()]

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,42 @@ def test_where_nothing_would_be_seen_nothing_is_refuted(name):
         assert row.verdict == "UNDECIDED", row.why
         assert "the instrument does not see 5" in row.why
         assert "of the variance here" in row.why
+
+
+def beside_controls(runs):
+    """The runs as those of a model, with controls that are as they are."""
+    facts = {
+        "net": {"init": "trained", "control": None},
+        "random": {"init": "random", "control": None},
+        "shuffled": {"init": "trained", "control": "shuffled"},
+    }
+    return {
+        name: [
+            replace(run, provenance=run.provenance | own | {"model": "net", "prompt": f"text {place}"})
+            for place, run in enumerate(runs)
+        ]
+        for name, own in facts.items()
+    }
+
+
+def learned(runs):
+    groups = beside_controls(runs)
+    tables = {name: measured(own) for name, own in groups.items()}
+    row = compare.judge(groups, draws=FEW_DRAWS, measured=tables).row("H7", "net")
+    assert row.reach is not None
+    assert row.reach["sought"] == "5 learned tight clusters"
+    return row
+
+
+def test_learned_clusters_are_refuted_as_far_as_they_are_seen_in_the_trained_runs_alone(texts):
+    row = learned(texts)
+    assert (row.verdict, row.reach["limit"]) == ("REFUTED", 0.65), row.why
+
+
+def test_where_learned_clusters_would_not_be_seen_they_are_not_refuted():
+    row = learned(group(GENERATORS["lowd"], 5, 1, Shape(7, 48, 7)))
+    assert row.verdict == "UNDECIDED"
+    assert "the instrument does not see 5 learned tight clusters" in row.why
 
 
 def evidence(mean):

@@ -17,7 +17,7 @@ def risen():
 
 
 @pytest.mark.parametrize("masses", [None, MASSES])
-@pytest.mark.parametrize("part", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("part", [-1e-15, 0.0, 0.3, 1.0, 1 + 1e-15])
 def test_its_energy_is_the_one_asked_for_and_it_lies_on_the_way(risen, masses, part):
     before, now = pair_energy(risen, BETA, masses)
     wanted = now + part * (before - now)

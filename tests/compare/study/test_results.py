@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import compare
 from compare.study import plan
 from compare.study.jobs import Job
 from compare.study.results import (
+    AttentionNotKeptError,
     LeftOut,
     LeftOutWarning,
     SavedRun,
@@ -81,9 +83,10 @@ def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_need
     xr.testing.assert_identical(found.measured("calibrated"), measured)
     assert lean.path.stat().st_mtime_ns == before
     # With others a report cannot measure it, and the study makes it again.
-    refused = complete_run(lean.path, MORE)
-    assert isinstance(refused, LeftOut)
-    assert "its attention was not kept: run the `metasphere compare` that made it again" in refused.reason
+    with pytest.raises(AttentionNotKeptError, match=r"small\.nc was measured with other draws, seed or code"):
+        complete_run(lean.path, MORE)
+    with pytest.warns(UserWarning, match="the attention of this run was not kept"):
+        assert "attention_follow" not in compare.measure(whole, draws=FEW.draws)
     plan.work([JOB], tmp_path / "lean", MORE)
     assert lean.path.stat().st_mtime_ns != before
     again = complete_run(lean.path, MORE)
@@ -95,6 +98,33 @@ def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_need
     assert Trajectory.load(lean.path).attention is not None
     plan.work([JOB], tmp_path / "lean", FEW)
     assert Trajectory.load(plan.run(JOB, tmp_path / "lean")).attention is not None
+
+
+def test_a_run_of_which_one_table_is_missing_is_made_again(tmp_path):
+    """Killed between the two presets: what was measured first does not stand for the other."""
+    both = Job("small", "small", "simulate", SETTINGS | {"seed": 0}, {"published": True})
+    (made,) = plan.work([both], tmp_path, FEW)
+    assert made.presets == ("calibrated", "published")
+    for preset in made.presets:
+        table = tmp_path / "measured" / f"small.{preset}.nc"
+        before = table.read_bytes()
+        table.unlink()
+        with pytest.raises(AttentionNotKeptError):
+            complete_run(made.path, FEW)
+        plan.work([both], tmp_path, FEW)
+        assert table.read_bytes() == before
+
+
+def test_a_report_is_not_replaced_by_one_of_the_runs_that_can_still_be_measured(tmp_path):
+    plan.work([JOB], tmp_path, FEW)
+    facts = {"label": "bare", "group": "bare"}
+    bare = Trajectory(np.stack([uniform(8, 3)] * 7), np.arange(7.0), provenance=facts)
+    bare.save(tmp_path / "runs" / "bare.nc")
+    page = compare.report(tmp_path, draws=FEW.draws)
+    before = page.read_bytes()
+    with pytest.raises(RuntimeError, match="its attention was not kept: ask for the same"):
+        compare.report(tmp_path, draws=MORE.draws)
+    assert page.read_bytes() == before
 
 
 def test_a_single_run_has_its_attention_whatever_a_study_left(tmp_path):
