@@ -6,8 +6,11 @@ import time
 import pytest
 
 import probe
+from compare.reporting.verdict_table import columns
+from compare.study import plan
 from compare.study.plan import model_jobs
-from compare.study.subjects import default_texts, subject
+from compare.study.results import save_run
+from compare.study.subjects import default_texts, subject, with_stages
 from probe.checkpoints import checkpoints
 from probe.loading import load, model_digest
 from tests.helpers.saved_models import refused, rewrite, save_small_bert
@@ -114,11 +117,24 @@ def test_stages_of_training_are_models_of_their_own(training):
     assert one.files != other.files == subject(HUB_ID).files
 
 
+def test_of_one_model_only_the_last_revision_is_no_stage(training, tmp_path):
+    asked = [subject(f"{HUB_ID}@step0"), subject("gpt2-128"), subject(f"{HUB_ID}@step800"), subject(HUB_ID)]
+    marked = with_stages(asked)
+    assert [one.stage for one in marked] == [True, False, True, False]
+    assert [one.facts.get("stage", False) for one in marked] == [True, False, True, False]
+    stage, alone = (model_jobs(one, default_texts()[:1], 0, 16) for one in (marked[0], asked[0]))
+    assert len(stage) < len(alone)  # which has its controls
+    (run, *_) = (save_run(job.make(), plan.path_of(job, tmp_path)) for job in stage)
+    (column,) = columns([run])
+    assert (column.table, column.change) == ("changed", "")
+
+
 def test_a_model_at_two_revisions_is_refused(training):
     assert "names a revision, and so does revision='main'" in refused(f"{HUB_ID}@step0", revision="main")
     assert load(f"{HUB_ID}@step0", revision="step0").revision == "4" * 40
     assert "no revision 'step9'" in refused(f"{HUB_ID}@step9")
     assert "no folder at" in refused(f"{HUB_ID}@")
+    assert "revision 'main' is of the hub, but gpt2-128 is local" in refused("gpt2-128@main")
 
 
 def test_pickles_only(hub, saved, tmp_path):
