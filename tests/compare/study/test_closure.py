@@ -92,9 +92,9 @@ def test_a_module_three_imports_away_and_a_colour(ours, tmp_path, monkeypatch):
         {"simulate": _noting(done, "made", INSTRUMENTS["simulate"])},
     )
 
-    def work():
+    def work(keep_attention=True):
         done.clear()
-        plan.work([job], tmp_path / "out", Settings(draws=9))
+        plan.work([job], tmp_path / "out", Settings(draws=9), keep_attention)
         return list(done)
 
     assert work() == ["made", "measured"]
@@ -106,6 +106,12 @@ def test_a_module_three_imports_away_and_a_colour(ours, tmp_path, monkeypatch):
     colours = next(path for path in (ours / "compare").rglob("*.py") if "COLOURS = (" in path.read_text())
     edit(colours, "COLOURS = (", 'COLOURS = ("#123456", ')
     assert work() == []
+    # What was let go with the attention is made anew before it is measured by other code.
+    edit(ours / "sim/sphere.py", '"""A. ', '"""B. ')
+    assert work(keep_attention=False) == ["made", "measured"]
+    edit(ours / "compare/metrics/exclusions.py", "ROGUE_RATIO = 2", "ROGUE_RATIO = 3")
+    assert work(keep_attention=False) == ["made", "measured"]
+    assert work(keep_attention=False) == []
 
 
 def _noting(done, word, function):
