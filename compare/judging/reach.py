@@ -77,11 +77,11 @@ def rung(share: float, sees: Callable[[int], bool], search: Search) -> Rung:
 class Reach:
     """What was planted in the runs of a group, and what of it the rule saw.
 
-    sought: what is excluded, as "3 to 5 clusters". planted: what was planted, as "5 clusters". matters: the least
-    share that matters. ladder: the shares that can be tried, `matters` among them. sees: whether draw number so and so
-    of such a share is seen; asked when it is needed. search: how often each share is tried. of: what the shares are
-    shares of. words: of the sentence where what matters would have been seen, with places for `sought`, `size`, `of`
-    and `tried`.
+    sought: what is excluded, as "3 to 5 clusters". planted: what was planted, as "5 clusters". matters: the least share
+    that matters. ladder: the shares that can be tried, `matters` among them. sees: whether draw number so and so of
+    such a share is seen; asked when it is needed. search: how often each share is tried. of: what the shares are shares
+    of. is_effect: whether shares are what the effect of the row is. words: of the sentence where what matters would
+    have been seen, with places for `sought`, `size`, `of` and `tried`.
     """
 
     sought: str
@@ -91,6 +91,7 @@ class Reach:
     sees: Callable[[float, int], bool]
     search: Search = COARSE
     of: str = "the variance"
+    is_effect: bool = False
     words: str = ABSENT
     _tried: dict[float, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -154,6 +155,7 @@ class Reach:
             "sought": self.sought,
             "planted": self.planted,
             "of": self.of,
+            "is_effect": self.is_effect,
             "matters": self.matters,
             "limit": self.limit,
             "rungs": rungs,

@@ -27,20 +27,20 @@ _ESCAPES = {
 class Verdict:
     """What the judge says of one hypothesis and one group of runs, and everything it rests on.
 
-    hypothesis, statement, source: which claim. group: whose runs. verdict: "CONFIRMED", "REFUTED", "UNDECIDED" or
-    "NOT APPLICABLE"; why: in a sentence, with the numbers. statistic, unit: what was measured, one number a run, in
+    hypothesis, statement, source: which claim. group: whose runs. verdict: "CONFIRMED", "REFUTED", "UNDECIDED" or "NOT
+    APPLICABLE"; why: in a sentence, with the numbers. statistic, unit: what was measured, one number a run, in
     `values`; labels: the runs. effect: their mean (or share, median, slope). ci: its 95 % interval over runs, not
-    corrected. smallest_effect: the least that matters, as in the registry; claimed: the range that the effect must
-    lie in. null: what it was held against. p: one-sided, of the effect lying on the wrong side of the bound, where
-    "wrong" is the side that the data speak against. q: 2 p, corrected by Benjamini and Hochberg for the whole table
-    and for its family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED
-    need q <= 0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it
-    was varied and the share of it with the same verdict, agreement; agreement: the mean of these. treatment: which
-    tokens were left out. beta: the median over runs. reach: where runs would say that something is not there, what of
-    it, planted in them, is seen (`compare.judging.reach.Reach`): `sought` and `planted`, in words; `of`, what shares
-    are shares of; `matters`, the least share that matters; `limit`, the least that is seen; `rungs`, of each size tried
-    its share, the draws, how many were confirmed, and from low to high the interval of the power; None elsewhere.
-    Numbers that do not exist are NaN.
+    corrected. smallest_effect: the least that matters, as in the registry; claimed: the range that the effect must lie
+    in. null: what it was held against. p: one-sided, of the effect lying on the wrong side of the bound, where "wrong"
+    is the side that the data speak against. q: 2 p, corrected by Benjamini and Hochberg for the whole table and for its
+    family (simulations, trained models, controls, all models), the larger of both; CONFIRMED and REFUTED need q <=
+    0.05. runs: their number. robustness: for each threshold the range {threshold, low, high} over which it was varied
+    and the share of it with the same verdict, agreement; agreement: the mean of these. treatment: which tokens were
+    left out. beta: the median over runs. reach: where runs would say that something is not there, what of it, planted
+    in them, is seen (`compare.judging.reach.Reach`): `sought` and `planted`, in words; `of`, what shares are shares of;
+    `is_effect`, whether that is the effect itself; `matters`, the least share that matters; `limit`, the least that is
+    seen; `rungs`, of each size tried its share, the draws, how many were confirmed, and from low to high the interval
+    of the power; None elsewhere. Numbers that do not exist are NaN.
     """
 
     hypothesis: str
@@ -80,9 +80,9 @@ class Verdicts:
     ``hypothesis``, ``statement``, ``group``, ``verdict``, ``why``, ``statistic``, ``unit``, ``null``, ``treatment``,
     ``source``; numbers ``effect``, ``smallest_effect``, ``p``, ``q``, ``runs``, ``agreement``, ``beta``; pairs ``ci``,
     ``claimed`` [low, high]; lists ``labels``, ``values`` (one a run) and ``robustness`` ({``threshold``, ``low``,
-    ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``of``, ``matters``, ``limit``,
-    ``rungs``}, the last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do not exist,
-    and infinite ones, are null. Keys are sorted.
+    ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``of``, ``is_effect``, ``matters``,
+    ``limit``, ``rungs``}, the last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do
+    not exist, and infinite ones, are null. Keys are sorted.
 
     >>> import compare
     >>> compare.Verdicts((), {}, seed=0, draws=99).rows

@@ -22,6 +22,7 @@ LOOKS = {
 EFFECT, REACH, LABEL = 0.0, -0.28, 0.3
 ROOM, STROKE = 0.08, 0.15
 LONGEST_LINE, LONGEST_NAME = 46, 54
+SMALL_SHARE = 0.4
 
 
 def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) -> Axes:
@@ -29,9 +30,10 @@ def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) 
 
     The scale below is that of the effect. The mark is the effect, its bar the 95 % interval over runs (an arrow where
     it has no end), the dotted stroke a bound of the claim, the grey line no effect. Where clusters, falls or
-    preferences were planted in the same runs (field ``reach``), a second bar on the scale above, their share, goes from
-    the detection limit to 100 %: a full mark is a size that was always seen, a hollow one a size that was not, and the
-    short stroke the size from which on they matter. Where a bar begins right of the stroke nothing is excluded.
+    preferences were planted in the same runs (field ``reach``), a second bar goes from the detection limit to the end,
+    on the scale above, which is their share, or on that of the effect where the share is the effect: a full mark is a
+    size that was always seen, a hollow one a size that was not, and the short stroke the size from which on they
+    matter. Where a bar begins right of the stroke nothing is excluded.
 
     Arguments
     ---------
@@ -76,8 +78,10 @@ def forest_height(rows: Sequence[Verdict]) -> float:
 
 
 def _limits(rows: Sequence[Verdict]) -> tuple[float, float]:
-    """All effects and bounds, the ends of intervals that have one, and room beside them."""
+    """All effects and bounds, the ends of intervals that have one, what was planted on their scale, and room."""
     ends = [value for row in rows for value in (row.effect, *row.ci, *row.claimed)]
+    planted = [row.reach for row in rows if row.reach and row.reach["is_effect"]]
+    ends += [1.1 * rung["share"] for reach in planted for rung in reach["rungs"]]
     ends = [0.0, *(value for value in ends if np.isfinite(value))]
     room = ROOM * (np.ptp(ends) or 1.0)
     return float(min(ends) - room), float(max(ends) + room)
@@ -115,27 +119,38 @@ def _scales(axes: Axes, rows: Sequence[Verdict]) -> None:
 
 
 def _reaches(axes: Axes, rows: Sequence[Verdict]) -> None:
-    above = axes.twiny()
-    of = sorted({row.reach["of"] for row in rows if row.reach})
-    above.set(xlim=(0, 1), xlabel=f"share of {', or of '.join(of)} that is planted", ylim=axes.get_ylim())
-    ticks = np.linspace(0, 1, 5)
-    above.set_xticks(ticks, [percent(tick) for tick in ticks])
-    above.spines[["left", "right"]].set_visible(False)
-    above.spines["top"].set_visible(True)
-    above.grid(visible=False)
+    """On the scale of the effects where the shares are effects, else on one of their own, above."""
+    found = [row.reach for row in rows if row.reach]
+    drawn = axes if all(reach["is_effect"] for reach in found) else _scale_above(axes, found)
+    _, end = drawn.get_xlim()
     for place, row in enumerate(rows):
         if row.reach is None:
             continue
         y = REACH - place
         if row.reach["limit"] is not None:
-            above.plot(
-                [row.reach["limit"], 1], [y, y], color=COLOURS[2], linewidth=2.5, solid_capstyle="butt"
+            drawn.plot(
+                [row.reach["limit"], end], [y, y], color=COLOURS[2], linewidth=2.5, solid_capstyle="butt"
             )
         for rung in row.reach["rungs"]:
             fill = "none" if _unseen(rung) else COLOURS[2]
-            above.plot(rung["share"], y, "^", color=COLOURS[2], markerfacecolor=fill, markersize=5.5)
+            drawn.plot(rung["share"], y, "^", color=COLOURS[2], markerfacecolor=fill, markersize=5.5)
         matters = row.reach["matters"]
-        above.plot([matters, matters], [y - 0.1, y + 0.1], color="black", linewidth=1.2)
+        drawn.plot([matters, matters], [y - 0.1, y + 0.1], color="black", linewidth=1.2)
+
+
+def _scale_above(axes: Axes, reaches: Sequence[Mapping[str, Any]]) -> Axes:
+    largest = max(rung["share"] for reach in reaches for rung in reach["rungs"])
+    end = 1.0 if largest > SMALL_SHARE / 2 else SMALL_SHARE
+    above = axes.twiny()
+    of = " or of ".join(sorted({reach["of"] for reach in reaches}))
+    label = textwrap.fill(f"share of {of} that is planted", LONGEST_LINE)
+    above.set(xlim=(0, end), xlabel=label, ylim=axes.get_ylim())
+    ticks = np.linspace(0, end, 5)
+    above.set_xticks(ticks, [percent(tick) for tick in ticks])
+    above.spines[["left", "right"]].set_visible(False)
+    above.spines["top"].set_visible(True)
+    above.grid(visible=False)
+    return above
 
 
 def _unseen(rung: Mapping[str, Any]) -> bool:
@@ -158,10 +173,17 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
     ]
     lines.append(Line2D([], [], color="black", linestyle=":", linewidth=1.6, label="bound of the claim"))
     rungs = [rung for row in rows if row.reach for rung in row.reach["rungs"]]
+    own = all(row.reach["is_effect"] for row in rows if row.reach)
     if rungs:
         mark = {"color": COLOURS[2], "marker": "^", "markersize": 5.5}
         lines.append(
-            Line2D([], [], linewidth=2.5, label="planted and seen; line: taken to be (scale above)", **mark)
+            Line2D(
+                [],
+                [],
+                linewidth=2.5,
+                label="planted and seen; line: taken to be" + ("" if own else " (scale above)"),
+                **mark,
+            )
         )
         if any(map(_unseen, rungs)):
             lines.append(

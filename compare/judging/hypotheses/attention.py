@@ -67,7 +67,7 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
     draws = min(run.measured.sizes["planting"] for run in chosen)
     search = Search(draws, enough=draws)
     of = "what tokens give to other kept ones"
-    reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, seen, search, of, EXCLUDED)
+    reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, seen, search, of, words=EXCLUDED)
     return replace(evidence, reach=reach)
 
 

@@ -61,7 +61,7 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     if put_in < len(chosen) / 2:
         said = f"falls of {percent(matters)} of all changes could be put into {put_in} of {len(chosen)} runs only"
         return replace(found, doubt=f"{said}, so that it is not known whether they would be seen")
-    reach = Reach("falls", "falls", matters, ladder, seen, group.search, OF, EXCLUDED)
+    reach = Reach("falls", "falls", matters, ladder, seen, group.search, OF, True, EXCLUDED)
     return replace(found, reach=reach)
 
 

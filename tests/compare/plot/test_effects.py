@@ -11,6 +11,7 @@ REACH = {
     "sought": "3 clusters",
     "planted": "3 clusters",
     "of": "the variance",
+    "is_effect": False,
     "matters": 0.65,
     "limit": 0.8,
     "rungs": [
@@ -66,6 +67,24 @@ def test_how_far_a_refutation_reaches_is_on_the_scale_above():
     assert marks[0.65].get_markerfacecolor() == "none"
     assert len(axes.figure.axes) == 2
     assert len(plot.forest(rows[1:]).figure.axes) == 1
+
+
+def test_what_is_planted_in_the_unit_of_the_effect_is_on_its_scale():
+    reach = REACH | {"of": "all changes", "is_effect": True}
+    axes = plot.forest([verdict(verdict="CONFIRMED", effect=0.0, ci=(0.0, 0.0), reach=reach)])
+    assert axes.figure.axes == [axes]
+    _, end = axes.get_xlim()
+    assert end > 0.8
+    assert any(x == [0.8, end] for x, _ in lines(axes))
+
+
+def test_small_shares_have_room_on_the_scale_above():
+    rungs = [{"share": 0.1, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0}]
+    axes = plot.forest(
+        [verdict(verdict="REFUTED", effect=0.0, ci=(-0.1, 0.1), reach=REACH | {"rungs": rungs})]
+    )
+    (above,) = (each for each in axes.figure.axes if each is not axes)
+    assert above.get_xlim() == (0.0, 0.4)
 
 
 def test_rows_without_a_scale_in_common_are_refused():

@@ -16,7 +16,13 @@ GROUPS = (
     *(Column(name, "trained", name, "") for name in MODELS),
     Column("net 0, random weights", "changed", "net 0", "random weights"),
 )
-REACH = {"sought": "3 clusters", "planted": "3 clusters", "of": "the variance", "matters": 0.65}
+REACH = {
+    "sought": "3 clusters",
+    "planted": "3 clusters",
+    "of": "the variance",
+    "is_effect": False,
+    "matters": 0.65,
+}
 REACH["rungs"] = [{"share": 0.65, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0}]
 
 
