@@ -72,11 +72,15 @@ def effective_context(
 
 
 def _key_dimension(field: Attention, read: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " head"]:
-    """(tr C)^2 / tr C^2 of the covariance C of each head's keys: a bias, the same for all keys, has no part in it."""
+    """(tr C)^2 / tr C^2 of the covariance C of each head's keys, 1 where they are all alike.
+
+    A bias, the same for all keys, has no part in it.
+    """
     keys = read @ np.asarray(field.key).swapaxes(1, 2)
     keys = keys - keys.mean(axis=1, keepdims=True)
     covariance = keys.swapaxes(1, 2) @ keys
-    return np.trace(covariance, axis1=1, axis2=2) ** 2 / np.sum(covariance**2, axis=(1, 2))
+    whole, squares = np.trace(covariance, axis1=1, axis2=2) ** 2, np.sum(covariance**2, axis=(1, 2))
+    return np.divide(whole, squares, out=np.ones_like(whole), where=squares > 0)
 
 
 def _effective_tokens(

@@ -12,12 +12,16 @@ from sim.sphere import normalise
 TOKENS = 400
 
 
-def reading(dimension, width, rows_of, beta):
+def reading(dimension, width, rows_of, beta, key=None):
     """Uniform tokens on a sphere inside `width` coordinates, one head whose keys they are, and its rows."""
     points = np.zeros((TOKENS, width))
     points[:, :dimension] = normalise(np.random.default_rng(dimension).standard_normal((TOKENS, dimension)))
     field = sim.Attention(
-        beta, key=np.eye(width), value=np.eye(width), output=np.eye(width), query=np.eye(width)
+        beta,
+        key=np.eye(width) if key is None else key,
+        value=np.eye(width),
+        output=np.eye(width),
+        query=np.eye(width),
     )
     rows = rows_of(np.asarray(field.weights(points)))
     facts = {"frame": "layernorm", "scheme": "post", "causal": False}
@@ -55,6 +59,13 @@ def test_a_head_that_looks_elsewhere_is_told_by_its_self_weight():
     moved = reading(3, 16, lambda rows: np.roll(rows, 1, axis=2), 200.0)
     np.testing.assert_allclose(moved["effective_tokens"], own["effective_tokens"], rtol=1e-9)
     assert moved["self_weight"] < 0.1 * moved["foretold_self_weight"]
+
+
+def test_a_head_whose_keys_are_all_alike_sees_every_token():
+    found = reading(3, 16, lambda rows: rows, 12.0, key=np.zeros((16, 16)))
+    assert found["key_dimension"] == 1
+    np.testing.assert_allclose(found["effective_tokens"], TOKENS, rtol=1e-9)
+    np.testing.assert_allclose(found["self_weight"], 1 / TOKENS, rtol=1e-9)
 
 
 def test_a_sharp_head_has_itself_alone():
