@@ -50,7 +50,8 @@ def report(
     calibration is shown where `directory`/calibration holds one.
 
     Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
-    ValueError where there are no runs, or none that can be read.
+    ValueError where there are no runs, or none that can be read, and RuntimeError, with nothing written, where a run of
+    `metasphere compare` would have to be measured anew by other draws, seed or code, and its attention was not kept.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
