@@ -5,6 +5,21 @@ import numpy as np
 from compare.judging.verdicts import Verdict, Verdicts
 
 
+REACH = {
+    "sought": "3 clusters",
+    "planted": "3 clusters",
+    "of": "the variance",
+    "is_effect": False,
+    "matters": 0.65,
+    "limit": 0.8,
+    "rungs": [
+        {"share": 0.65, "confirmed": 1, "draws": 2, "low": 0.0, "high": 0.9},
+        {"share": 0.8, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0},
+    ],
+}
+"""Of planted clusters those of 80 % were seen, and those of 65 % not always."""
+
+
 def verdict(hypothesis="H1", group="gpt2_small & co", verdict="CONFIRMED", **changed):
     return Verdict(
         **{

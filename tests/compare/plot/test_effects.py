@@ -5,20 +5,7 @@ import pytest
 
 from compare import plot
 from tests.helpers.drawn import legend, line, lines
-from tests.helpers.written_verdicts import table, verdict
-
-REACH = {
-    "sought": "3 clusters",
-    "planted": "3 clusters",
-    "of": "the variance",
-    "is_effect": False,
-    "matters": 0.65,
-    "limit": 0.8,
-    "rungs": [
-        {"share": 0.65, "confirmed": 1, "draws": 2, "low": 0.0, "high": 0.9},
-        {"share": 0.8, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0},
-    ],
-}
+from tests.helpers.written_verdicts import REACH, table, verdict
 
 
 def test_each_row_has_its_effect_its_interval_and_its_bound():

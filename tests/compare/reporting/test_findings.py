@@ -8,7 +8,7 @@ import pytest
 from compare.judging.verdicts import Verdicts
 from compare.reporting.findings import findings
 from compare.reporting.verdict_table import Column
-from tests.helpers.written_verdicts import table, verdict
+from tests.helpers.written_verdicts import REACH, table, verdict
 
 MODELS = tuple(f"net {place}" for place in range(3))
 GROUPS = (
@@ -16,14 +16,6 @@ GROUPS = (
     *(Column(name, "trained", name, "") for name in MODELS),
     Column("net 0, random weights", "changed", "net 0", "random weights"),
 )
-REACH = {
-    "sought": "3 clusters",
-    "planted": "3 clusters",
-    "of": "the variance",
-    "is_effect": False,
-    "matters": 0.65,
-}
-REACH["rungs"] = [{"share": 0.65, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0}]
 
 
 def said(*rows):
