@@ -4,7 +4,6 @@ import numpy as np
 
 from compare.judging.verdicts import Verdict, Verdicts
 
-
 REACH = {
     "sought": "3 clusters",
     "planted": "3 clusters",
