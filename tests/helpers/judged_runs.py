@@ -69,7 +69,7 @@ def judged(groups, **options):
     """`compare.judge` on groups given as lists of (trajectory, data set), where all that is planted would be seen."""
     with (
         mock.patch.object(Plants, "with_lives", _seen),
-        mock.patch("compare.judging.hypotheses.energy.fallen", _fallen),
+        mock.patch("compare.judging.hypotheses.energy.fallen", seen_falls),
     ):
         return compare.judge(
             {name: [run for run, _ in runs] for name, runs in groups.items()},
@@ -89,7 +89,7 @@ def _seen(plants, draw):
     return plants._lives[draw]
 
 
-def _fallen(group, runs, share, draw):
+def seen_falls(group, runs, share, draw):
     """Energies of which falls are exactly this share of all changes, in every run."""
     return [Fallen(Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3)), True)] * len(runs)
 

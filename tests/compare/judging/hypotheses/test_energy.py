@@ -1,12 +1,14 @@
 """H4 tells of the heads' own energies only where the table is of these very runs."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.hypotheses.energy import HYPOTHESIS
-from tests.helpers.judged_runs import RUNS, model_run
+from tests.helpers.judged_runs import RUNS, model_run, seen_falls
 
 READ = {"instrument": "probe.extract", "causal": True}
 
@@ -22,7 +24,8 @@ def note(**facts):
         coords={"step": ["attention", "block"]},
         attrs={"causal": 1},
     )
-    found = HYPOTHESIS.evidence(Group("net", runs, tables={"net": {"head_energy": table}}), HYPOTHESIS.at)
+    with mock.patch("compare.judging.hypotheses.energy.fallen", seen_falls):
+        found = HYPOTHESIS.evidence(Group("net", runs, tables={"net": {"head_energy": table}}), HYPOTHESIS.at)
     np.testing.assert_array_equal(found.claims[0].values, 0)  # the effect is that of the run's own energy
     return found.note
 
