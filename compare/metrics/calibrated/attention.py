@@ -97,15 +97,12 @@ def attention_follow(
     for depth in range(depths):
         if np.isnan(attention[depth]).any() or np.all(labels[depth] < 0):
             continue
-        for head, whole in enumerate(attention[depth]):  # one at a time stays in the processor's cache
-            rows = np.where(pairs, whole, 0).astype(np.float64)
-            weights[0, head] = rows[inside]
-            weights[1, head] = mask_matched(rows[None], pairs, local=local)[0][inside]
-        found = _within_clusters(weights, labels[depth, kept][moves])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            quotients = np.log(np.maximum(found[0] / found[1], LEAST_SHARE))
-        own[depth], null[:, depth] = quotients[:, 0], quotients[:, 1:].T
         rows = np.where(pairs, attention[depth], 0).astype(np.float64)
+        for head, row in enumerate(rows):  # one at a time stays in the processor's cache
+            weights[0, head] = row[inside]
+            weights[1, head] = mask_matched(row[None], pairs, local=local)[0][inside]
+        quotients = _logarithm(*_within_clusters(weights, labels[depth, kept][moves]))
+        own[depth], null[:, depth] = quotients[:, 0], quotients[:, 1:].T
         for planting, move in enumerate(moves[1 : 1 + planted.shape[1]]):
             same = np.zeros_like(pairs)
             same[inside] = _within(labels[depth, kept][move])
@@ -134,11 +131,13 @@ def _follow(
     """The mean over heads of the log of attention to the pairs of one cluster over its mask-matched null."""
     expected = mask_matched(rows, pairs, local=local)
     found, known = (np.sum(np.where(same, each, 0), axis=(1, 2)) for each in (rows, expected))
-    return (
-        float(np.mean(np.log(np.maximum(found[known > 0] / known[known > 0], LEAST_SHARE))))
-        if known.any()
-        else np.nan
-    )
+    return float(np.mean(_logarithm(found[known > 0], known[known > 0]))) if known.any() else np.nan
+
+
+def _logarithm(found: Float[np.ndarray, "..."], expected: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The logarithm of attention over what is expected; NaN where neither is any."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.maximum(found / expected, LEAST_SHARE))
 
 
 def _within(labels: Int[np.ndarray, "*move token"]) -> Bool[np.ndarray, "*move token token"]:
