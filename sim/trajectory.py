@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike
 from sim.files import intact, sealed, write_netcdf
 from sim.provenance import json_values
 
-SCHEMA = "metasphere/trajectory/1"
+SCHEMA = "metasphere/trajectory/2"
+READ = ("metasphere/trajectory/1", SCHEMA)
+"""Schemas that are read; the first has points in double precision always."""
 UNIT_TOLERANCE = 1e-6
 ROW_TOLERANCE = 1e-4
 
@@ -154,7 +156,9 @@ class Trajectory:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
-        It carries a checksum of its content. Raises ValueError where `path` cannot be written.
+        It carries a checksum of its content. Points that are vectors of single precision over their lengths, as those
+        of a model are, are kept as these ``vectors``, which takes half the space; then ``points`` are `vectors` /
+        `norms` in double precision, to the last bit. Raises ValueError where `path` cannot be written.
 
         >>> from tempfile import TemporaryDirectory
         >>> import sim
@@ -163,8 +167,14 @@ class Trajectory:
         ...     sim.Trajectory.load(f"{folder}/run.nc").points.shape
         (1, 4, 3)
         """
+        axes = ("depth", "token", "dim")
+        vectors = _vectors(self.points, self.norms)
         variables: dict[str, Any] = {
-            "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
+            **(
+                {"points": (axes, self.points, {"long_name": "unit points"})}
+                if vectors is None
+                else {"vectors": (axes, vectors, {"long_name": "points times norms"})}
+            ),
             "norms": (("depth", "token"), self.norms, {"long_name": "length before projection"}),
             "masses": ("token", self.masses),
             "tokens": ("token", np.asarray(self.tokens, dtype=object)),
@@ -206,14 +216,14 @@ class Trajectory:
             raise ValueError(
                 f"{path} cannot be read as NetCDF (cut off, or of another format): make it again"
             ) from error
-        if dataset.attrs.get("schema") != SCHEMA:
+        if dataset.attrs.get("schema") not in READ:
             raise ValueError(
                 f"{path} has schema {dataset.attrs.get('schema')!r}, need {SCHEMA!r}: make it again with this version"
             )
         variables = dataset.variables
         try:
             read = cls(
-                points=variables["points"].values,
+                points=stored_points(variables),
                 depth=variables["depth"].values,
                 axis=dataset.attrs["axis"],
                 norms=variables["norms"].values,
@@ -233,6 +243,39 @@ class Trajectory:
                 "or write what you changed with Trajectory.save"
             )
         return read
+
+
+def in_single_precision(trajectory: Trajectory) -> Trajectory:
+    """The same run with each vector, a point times its length, rounded to single precision, so `save` keeps vectors.
+
+    A model has its states in single precision, so nothing that it knows is lost; points move by some 1e-8.
+    """
+    vectors = (trajectory.points * trajectory.norms[..., None]).astype(np.float32).astype(np.float64)
+    norms = np.sqrt(np.einsum("dti,dti->dt", vectors, vectors))
+    return replace(trajectory, points=vectors / norms[..., None], norms=norms)
+
+
+def stored_points(variables: Mapping[Any, xr.Variable]) -> Float[np.ndarray, "depth token dim"]:
+    """The points of a file, by its variables: as they are there, or vectors of single precision over their lengths."""
+    if "vectors" not in variables:
+        return variables["points"].values
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # of a damaged file, which is found out as it is read
+        return variables["vectors"].values / variables["norms"].values[..., None]
+
+
+def _vectors(
+    points: Float[np.ndarray, "depth token dim"], norms: Float[np.ndarray, "depth token"]
+) -> Float[np.ndarray, "depth token dim"] | None:
+    """Vectors of single precision that over their lengths are the points to the last bit, or None."""
+    vectors = np.empty(points.shape, np.float32)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        for depth, lengths in enumerate(norms[..., None]):
+            vectors[depth] = points[depth] * lengths
+            if not np.array_equal(vectors[depth] / lengths, points[depth]):
+                return None
+    return vectors
 
 
 def _read_provenance(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from compare.study.subjects import default_texts
 from probe.extraction import extract
 from probe.loading import LoadedModel, load
 from sim import Trajectory
+from sim.trajectory import in_single_precision
 
 ROGUE_TOKENS = 96
 THIRDS = 3
@@ -68,7 +69,7 @@ def extracted(
         options["silenced"] = np.array_split(np.arange(len(loaded.blocks)), THIRDS)[silenced_third].tolist()
     if range_factor is not None:
         options["initializer_range"] = range_factor * _own_range(loaded)
-    made = extract(loaded, text, **options)
+    made = in_single_precision(extract(loaded, text, **options))
     if made.provenance["frame"] == "raw":
         return made
     whole = every_coordinate or made.provenance["frame"] == "read"

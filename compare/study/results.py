@@ -15,7 +15,7 @@ from compare.study.closure import code_digest
 from compare.study.measuring import measure_run
 from sim import Trajectory
 from sim.files import CHECKSUM
-from sim.trajectory import SCHEMA
+from sim.trajectory import READ, stored_points
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,8 @@ class SavedRun:
             return self.made if self.made.attention is None else replace(self.made, attention=None)
         with xr.open_dataset(self.path, engine="h5netcdf") as opened:
             saved = opened.drop_vars("attention", errors="ignore").load().variables
-        names = ("points", "depth", "norms", "masses", "tokens", "special")
-        return Trajectory(
-            axis=self.axis, provenance=self.facts, **{name: saved[name].values for name in names}
-        )
+        others = {name: saved[name].values for name in ("depth", "norms", "masses", "tokens", "special")}
+        return Trajectory(stored_points(saved), axis=self.axis, provenance=self.facts, **others)
 
     @cached_property
     def digest(self) -> str:
@@ -187,7 +185,7 @@ def read_run(path: Path, settings: Settings = Settings()) -> SavedRun:
     """
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
-            if opened.attrs["schema"] == SCHEMA:
+            if opened.attrs["schema"] in READ:
                 return SavedRun(
                     path, json.loads(opened.attrs["provenance"]), str(opened.attrs["axis"]), settings
                 )

@@ -11,6 +11,7 @@ import xarray as xr
 
 import sim
 from sim.files import write_aside
+from sim.trajectory import in_single_precision
 
 
 def example(**changed):
@@ -36,6 +37,13 @@ def full():
     )
 
 
+def of_single_precision():
+    """As a model gives it: points are vectors of single precision over their lengths."""
+    vectors = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32).astype(np.float64)
+    norms = np.sqrt(np.sum(vectors**2, axis=2))
+    return example(points=vectors / norms[..., None], norms=norms)
+
+
 def test_a_record_prints_as_one_line():
     points = np.broadcast_to(np.eye(2, 3), (4, 2, 3))
     run = sim.Trajectory(points, [0, 1, 2, 1e6], provenance={"kind": "USA", "beta": 9.0})
@@ -56,7 +64,7 @@ def test_what_is_not_given_is_filled_in():
     assert record.points.dtype == np.float64
 
 
-@pytest.mark.parametrize("make", [example, full])
+@pytest.mark.parametrize("make", [example, full, of_single_precision])
 def test_a_file_gives_back_every_field(make, tmp_path):
     record = make()
     record.save(tmp_path / "new" / "run.nc")
@@ -69,6 +77,51 @@ def test_a_file_gives_back_every_field(make, tmp_path):
         else:
             assert after == before
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.nc"]
+
+
+def test_vectors_of_single_precision_take_half_the_space_and_come_back_to_the_last_bit(tmp_path):
+    record = of_single_precision()
+    record.save(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as dataset:
+        assert "points" not in dataset
+        assert dataset["vectors"].dtype == np.float32
+        np.testing.assert_array_equal(dataset["vectors"] / dataset["norms"], record.points)
+    np.testing.assert_array_equal(sim.Trajectory.load(tmp_path / "run.nc").points, record.points)
+
+
+def test_a_run_in_single_precision_moves_by_less_than_models_know_and_is_kept_as_vectors(tmp_path):
+    run = full()
+    rounded = in_single_precision(run)
+    np.testing.assert_allclose(
+        rounded.points, run.points, atol=2**-24, rtol=0
+    )  # half a unit in the last place of 1
+    np.testing.assert_allclose(rounded.norms, run.norms, rtol=2**-24)
+    assert (rounded.points != run.points).any()
+    for field in fields(run):
+        if field.name not in ("points", "norms"):
+            np.testing.assert_array_equal(getattr(rounded, field.name), getattr(run, field.name))
+    rounded.save(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as dataset:
+        assert "vectors" in dataset
+    np.testing.assert_array_equal(in_single_precision(rounded).points, rounded.points)
+
+
+@pytest.mark.parametrize("scale", [1 + 1e-15, 1e39, 1e-46, 0.0])
+def test_points_that_single_precision_would_change_are_kept_in_double(tmp_path, scale):
+    record = of_single_precision()
+    record = example(points=record.points, norms=record.norms * scale)
+    record.save(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as dataset:
+        assert "vectors" not in dataset
+        np.testing.assert_array_equal(dataset["points"], record.points)
+
+
+def test_a_file_of_the_first_schema_is_read(tmp_path):
+    full().save(tmp_path / "run.nc")
+    with h5py.File(tmp_path / "run.nc", "a") as file:
+        file.attrs["schema"] = "metasphere/trajectory/1"
+        del file.attrs["checksum"]
+    np.testing.assert_array_equal(sim.Trajectory.load(tmp_path / "run.nc").points, full().points)
 
 
 def test_the_file_names_its_axes(tmp_path):
@@ -111,6 +164,15 @@ def test_a_file_without_a_variable_is_refused(tmp_path, name):
         dataset.drop_vars(name).to_netcdf(tmp_path / "less.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match=rf"less\.nc has no {name}: make it again$"):
         sim.Trajectory.load(tmp_path / "less.nc")
+
+
+@pytest.mark.parametrize(("name", "value"), [("norms", 0), ("norms", 2), ("vectors", np.nan)])
+def test_vectors_that_do_not_fit_their_lengths_are_refused(tmp_path, name, value):
+    of_single_precision().save(tmp_path / "run.nc")
+    with h5py.File(tmp_path / "run.nc", "a") as file:
+        holding(name, value)(file)
+    with pytest.raises(ValueError, match=r"is damaged.*unit rows"):
+        sim.Trajectory.load(tmp_path / "run.nc")
 
 
 def holding(name, value):

@@ -134,7 +134,9 @@ def _follow(
     return float(np.mean(_logarithm(found[known > 0], known[known > 0]))) if known.any() else np.nan
 
 
-def _logarithm(found: Float[np.ndarray, "..."], expected: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _logarithm(
+    found: Float[np.ndarray, "..."], expected: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
     """The logarithm of attention over what is expected; NaN where neither is any."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.maximum(found / expected, LEAST_SHARE))
