@@ -138,7 +138,7 @@ def compare(
     keep = partial(keep_model_tables, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
     tasks = [partial(keep, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
     made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
-    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits)
+    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits, progress=bar)
     _say(written, as_json)
 
 

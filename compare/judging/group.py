@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,24 @@ KINDS = ("SA", "USA")
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it."""
+    """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it.
+
+    facts: the trajectory's provenance. read: gives the trajectory, which most questions do not ask for.
+    """
 
     label: str
-    trajectory: Trajectory
+    facts: Mapping[str, Any]
     measured: xr.Dataset
+    read: Callable[[], Trajectory]
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        return self.trajectory.provenance
+    @classmethod
+    def of(cls, label: str, trajectory: Trajectory, measured: xr.Dataset) -> "MeasuredRun":
+        """The run of a trajectory that is in memory."""
+        return cls(label, trajectory.provenance, measured, partial(_itself, trajectory))
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        return self.read()
 
     @cached_property
     def beta(self) -> float:
@@ -145,7 +154,7 @@ class Group:
 
     @cached_property
     def planted(self) -> dict[Any, Any]:
-        """What is kept of clusters and falls that were planted in these runs, until the judge has done with them."""
+        """What is kept of clusters and falls that were planted in these runs, until `let_go`."""
         return {}
 
     @property
@@ -157,7 +166,11 @@ class Group:
         return [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
 
     def let_go(self) -> None:
-        """Forget copies of points, which are made again where they are asked for; of many groups they fill memory."""
+        """Forget what was planted, which knows its group, and copies of points: of many groups they fill memory.
+
+        They are made again where they are asked for.
+        """
+        self.planted.clear()
         for run in self.runs:
             run.__dict__.pop("points", None)
 
@@ -165,6 +178,10 @@ class Group:
     def seed(self) -> int:
         """Of the measurements."""
         return int(self.runs[0].measured.attrs.get("seed", 0))
+
+
+def _itself(trajectory: Trajectory) -> Trajectory:
+    return trajectory
 
 
 def is_control(facts: Mapping[str, Any]) -> bool:

@@ -57,7 +57,16 @@ def groups_of(
             else measured[name][place]
         )
         label = str(trajectory.provenance.get("label", f"{name} {place}"))
-        runs[name].append(MeasuredRun(label, replace(trajectory, attention=None), data))
+        runs[name].append(MeasuredRun.of(label, replace(trajectory, attention=None), data))
+    return paired(runs, models, search)
+
+
+def paired(
+    runs: Mapping[str, Sequence[MeasuredRun]],
+    models: Mapping[str, Mapping[str, xr.Dataset]],
+    search: Search = COARSE,
+) -> tuple[Group, ...]:
+    """Groups of runs that are measured, each run with its controls; as `groups_of`."""
     everywhere = [run for each in runs.values() for run in each]
     return tuple(
         replace(_group(name, tuple(each), everywhere, models), search=search) for name, each in runs.items()

@@ -1,8 +1,8 @@
 """The judge: every hypothesis put to every group of runs, corrected for how much was asked."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -24,24 +24,33 @@ from compare.judging.group import Group
 from compare.judging.groups import Progress, groups_of, together
 from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
-from compare.judging.robustness import robustness
+from compare.judging.robustness import Varied, robustness, varied
 from compare.judging.verdicts import Verdict, Verdicts
 from compare.metrics.exclusions import sentence_of_runs
 from compare.statistics import benjamini_hochberg
 from sim.trajectory import Trajectory
 
 THEOREM = "theorem"
-Made = TypeVar("Made")
+
+
+class Answer(NamedTuple):
+    """What the runs of a group say of a hypothesis, or the verdict and the reason why they say nothing.
+
+    varied: what they say where its thresholds are others. All of it is data, which another process can send.
+    """
+
+    evidence: Evidence | None
+    found: Balance | None
+    varied: tuple[Varied, ...] = ()
+    silence: tuple[str, str] = ("", "")
 
 
 class Question(NamedTuple):
-    """One hypothesis put to one group: what its runs say, or the verdict and the reason why they say nothing."""
+    """One hypothesis put to one group."""
 
     hypothesis: Hypothesis
     group: Group
-    evidence: Evidence | None
-    found: Balance | None
-    silence: tuple[str, str] = ("", "")
+    answer: Answer
 
 
 class Level(NamedTuple):
@@ -110,16 +119,43 @@ def judge(
     if limits not in SEARCHES:
         raise ValueError(f"limits must be one of {', '.join(SEARCHES)}, got {limits!r}")
     made = groups_of(groups, measured, models or {}, seed, draws, progress, SEARCHES[limits])
-    order = [
-        (hypothesis, group)
+    return decided(made, map(answers, made), seed, draws)
+
+
+def answers(group: Group) -> tuple[str, tuple[Answer, ...]]:
+    """The name of a group, and what its runs say of each hypothesis that is not about all models together."""
+    found = tuple(ask(hypothesis, group) for hypothesis in HYPOTHESES.values() if not hypothesis.across)
+    group.let_go()
+    return group.name, found
+
+
+def ask(hypothesis: Hypothesis, group: Group) -> Answer:
+    """What the runs of one group say of one hypothesis."""
+    try:
+        evidence = hypothesis.evidence(group, hypothesis.at)
+    except NotApplicable as reason:
+        return Answer(None, None, silence=(NOT_APPLICABLE, str(reason)))
+    except Undecided as reason:
+        return Answer(None, None, silence=(UNDECIDED, str(reason)))
+    found, ways = balance(evidence), varied(hypothesis, group)
+    reach = None if evidence.reach is None else evidence.reach.settled()
+    return Answer(replace(evidence, reach=reach), found, ways)
+
+
+def decided(
+    groups: Sequence[Group], said: Iterable[tuple[str, tuple[Answer, ...]]], seed: int, draws: int
+) -> Verdicts:
+    """The table of `judge`, from `answers` of every group, in any order."""
+    by_name = {name: iter(own) for name, own in said}
+    everyone = together(groups)
+    questions = [
+        Question(
+            hypothesis, group, ask(hypothesis, group) if hypothesis.across else next(by_name[group.name])
+        )
         for hypothesis in HYPOTHESES.values()
-        for group in ((together(made),) if hypothesis.across else made)
+        for group in ((everyone,) if hypothesis.across else groups)
     ]
-    questions = _group_by_group(order, lambda place: ask(*order[place]))
-    corrected = _corrected(questions)
-    rows = _group_by_group(order, lambda place: _row(questions[place], *corrected[place], seed))
-    for _, group in order:
-        group.planted.clear()  # which know their group, so that nothing else would let go of either for a long time
+    rows = [_row(each, *how, seed) for each, how in zip(questions, _corrected(questions))]
     thresholds = {
         name: {one.name: _described(one) for one in hypothesis.thresholds}
         for name, hypothesis in HYPOTHESES.items()
@@ -127,32 +163,10 @@ def judge(
     return Verdicts(tuple(rows), thresholds, seed, draws)
 
 
-def _group_by_group(order: Sequence[tuple[Hypothesis, Group]], make: Callable[[int], Made]) -> list[Made]:
-    """What is made at each place of the order, all of one group after the other: copies of its points go with it."""
-    places: dict[int, list[int]] = {}
-    for place, (_, group) in enumerate(order):
-        places.setdefault(id(group), []).append(place)
-    made: dict[int, Made] = {}
-    for own in places.values():
-        made |= {place: make(place) for place in own}
-        order[own[0]][1].let_go()
-    return [made[place] for place in range(len(order))]
-
-
-def ask(hypothesis: Hypothesis, group: Group) -> Question:
-    """What the runs of one group say of one hypothesis."""
-    try:
-        evidence = hypothesis.evidence(group, hypothesis.at)
-    except NotApplicable as reason:
-        return Question(hypothesis, group, None, None, (NOT_APPLICABLE, str(reason)))
-    except Undecided as reason:
-        return Question(hypothesis, group, None, None, (UNDECIDED, str(reason)))
-    return Question(hypothesis, group, evidence, balance(evidence))
-
-
 def _corrected(questions: Sequence[Question]) -> list[tuple[float, Level]]:
     """q of each question, and the level that its p has to meet, where it has been corrected in both ways."""
-    q = np.minimum(1, [np.nan if each.found is None else 2 * each.found.p for each in questions])
+    found = [question.answer.found for question in questions]
+    q = np.minimum(1, [np.nan if each is None else 2 * each.p for each in found])
     families = np.array([_family(each) for each in questions])
     corrected = [(float(one), Level(RATE / 2, 1)) for one in q]
     together = [families == family for family in sorted(set(families) - {THEOREM})]
@@ -168,7 +182,8 @@ def _corrected(questions: Sequence[Question]) -> list[tuple[float, Level]]:
 
 def _family(question: Question) -> str:
     """Whose questions this one is corrected with; a theorem is on its own."""
-    if question.evidence is not None and question.evidence.universal:
+    evidence = question.answer.evidence
+    if evidence is not None and evidence.universal:
         return THEOREM
     if question.hypothesis.across:
         return "all models"
@@ -185,7 +200,7 @@ def _level(q: np.ndarray) -> Level:
 
 
 def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
-    hypothesis, group, evidence, found, (verdict, reason) = question
+    hypothesis, group, (evidence, found, ways, (verdict, reason)) = question
     common = {
         "hypothesis": hypothesis.id,
         "statement": hypothesis.statement,
@@ -214,14 +229,14 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
             robustness=(),
             agreement=np.nan,
         )
-    decided = decide(found, level.cutoff)
+    verdict = decide(found, level.cutoff)
     own_seed = crc32(f"{seed} {hypothesis.id} {group.name}".encode())
-    varied = robustness(hypothesis, group, evidence, decided, level.cutoff, own_seed)
+    robust = robustness(ways, evidence, verdict, level.cutoff, own_seed)
     claim = found.claim
     return Verdict(
         **common,
-        verdict=decided,
-        why=explain(decided, evidence, found, q, level.asked),
+        verdict=verdict,
+        why=explain(verdict, evidence, found, q, level.asked),
         statistic=claim.statistic,
         unit=claim.unit,
         effect=found.weight.effect,
@@ -235,8 +250,8 @@ def _row(question: Question, q: float, level: Level, seed: int) -> Verdict:
         runs=len(evidence.labels),
         labels=evidence.labels,
         values=tuple(map(float, claim.values)),
-        robustness=varied,
-        agreement=float(np.mean([one["agreement"] for one in varied])),
+        robustness=robust,
+        agreement=float(np.mean([one["agreement"] for one in robust])),
         reach=None if evidence.reach is None else evidence.reach.as_record(),
     )
 

@@ -186,7 +186,8 @@ class Plants:
     def _made(self, draw: int) -> tuple[MeasuredRun, ...]:
         runs = self.group.runs
         return tuple(
-            replace(runs[place], trajectory=self._planted(runs[place], draw, place)) for place in self._places
+            MeasuredRun.of(runs[place].label, self._planted(runs[place], draw, place), runs[place].measured)
+            for place in self._places
         )
 
     def _planted(self, run: MeasuredRun, draw: int, place: int) -> Trajectory:

@@ -1,7 +1,7 @@
 """How far it reaches that something is not there: what of it, planted in the same runs, the same rule sees."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ class Reach:
     that matters. ladder: the shares that can be tried, `matters` among them. sees: whether draw number so and so of
     such a share is seen; asked when it is needed. search: how often each share is tried. of: what the shares are shares
     of. is_effect: whether shares are what the effect of the row is. words: of the sentence where what matters would
-    have been seen, with places for `sought`, `size`, `of` and `tried`.
+    have been seen, with places for `sought`, `size`, `of` and `tried`. tried: what has been asked, by share.
     """
 
     sought: str
@@ -93,7 +93,7 @@ class Reach:
     of: str = "the variance"
     is_effect: bool = False
     words: str = ABSENT
-    _tried: dict[float, Rung] = field(default_factory=dict, init=False, repr=False, compare=False)
+    tried: dict[float, Rung] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def suffices(self) -> bool:
@@ -121,9 +121,13 @@ class Reach:
         return next((one.share for one in self.rungs if one.is_seen), None)
 
     def _rung(self, share: float) -> Rung:
-        if share not in self._tried:
-            self._tried[share] = rung(share, lambda draw: self.sees(share, draw), self.search)
-        return self._tried[share]
+        if share not in self.tried:
+            self.tried[share] = rung(share, lambda draw: self.sees(share, draw), self.search)
+        return self.tried[share]
+
+    def settled(self) -> "Reach":
+        """The same once all that is told of it has been asked: data, which another process can be given."""
+        return replace(self, sees=_seen_already, tried={one.share: one for one in self.rungs})
 
     def sentence(self) -> str:
         """What is excluded, or why nothing is, without full stop."""
@@ -160,6 +164,10 @@ class Reach:
             "limit": self.limit,
             "rungs": rungs,
         }
+
+
+def _seen_already(share: float, draw: int) -> bool:
+    raise LookupError(f"draw {draw} of {percent(share)} was not asked for before the reach was settled")
 
 
 def _counted(one: Rung) -> str:

@@ -1,13 +1,14 @@
 """Robustness of a verdict: the share of other thresholds and intervals that give the same one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from compare.judging.evidence import (
     NOT_APPLICABLE,
     UNDECIDED,
+    Balance,
     Evidence,
     NotApplicable,
     Undecided,
@@ -19,30 +20,57 @@ from compare.judging.group import Group
 from compare.judging.hypothesis import Hypothesis
 
 
+class Varied(NamedTuple):
+    """A threshold over its range, and what the runs say at each other value: how they weigh, or the verdict they give.
+
+    They give one where the hypothesis does not speak of them there.
+    """
+
+    threshold: str
+    low: float
+    high: float
+    answers: tuple[Balance | str, ...]
+
+
+def varied(hypothesis: Hypothesis, group: Group) -> tuple[Varied, ...]:
+    """What the runs say where each threshold is another.
+
+    Thresholds of the measurement are those variants that ``measure`` has taken.
+    """
+    return tuple(
+        Varied(name, low, high, tuple(_answer(hypothesis, group, at) for at in ways))
+        for name, low, high, ways in _ways(hypothesis, group)
+    )
+
+
 def robustness(
-    hypothesis: Hypothesis, group: Group, evidence: Evidence, verdict: str, cutoff: float, seed: int
+    ways: Sequence[Varied], evidence: Evidence, verdict: str, cutoff: float, seed: int
 ) -> tuple[dict[str, Any], ...]:
     """For each threshold the range it was varied over and the share of it that gives the same verdict.
 
-    The level of the decision stays that of the table. Thresholds of the measurement are those variants that
-    ``measure`` has taken; the kind of interval is varied without correction: bootstrap-t, and counting runs.
+    The level of the decision stays that of the table. The kind of interval is varied without correction: bootstrap-t,
+    and counting runs.
     """
     entries = [
-        _entry(name, low, high, [verdict_at(hypothesis, group, at, cutoff) for at in ways], verdict)
-        for name, low, high, ways in _ways(hypothesis, group)
+        _entry(name, low, high, [_verdict(answer, cutoff) for answer in answers], verdict)
+        for name, low, high, answers in ways
     ]
     entries.append(_entry("kind of interval", np.nan, np.nan, other_intervals(evidence, seed), verdict))
     return tuple(entries)
 
 
-def verdict_at(hypothesis: Hypothesis, group: Group, at: dict[str, Any], cutoff: float) -> str:
-    """The verdict with other thresholds, at a given one-sided level."""
+def _answer(hypothesis: Hypothesis, group: Group, at: dict[str, Any]) -> Balance | str:
     try:
-        return decide(balance(hypothesis.evidence(group, at)), cutoff)
+        return balance(hypothesis.evidence(group, at))
     except NotApplicable:
         return NOT_APPLICABLE
     except Undecided:
         return UNDECIDED
+
+
+def _verdict(answer: Balance | str, cutoff: float) -> str:
+    """At a given one-sided level."""
+    return answer if isinstance(answer, str) else decide(answer, cutoff)
 
 
 def _ways(hypothesis: Hypothesis, group: Group) -> Iterator[tuple[str, float, float, list[dict[str, Any]]]]:

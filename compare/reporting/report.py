@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from compare.files import write_text
-from compare.judging.judge import judge
+from compare.judging.group import MeasuredRun
+from compare.judging.groups import paired
+from compare.judging.judge import answers, decided
+from compare.judging.reach import SEARCHES
 from compare.judging.verdicts import Verdicts
 from compare.reporting.explorer import write_explorer
 from compare.reporting.model_page import by_group
@@ -19,7 +23,9 @@ from compare.reporting.verdict_table import columns
 from compare.study.analyses import KeptTables, kept_model_tables
 from compare.study.results import LeftOut, SavedRun, Settings, complete_run, readable, run_paths
 from compare.workers import Spread
+from sim import Trajectory
 
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 PUBLISHED_SCHEMA = "metasphere/published/1"
 
 
@@ -29,7 +35,7 @@ def report(
     draws: int = 99,
     seed: int = 0,
     limits: str = "coarse",
-    progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]] = list,
+    progress: Progress = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
 
@@ -81,7 +87,7 @@ def report_on(
     draws: int,
     seed: int,
     limits: str,
-    progress: Callable[[Iterable[SavedRun | LeftOut]], Iterable[SavedRun | LeftOut]],
+    progress: Progress,
 ) -> Written:
     """As `report`, with what was found."""
     directory = Path(directory)
@@ -91,11 +97,17 @@ def report_on(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
     found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths))
-    return write_report(directory, list(found), draws=draws, seed=seed, limits=limits)
+    return write_report(directory, list(found), draws=draws, seed=seed, limits=limits, progress=progress)
 
 
 def write_report(
-    directory: Path, found: Iterable[SavedRun | LeftOut], *, draws: int, seed: int, limits: str = "coarse"
+    directory: Path,
+    found: Iterable[SavedRun | LeftOut],
+    *,
+    draws: int,
+    seed: int,
+    limits: str = "coarse",
+    progress: Progress = list,
 ) -> Written:
     """Judge runs that are complete, and write the files of `report`.
 
@@ -105,7 +117,7 @@ def write_report(
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
-        judged = judge_runs(ordered, kept, draws, seed, limits)
+        judged = judge_runs(ordered, kept, draws, seed, limits, progress)
         made = pages(directory, ordered, judged, kept, left_out)
         write_explorer(directory, ordered)
     write_text(directory / "published.json", published_json(ordered))
@@ -126,21 +138,39 @@ def _write_pages(directory: Path, texts: Mapping[str, str]) -> None:
 
 
 def judge_runs(
-    runs: Sequence[SavedRun], kept: KeptTables, draws: int, seed: int, limits: str = "coarse"
+    runs: Sequence[SavedRun],
+    kept: KeptTables,
+    draws: int,
+    seed: int,
+    limits: str = "coarse",
+    progress: Progress = list,
 ) -> Verdicts:
-    """The judge's table of the runs in which attention reads, group by group; without a row where there is none."""
+    """The judge's table of the runs in which attention reads, without a row where there is none.
+
+    Groups are asked in as many processes as help; each reads the points of its group from their files.
+    """
     members = by_group(runs, "calibrated")
-    groups = {one.group: list(members[one.group].values()) for one in columns(runs) if one.group in members}
-    if not groups:
+    measured = {
+        one.group: [
+            _measured(run, str(run.facts.get("label", f"{one.group} {place}")))
+            for place, run in enumerate(members[one.group].values())
+        ]
+        for one in columns(runs)
+        if one.group in members
+    }
+    if not measured:
         return Verdicts((), {}, seed, draws)
-    return judge(
-        {name: [run.without_attention for run in each] for name, each in groups.items()},
-        measured={name: [run.measured("calibrated") for run in each] for name, each in groups.items()},
-        models=kept.tables,
-        seed=seed,
-        draws=draws,
-        limits=limits,
-    )
+    groups = paired(measured, kept.tables, SEARCHES[limits])
+    return decided(groups, progress(Spread(answers, groups)), seed, draws)
+
+
+def _measured(run: SavedRun, label: str) -> MeasuredRun:
+    """A run as the judge takes it, whose points are read from its file where they are asked for."""
+    return MeasuredRun(label, run.facts, run.measured("calibrated"), partial(_points, run))
+
+
+def _points(run: SavedRun) -> Trajectory:
+    return run.without_attention
 
 
 def published_json(runs: Sequence[SavedRun]) -> str:

@@ -132,10 +132,10 @@ class SavedRun:
 
 
 def complete(run: SavedRun) -> SavedRun:
-    """A run that has in memory what was measured on it, and its points, for the judge, but no attention."""
+    """A run that has in memory what was measured on it; its points stay in its file."""
     for preset in run.presets:
         run.measured(preset)
-    return replace(run, made=run.without_attention if "calibrated" in run.presets else None)
+    return replace(run, made=None)
 
 
 def save_run(

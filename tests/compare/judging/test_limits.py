@@ -1,6 +1,7 @@
 """Clusters planted in the runs of a group say what its rules see, and nothing is refuted that they do not."""
 
 import gc
+import pickle
 import weakref
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.evidence import Claim, Evidence
 from compare.judging.groups import groups_of
+from compare.judging.judge import answers, decided
 from compare.judging.limits import HOLD, STAGE, Plants, confirming, plants, within_reach
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.preset import calibrated
@@ -65,6 +67,16 @@ def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
         assert row.reach["limit"] == 0.65
         assert "of 65 % of the variance or more, which would have been seen here" in row.why
     assert found.to_json() == judged(texts).to_json()
+
+
+def test_groups_are_asked_anywhere_in_any_order_with_the_same_table(texts):
+    parts = {name: texts[place:] for name, place in (("all", 0), ("all but one", 1))}
+    tables = dict(zip(parts, (measured(runs) for runs in parts.values())))
+    groups = groups_of(parts, tables, {}, 0, FEW_DRAWS, list)
+    told = [pickle.loads(pickle.dumps(answers(group))) for group in reversed(groups)]
+    elsewhere = decided(groups, told, 0, FEW_DRAWS).to_json()
+    assert elsewhere == compare.judge(parts, draws=FEW_DRAWS, measured=tables).to_json()
+    assert '"reach": {' in elsewhere
 
 
 @pytest.mark.parametrize("name", ["lowd"])

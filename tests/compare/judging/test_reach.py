@@ -1,5 +1,7 @@
 """What a refutation excludes follows from the sizes that were seen, and without them nothing is refuted."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -86,6 +88,18 @@ def test_other_sizes_are_tried_only_where_they_are_told():
     found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
     assert found.suffices
     assert set(asked) == {0.65}
+
+
+def test_a_settled_reach_is_data_and_asks_for_nothing_more():
+    asked = []
+    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: not asked.append(share))
+    settled = found.settled()
+    count = len(asked)
+    again = pickle.loads(pickle.dumps(settled))
+    assert (again.as_record(), again.sentence()) == (found.as_record(), found.sentence())
+    assert len(asked) == count
+    with pytest.raises(LookupError, match=r"draw 0 of 65 % was not asked for"):
+        again.sees(0.65, 0)
 
 
 def said(found):

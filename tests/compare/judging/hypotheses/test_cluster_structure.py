@@ -93,7 +93,7 @@ def by_hand(gap, agreement, planted_gap=0.9):
         table = measured(run)
         for name, number in zip(VARIABLES, (gap[place], agreement[place], 0.3)):
             table[name][:] = number
-        runs.append(MeasuredRun(str(place), run, table))
+        runs.append(MeasuredRun.of(str(place), run, table))
     made = Group("by hand", tuple(runs))
     assert made.held_out is None
     margins = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))

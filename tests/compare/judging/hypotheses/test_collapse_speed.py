@@ -52,7 +52,7 @@ def speeds(seed, scatter=None):
 
 def verdict_on(tables):
     """The rule alone, at the level of a single row: a tenth of what `compare.judge` costs, without its robustness."""
-    runs = tuple(MeasuredRun(name, trajectory(model=name), xr.Dataset()) for name in tables)
+    runs = tuple(MeasuredRun.of(name, trajectory(model=name), xr.Dataset()) for name in tables)
     found = ask(HYPOTHESES["H5"], Group("all models", runs, tables=tables)).found
     assert found is not None
     return decide(found, RATE / 2)

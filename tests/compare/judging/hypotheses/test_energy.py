@@ -15,7 +15,7 @@ READ = {"instrument": "probe.extract", "causal": True}
 
 def note(**facts):
     made = [model_run(f"text {place}", 0.0, **READ | facts) for place in range(RUNS)]
-    runs = tuple(MeasuredRun(str(place), *run) for place, run in enumerate(made))
+    runs = tuple(MeasuredRun.of(str(place), *run) for place, run in enumerate(made))
     table = xr.Dataset(
         {
             "change": (("depth", "head", "step"), np.array([[[1.0, -1], [-1, -1]], [[1, 1], [1, -1]]])),

@@ -10,7 +10,7 @@ from tests.helpers.judged_runs import RUNS, model_run, model_tables
 
 def described(tables):
     made = [model_run(f"text {place}", 0.0) for place in range(RUNS)]
-    runs = tuple(MeasuredRun(str(place), *run) for place, run in enumerate(made))
+    runs = tuple(MeasuredRun.of(str(place), *run) for place, run in enumerate(made))
     with pytest.raises(Undecided) as caught:
         HYPOTHESIS.evidence(Group("net", runs, tables={"net": tables}), HYPOTHESIS.at)
     return str(caught.value)

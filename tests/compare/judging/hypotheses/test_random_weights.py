@@ -25,7 +25,7 @@ def table(gain=0.95, drift=0.0, spread=0.2, moved=0.2, shared=0):
 
 def evidence(known, init="random", prompt="text"):
     made = [model_run(f"{prompt} {place}", 0.0, init, seed=place) for place in range(RUNS)]
-    runs = tuple(MeasuredRun(str(place), *run) for place, run in enumerate(made))
+    runs = tuple(MeasuredRun.of(str(place), *run) for place, run in enumerate(made))
     tables = {"net": {} if known is None else {"random_weights": known}}
     return HYPOTHESIS.evidence(Group("net", runs, tables=tables), HYPOTHESIS.at)
 
