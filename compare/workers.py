@@ -3,10 +3,11 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -21,51 +22,87 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+class Workers:
+    """As many processes as help, at most 2: begun by the first `Spread` that is worth them, ended with their block."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.stop()
+        self._open.close()
+
+    @cached_property
+    def pool(self) -> ProcessPoolExecutor:
+        """The processes, which end as well when this process does, however it ends."""
+        context = get_context("spawn")
+        ended, self._lifeline = context.Pipe(duplex=False)
+        self._open.enter_context(ended)
+        self._open.enter_context(self._lifeline)
+        return self._open.enter_context(
+            ProcessPoolExecutor(_most(), context, initializer=_prepare, initargs=(ended,))
+        )
+
+    def stop(self) -> None:
+        """End the processes at once, whatever they do."""
+        if "pool" in vars(self):
+            self._lifeline.close()
+
+
 @dataclass(frozen=True)
 class Spread(Generic[Task, Result]):
-    """`do` of every task, as they get done: here where they are few, else in as many processes as help, at most 2.
+    """`do` of every task, as they get done: here where they are few, else by `workers`, or by some of its own.
 
     A new process imports all libraries, about 5 s; so it takes a few tasks to be worth one. Tasks and results are
     pickled. Iterating raises what the first failing task raises; tasks that had not begun are dropped then. Whoever
-    stops iterating, or is interrupted, stops the processes at once; they end as well when this process does, however
-    it ends. Raises RuntimeError where one of them was ended from outside.
+    stops iterating, or is interrupted, stops the processes at once. Raises RuntimeError where one of them was ended
+    from outside.
     """
 
     do: Callable[[Task], Result]
     tasks: Sequence[Task]
+    workers: Workers | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[Result]:
-        processes = min(MOST_PROCESSES, os.cpu_count() or 1, len(self.tasks) // WORTH_A_PROCESS)
-        if processes < 2:
+        if min(_most(), len(self.tasks) // WORTH_A_PROCESS) < 2:
             with threadpool_limits(limits=1):
                 yield from map(self.do, self.tasks)
-            return
-        context = get_context("spawn")
-        ended, lifeline = context.Pipe(duplex=False)
-        with (
-            ended,
-            lifeline,
-            ProcessPoolExecutor(processes, context, initializer=_prepare, initargs=(ended,)) as pool,
-        ):
-            try:
-                with _uninterrupted():
-                    futures = [pool.submit(self.do, task) for task in self.tasks]
-                for future in as_completed(futures):
-                    yield future.result()
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    "a process that worked was ended from outside, most likely because memory ran out: free some and "
-                    "run the same command again, which goes on where this one stopped"
-                ) from error
-            except Exception:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            except BaseException:
-                lifeline.close()
-                raise
+        elif self.workers is None:
+            with Workers() as own:
+                yield from self._done_by(own)
+        else:
+            yield from self._done_by(self.workers)
+
+    def _done_by(self, workers: Workers) -> Iterator[Result]:
+        futures: list[Future[Result]] = []
+        try:
+            with _uninterrupted():
+                futures += (workers.pool.submit(self.do, task) for task in self.tasks)
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a process that worked was ended from outside, most likely because memory ran out: free some and run "
+                "the same command again, which goes on where this one stopped"
+            ) from error
+        except Exception:
+            for future in futures:
+                future.cancel()
+            raise
+        except BaseException:
+            workers.stop()
+            raise
+
+
+def _most() -> int:
+    return min(MOST_PROCESSES, os.cpu_count() or 1)
 
 
 @contextmanager

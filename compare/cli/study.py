@@ -20,13 +20,13 @@ from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
 from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
-from compare.reporting.report import Written, report_on, write_report
+from compare.reporting.report import Judging, Written, report_on, write_report
 from compare.study import plan
 from compare.study.analyses import has_model_tables, keep_model_tables
 from compare.study.names import told_apart
 from compare.study.results import Settings, complete_run, run_paths
 from compare.study.subjects import subject, with_stages
-from compare.workers import Spread
+from compare.workers import Spread, Workers
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
 NO_DATA = ("evidence", "chart", "fitted", "smallest", "others")
@@ -137,8 +137,10 @@ def compare(
     work = partial(plan.work, directory=directory, settings=settings, keep_attention=keep_attention)
     keep = partial(keep_model_tables, directory=directory, texts=texts, max_tokens=max_tokens, seed=seed)
     tasks = [partial(keep, one) for one in opened] + [partial(work, each) for each in plan.batches(jobs)]
-    made = [run for found in bar(Spread(_call, tasks)) if isinstance(found, list) for run in found]
-    written = write_report(directory, [*made, *before], draws=draws, seed=seed, limits=limits, progress=bar)
+    with Workers() as workers:
+        found = bar(Spread(_call, tasks, workers))
+        made = [run for each in found if isinstance(each, list) for run in each]
+        written = write_report(directory, [*made, *before], Judging(draws, seed, limits, workers, bar))
     _say(written, as_json)
 
 

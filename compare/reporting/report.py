@@ -22,7 +22,7 @@ from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
 from compare.study.analyses import KeptTables, kept_model_tables
 from compare.study.results import LeftOut, SavedRun, Settings, complete_run, readable, run_paths
-from compare.workers import Spread
+from compare.workers import Spread, Workers
 from sim import Trajectory
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -96,19 +96,24 @@ def report_on(
         raise ValueError(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
-    found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths))
-    return write_report(directory, list(found), draws=draws, seed=seed, limits=limits, progress=progress)
+    with Workers() as workers:
+        found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths, workers))
+        judging = Judging(draws, seed, limits, workers, progress)
+        return write_report(directory, list(found), judging)
 
 
-def write_report(
-    directory: Path,
-    found: Iterable[SavedRun | LeftOut],
-    *,
-    draws: int,
-    seed: int,
-    limits: str = "coarse",
-    progress: Progress = list,
-) -> Written:
+@dataclass(frozen=True)
+class Judging:
+    """How runs are judged: `draws`, `seed` and `limits` as of `compare.judge`, by which processes, and who looks on."""
+
+    draws: int
+    seed: int
+    limits: str = "coarse"
+    workers: Workers | None = None
+    progress: Progress = list
+
+
+def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], judging: Judging) -> Written:
     """Judge runs that are complete, and write the files of `report`.
 
     Warns of what is left out. Raises ValueError, the reason of the first one, where nothing else is there.
@@ -117,7 +122,7 @@ def write_report(
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
-        judged = judge_runs(ordered, kept, draws, seed, limits, progress)
+        judged = judge_runs(ordered, kept, judging)
         made = pages(directory, ordered, judged, kept, left_out)
         write_explorer(directory, ordered)
     write_text(directory / "published.json", published_json(ordered))
@@ -137,14 +142,7 @@ def _write_pages(directory: Path, texts: Mapping[str, str]) -> None:
                 path.unlink()
 
 
-def judge_runs(
-    runs: Sequence[SavedRun],
-    kept: KeptTables,
-    draws: int,
-    seed: int,
-    limits: str = "coarse",
-    progress: Progress = list,
-) -> Verdicts:
+def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, judging: Judging) -> Verdicts:
     """The judge's table of the runs in which attention reads, without a row where there is none.
 
     Groups are asked in as many processes as help; each reads the points of its group from their files.
@@ -159,9 +157,10 @@ def judge_runs(
         if one.group in members
     }
     if not measured:
-        return Verdicts((), {}, seed, draws)
-    groups = paired(measured, kept.tables, SEARCHES[limits])
-    return decided(groups, progress(Spread(answers, groups)), seed, draws)
+        return Verdicts((), {}, judging.seed, judging.draws)
+    groups = paired(measured, kept.tables, SEARCHES[judging.limits])
+    said = judging.progress(Spread(answers, groups, judging.workers))
+    return decided(groups, said, judging.seed, judging.draws)
 
 
 def _measured(run: SavedRun, label: str) -> MeasuredRun:

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from compare.workers import Spread
-from tests.helpers.sleepers import Interrupting, begin, die, living, sleep_and_say
+from compare.workers import Spread, Workers
+from tests.helpers.sleepers import Interrupting, begin, die, living, process, refuse, sleep_and_say
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -54,3 +54,32 @@ def test_an_interrupt_while_work_is_handed_out_ends_all(tmp_path):
 def test_a_worker_that_is_killed_names_the_likely_cause():
     with pytest.raises(RuntimeError, match=r"memory ran out.*run the same command again"):
         list(Spread(die, range(6)))
+
+
+def test_one_pair_of_processes_serves_all_that_is_spread_inside_a_block():
+    with Workers() as workers:
+        first = set(Spread(process, range(6), workers))
+        with pytest.raises(ValueError, match=r"^0$"):
+            list(Spread(refuse, range(6), workers))
+        everyone = first | set(Spread(process, range(60), workers))
+    assert len(everyone) <= 2
+    assert os.getpid() not in everyone
+    assert not living([*everyone])
+
+
+def test_no_process_is_begun_for_a_few_tasks():
+    with Workers() as workers:
+        assert set(Spread(process, range(5), workers)) == {os.getpid()}
+        assert "pool" not in vars(workers)
+
+
+def test_who_leaves_a_block_in_the_middle_waits_for_nobody(tmp_path):
+    def leave():
+        with Workers() as workers:
+            for _ in Spread(process, range(6), workers):
+                workers.pool.submit(sleep_and_say, str(tmp_path))
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    assert list(tmp_path.iterdir()) == []
