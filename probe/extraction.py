@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 from functools import cache
 from importlib.metadata import version
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -193,9 +194,17 @@ def _inputs(
     control: str | None,
     seed: int,
 ) -> Inputs:
+    if not isinstance(text, str) and not hasattr(text, "shape"):
+        raise ValueError(
+            f"{loaded.name} reads one {loaded.reads}, got {type(text).__name__}: give one at a time"
+        )
     reads = "text" if isinstance(text, str) else "image"
     if reads != loaded.reads:
         raise ValueError(f"{loaded.name} reads {loaded.reads}, got {reads}: give the other")
+    if max_tokens is not None and not isinstance(max_tokens, Integral):
+        raise ValueError(f"max_tokens must be a whole number, got {max_tokens!r}")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     if isinstance(text, str):
         return text_inputs(loaded, text, max_tokens, control, seed)
     if (max_tokens, control) != (None, None):

@@ -31,7 +31,7 @@ def text_inputs(
     loaded: LoadedModel, text: str, max_tokens: int | None, control: str | None, seed: int
 ) -> Inputs:
     """The tokens of a text, without a byte order mark, rearranged where a control is asked for."""
-    text = text.removeprefix("\ufeff")
+    text = storable(text.removeprefix("\ufeff"))
     ids, special = _tokenised(loaded, text, max_tokens)
     ids = rearranged(np.asarray(ids), special, control, seed)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -47,6 +47,19 @@ def text_inputs(
             "max_tokens": max_tokens,
         },
     )
+
+
+def storable(text: str) -> str:
+    """The text; ValueError where no file can hold it: with NUL, or with bytes that were no UTF-8."""
+    if "\0" in text:
+        raise ValueError(f"the text has the character NUL at {text.index(chr(0))}: take it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text is not Unicode at {error.start} ({text[error.start]!a}): give it in UTF-8"
+        ) from error
+    return text
 
 
 def readable(tokenizer: Any, token: str) -> str:
@@ -97,7 +110,8 @@ def _tokenised(
     most = loaded.family.positions(config)
     if most is not None and len(ids) > most:
         raise ValueError(
-            f"the text has {len(ids)} tokens, but {loaded.name} takes {most}: shorten it or pass max_tokens={most}"
+            f"the text has {len(ids)} tokens, but {loaded.name} takes {most}: shorten it, or read its first ones by "
+            f"max_tokens={most} (--max-tokens {most})"
         )
     if max(ids) >= config.vocab_size:
         raise ValueError(

@@ -240,6 +240,12 @@ def _read_config(source: Source, architecture: Any, facts: dict[str, Any]) -> An
         raise ValueError(
             f"{source.name} is quantised, and its weights are no plain numbers: give the model that it was made from"
         )
+    places = facts.get("position_embedding_type", "absolute")
+    if places != "absolute" and not hasattr(architecture.config_class(), "position_embedding_type"):
+        raise ValueError(
+            f"{source.name} has position_embedding_type {places!r}, which this version of transformers does not read: "
+            "its states would be others"
+        )
     with one_line(source.name):
         config = architecture.config_class.from_dict(facts)
     config.name_or_path = str(source.folder)

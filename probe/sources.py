@@ -41,6 +41,10 @@ def find(model: str | os.PathLike[str], revision: str | None = None) -> Source:
 
     Raises ValueError for a model that is not found or not reachable, a revision of a local folder, and two revisions.
     """
+    if not isinstance(model, str | os.PathLike) or not str(model):
+        raise ValueError(
+            f"a model is a name, a folder, a hub id, or a pair (model, tokenizer), got {model!r}: see probe.models()"
+        )
     given, path = str(model), Path(model).expanduser()
     place = local_place(given)
     if place is None and given not in models() and (path.is_dir() or gguf_file(path)):

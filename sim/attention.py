@@ -338,6 +338,19 @@ class Attention(eqx.Module):
         return n
 
 
+def checked_field(field: object) -> None:
+    """Raise ValueError for what is no `Attention`, or one whose class may have changed what the solvers rely on."""
+    if isinstance(field, Attention) and type(field) is not Attention:
+        raise ValueError(
+            f"the solvers know sim.Attention alone, got its subclass {type(field).__name__}, whose changes they would "
+            "ignore: write it as an Attention with other operators, or give its __call__ to diffrax"
+        )
+    if not isinstance(field, Attention):
+        raise ValueError(
+            f"field must be a sim.Attention, got {type(field).__name__}: see help(sim.Attention)"
+        )
+
+
 def checked_masses(masses: ArrayLike | None, n: int, dtype: Any) -> Float[Array, " n"]:
     """The masses as an array, uniform where None; ValueError for another shape."""
     if masses is None:

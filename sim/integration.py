@@ -14,11 +14,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from sim.attention import Attention
+from sim.attention import Attention, checked_field
 from sim.normalisation import GROWING
 from sim.precision import require_64_bit
 from sim.provenance import json_values
-from sim.sphere import normalise
+from sim.sphere import normalise, real_array
 from sim.trajectory import UNIT_TOLERANCE, Trajectory
 
 
@@ -84,10 +84,12 @@ def simulate(
     >>> round(float(run.points[-1, 0] @ run.points[-1, 1]), 6), round(float(theory.gamma(1.0, 2, 1.0)), 6)
     (0.579195, 0.579195)
     """
+    checked_field(field)
     require_64_bit(field)
     given = json_values(provenance)
     start, lengths = checked_start(x0)
     moments = checked_times(times)
+    rtol, atol = float(real_array("rtol", rtol)), float(real_array("atol", atol))
     if not (1e-14 <= rtol < 1 and 0 < atol < 1 and max_steps >= 1):
         raise ValueError(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol} and {max_steps}"
@@ -224,7 +226,7 @@ def _distinct(
 
 def checked_start(x0: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
     """Unit rows and the lengths that they had."""
-    start = np.asarray(x0, np.float64)
+    start = real_array("x0", x0)
     if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] < 2:
         raise ValueError(f"x0 must have shape (n, d) with d at least 2, got {start.shape}")
     lengths = np.linalg.norm(start, axis=-1)
@@ -256,7 +258,7 @@ def _checked_radii(
 
 def checked_times(times: ArrayLike | Sequence[float | int]) -> Float[np.ndarray, " depth"]:
     """Finite times that increase strictly, the first one that of the start."""
-    moments = np.asarray(times, np.float64)
+    moments = real_array("times", times)
     if moments.ndim != 1 or len(moments) < 1 or not np.all(np.isfinite(moments)):
         raise ValueError(
             f"times must be a list of finite numbers, the time of x0 first, got shape {moments.shape}"

@@ -31,8 +31,10 @@ def energy(points: ArrayLike, beta: ArrayLike, masses: ArrayLike | None = None) 
     """
     require_64_bit()
     points = jnp.asarray(points, float)
-    if points.ndim not in (2, 3):
-        raise ValueError(f"points must have shape (n, d) or (depth, n, d), got {points.shape}")
+    if points.ndim not in (2, 3) or 0 in points.shape:
+        raise ValueError(
+            f"points must have shape (n, d) or (depth, n, d), with a point or more, got {points.shape}"
+        )
     return _energy(
         points,
         number("beta", beta, "finite and at least 0"),

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 from scipy.integrate import DOP853
 
-from sim.attention import Attention
+from sim.attention import Attention, checked_field
 from sim.fast_sums import Sums, direct_sums, sums
 from sim.integration import Outcome, checked_start, checked_times
 from sim.precision import require_64_bit
@@ -77,6 +77,7 @@ def simulate_mean_field(
     >>> round(float(np.log(grown[1] / grown[0]) / 2), 4), round(float(theory.growth_rate(3, 5.0)), 4)
     (0.6827, 0.6827)
     """
+    checked_field(field)
     require_64_bit(field)
     _check_field(field)
     given = json_values(provenance)

@@ -1,5 +1,7 @@
 """Points on the unit sphere S^(d-1): where simulations start."""
 
+from numbers import Integral
+
 import numpy as np
 from jaxtyping import Float
 from scipy.special import betainc, betaincinv
@@ -13,7 +15,21 @@ def normalise(vectors: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*bat
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
+def real_array(name: str, values: object) -> Float[np.ndarray, "..."]:
+    """`values` in float64. Raises ValueError for what is no array of real numbers: rows of several lengths, words."""
+    try:
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise ValueError("these are complex")
+        return np.asarray(array, np.float64)
+    except (TypeError, ValueError) as error:
+        reason = str(error).partition(". ")[0]
+        raise ValueError(f"{name} must be real numbers: {reason}") from error
+
+
 def _check_size(n: int, d: int) -> None:
+    if not (isinstance(n, Integral) and isinstance(d, Integral)):
+        raise ValueError(f"numbers of points and dimensions must be whole, got {n!r} and {d!r}")
     if n < 1:
         raise ValueError(f"need at least 1 point, got n = {n}")
     if d < 2:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from sim.files import intact, sealed, write_netcdf
 from sim.provenance import json_values
+from sim.sphere import real_array
 
 SCHEMA = "metasphere/trajectory/2"
 READ = ("metasphere/trajectory/1", SCHEMA)
@@ -44,10 +45,13 @@ class Trajectory:
     provenance: what made it, as JSON values, which numbers of NumPy and JAX, and paths, become: versions, seed, dtype,
         model revision, prompt hash; ``beta`` where known.
 
+    All arrays are read-only; `dataclasses.replace` makes a record with some of them changed.
+
     Raises
     ------
-    ValueError: shapes that disagree, rows off the sphere, fewer than 2 dimensions, a depth that does not increase,
-    norms that are no lengths, masses or attention that are no weights, provenance that is not JSON.
+    ValueError: shapes that disagree, numbers that are not real, rows off the sphere, fewer than 2 dimensions, a depth
+    that does not increase, norms that are no lengths, masses or attention that are no weights, provenance that is not
+    JSON.
 
     >>> import numpy as np
     >>> import sim
@@ -78,7 +82,7 @@ class Trajectory:
         attention: ArrayLike | None = None,
         provenance: Mapping[str, object] | None = None,
     ) -> None:
-        points = np.asarray(points, np.float64)
+        points = real_array("points", points)
         if points.ndim != 3 or points.shape[0] < 1 or points.shape[1] < 1 or points.shape[2] < 2:
             raise ValueError(
                 f"points must have shape (depth, token, dim) with dim at least 2, got {points.shape}: "
@@ -87,16 +91,21 @@ class Trajectory:
         depths, count, _ = points.shape
         filled = {
             "points": points,
-            "depth": np.asarray(depth, np.float64),
+            "depth": real_array("depth", depth),
             "axis": axis,
-            "norms": np.asarray(np.ones((depths, count)) if norms is None else norms, np.float64),
-            "masses": np.asarray(np.full(count, 1 / count) if masses is None else masses, np.float64),
-            "tokens": tuple(map(str, range(count) if tokens is None else tokens)),
-            "special": np.asarray(np.zeros(count) if special is None else special, bool),
+            "norms": real_array("norms", np.ones((depths, count)) if norms is None else norms),
+            "masses": real_array("masses", np.full(count, 1 / count) if masses is None else masses),
+            "tokens": _names(range(count) if tokens is None else tokens),
+            "special": _flags(np.zeros(count, bool) if special is None else special),
             "attention": None if attention is None else np.asarray(attention),
             "provenance": json_values(provenance),
         }
         for name, value in filled.items():
+            if isinstance(
+                value, np.ndarray
+            ):  # a view: what was checked stays, and the caller's own array is his
+                value = value.view()
+                value.flags.writeable = False
             object.__setattr__(self, name, value)
         self._check()
 
@@ -117,6 +126,9 @@ class Trajectory:
         if len(self.tokens) != tokens:
             raise ValueError(f"tokens must name all {tokens} points, got {len(self.tokens)} names")
         radii = np.sqrt(np.einsum("dti,dti->dt", self.points, self.points))
+        if np.isnan(radii).any():
+            depth, token = np.argwhere(np.isnan(radii))[0]
+            raise ValueError(f"points must be numbers, got NaN at depth {depth}, token {token}")
         if not np.all(np.abs(radii - 1) <= UNIT_TOLERANCE):
             worst = radii.flat[np.nanargmax(np.abs(radii - 1))] if np.isfinite(radii).any() else np.nan
             raise ValueError(
@@ -153,6 +165,32 @@ class Trajectory:
             f"{tokens} tokens in {dim} dimensions{''.join(f', {fact}' for fact in facts if fact)}>"
         )
 
+    def to_xarray(self) -> xr.Dataset:
+        """The record as a data set: each array with its axes by name, and what made it, as JSON, in the attributes.
+
+        >>> import sim
+        >>> dict(sim.Trajectory(sim.uniform(4, 3)[None], depth=[0.0]).to_xarray().sizes)
+        {'depth': 1, 'token': 4, 'dim': 3}
+        """
+        variables: dict[str, Any] = {
+            "points": (("depth", "token", "dim"), self.points, {"long_name": "unit points"}),
+            "norms": (("depth", "token"), self.norms, {"long_name": "length before projection"}),
+            "masses": ("token", self.masses),
+            "tokens": ("token", np.asarray(self.tokens, dtype=object)),
+            "special": ("token", self.special.astype(np.int8)),
+        }
+        if self.attention is not None:
+            variables["attention"] = (("depth", "head", "token", "key_token"), self.attention)
+        return xr.Dataset(
+            variables,
+            coords={"depth": ("depth", self.depth, {"axis": self.axis})},
+            attrs={
+                "schema": SCHEMA,
+                "axis": self.axis,
+                "provenance": json.dumps(self.provenance, sort_keys=True),
+            },
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
@@ -167,32 +205,11 @@ class Trajectory:
         ...     sim.Trajectory.load(f"{folder}/run.nc").points.shape
         (1, 4, 3)
         """
-        axes = ("depth", "token", "dim")
-        vectors = _vectors(self.points, self.norms)
-        variables: dict[str, Any] = {
-            **(
-                {"points": (axes, self.points, {"long_name": "unit points"})}
-                if vectors is None
-                else {"vectors": (axes, vectors, {"long_name": "points times norms"})}
-            ),
-            "norms": (("depth", "token"), self.norms, {"long_name": "length before projection"}),
-            "masses": ("token", self.masses),
-            "tokens": ("token", np.asarray(self.tokens, dtype=object)),
-            "special": ("token", self.special.astype(np.int8)),
-        }
-        encoding = {}
-        if self.attention is not None:
-            variables["attention"] = (("depth", "head", "token", "key_token"), self.attention)
-            encoding["attention"] = {"zlib": True, "complevel": 1}
-        dataset = xr.Dataset(
-            variables,
-            coords={"depth": ("depth", self.depth, {"axis": self.axis})},
-            attrs={
-                "schema": SCHEMA,
-                "axis": self.axis,
-                "provenance": json.dumps(self.provenance, sort_keys=True),
-            },
-        )
+        dataset, vectors = self.to_xarray(), _vectors(self.points, self.norms)
+        if vectors is not None:
+            named = (dataset["points"].dims, vectors, {"long_name": "points times norms"})
+            dataset = dataset.drop_vars("points").assign(vectors=named)
+        encoding = {} if self.attention is None else {"attention": {"zlib": True, "complevel": 1}}
         write_netcdf(Path(path), sealed(dataset), encoding)
 
     @classmethod
@@ -243,6 +260,27 @@ class Trajectory:
                 "or write what you changed with Trajectory.save"
             )
         return read
+
+
+def _names(tokens: Iterable[object]) -> tuple[str, ...]:
+    """As text that a file can hold."""
+    try:
+        names = tuple(map(str, tokens))
+    except TypeError as error:
+        raise ValueError(f"tokens must be names, one a token, got {tokens!r}") from error
+    for name in names:
+        if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(
+                f"tokens must be text without NUL and lone surrogates, got {name!r}: replace these"
+            )
+    return names
+
+
+def _flags(special: ArrayLike) -> Bool[np.ndarray, "..."]:
+    given = np.asarray(special)
+    if not (given.dtype.kind in "biuf" and np.isin(given, (0, 1)).all()):
+        raise ValueError(f"special must be True or False, one a token, got {special!r}")
+    return given.astype(bool)
 
 
 def in_single_precision(trajectory: Trajectory) -> Trajectory:

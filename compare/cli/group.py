@@ -96,7 +96,15 @@ def main() -> None:
     warnings.simplefilter("always", LeftOutWarning)
 
 
-OUT = click.option("--out", type=Path, default=Path("out"), show_default=True, help="Folder for results.")
+def _folder(context: click.Context, parameter: click.Parameter, given: str) -> Path:
+    if not given:
+        raise click.BadParameter("a folder has a name; . is this one", context, parameter)
+    return Path(given)
+
+
+OUT = click.option(
+    "--out", callback=_folder, default="out", show_default=True, help="Folder for results.", metavar="PATH"
+)
 SEEDS = click.IntRange(0, 2**31 - 1)
 SEED = click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of everything random.")
 DRAWS = click.option(

@@ -16,6 +16,7 @@ from compare.study import plan
 from compare.study.jobs import Job
 from compare.study.names import told_apart
 from compare.study.subjects import Text, default_texts, subject
+from probe.inputs import storable
 
 FRAME = click.option(
     "--frame",
@@ -47,6 +48,7 @@ def chosen_texts(names: Sequence[str], files: Iterable[Path]) -> list[Text]:
 
 def _own(name: str, text: str) -> Text:
     """A text of the user's own, under a name that another text of that name does not share."""
+    storable(text)
     return Text(f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}", text, "own")
 
 
@@ -64,7 +66,7 @@ def _read(path: Path) -> str:
 @click.argument("model")
 @click.option("--prompt", help="Name of one of the project's texts; the first one if no text is given.")
 @click.option("--text", help="The text itself.")
-@FILES
+@click.option("--file", type=click.Path(path_type=Path), help="Text file of your own (UTF-8).")
 @FRAME
 @click.option(
     "--attention/--no-attention", default=True, show_default=True, help="Keep the attention matrices."
@@ -78,20 +80,28 @@ def read_model(
     model: str,
     prompt: str | None,
     text: str | None,
-    files: tuple[Path, ...],
+    file: Path | None,
     out: Path,
     **options: Any,
 ) -> None:
     """Read the trajectory of a text through MODEL (name, hub id or folder) into OUT/runs/NAME.nc."""
-    if sum((prompt is not None, text is not None, len(files))) > 1:
+    if sum(given is not None for given in (prompt, text, file)) > 1:
         raise ValueError("more than one text was given: use one of --prompt, --text, --file")
+    if prompt == "all":
+        raise ValueError("one text is read at a time: name one with --prompt; metasphere compare reads all")
     if text is not None:
-        (chosen,) = [_own("text", text)]
+        chosen = _own("text", text)
     else:
-        chosen = chosen_texts([prompt] if prompt else [], files)[0]
+        chosen = chosen_texts([] if prompt is None else [prompt], [] if file is None else [file])[0]
     directory = output_directory(out)
     (of,) = told_apart([subject(model, options["revision"])], directory)
-    label = f"{of.name}, {chosen.name}" + ("" if options["frame"] == "layernorm" else f", {options['frame']}")
+    words = [
+        "" if options["frame"] == "layernorm" else options["frame"],
+        "" if options["attention"] else "no attention",
+        "" if options["max_tokens"] is None else f"max tokens {options['max_tokens']}",
+        "" if options["revision"] is None else f"revision {options['revision']}",
+    ]
+    label = ", ".join([of.name, chosen.name, *filter(None, words)])
     settings = {"model": model, "files": of.files, "text": chosen.text, **options}
     facts = {"prompt": chosen.name, "prompt_class": chosen.kind, **of.facts}
     path = plan.run(Job(label, of.name, "extract", settings, facts), directory)

@@ -18,12 +18,14 @@ from compare.calibration.trial import command as calibration
 from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
+from compare.judging.hypothesis import RUNS
 from compare.judging.reach import SEARCHES
 from compare.judging.registry import HYPOTHESES, Hypothesis, describe
 from compare.reporting.report import Judging, Written, report_on, write_report
 from compare.study import plan
 from compare.study.analyses import has_model_tables, keep_model_tables
 from compare.study.names import told_apart
+from compare.study.readings import require_words
 from compare.study.results import Settings, complete_run, run_paths
 from compare.study.subjects import subject, with_stages
 from compare.workers import Spread, Workers
@@ -125,6 +127,15 @@ def compare(
     """
     texts = chosen_texts(prompts, files)
     subjects = told_apart(with_stages([subject(model) for model in models or _default_models()]), out)
+    if own := [text for text in texts if text.kind == "own"]:
+        for one in subjects:
+            require_words(one.given, own, max_tokens)
+    if subjects and len(texts) < RUNS.value:
+        click.echo(
+            f"a verdict on a model takes {RUNS.value} texts or more, got {len(texts)}: runs are made and drawn, but "
+            "not judged; --prompt all, or more --file, adds some",
+            err=True,
+        )
     jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
         jobs += plan.model_jobs(one, texts, seed, max_tokens, changes)

@@ -15,9 +15,11 @@ from compare.plotting import save_figure
 from compare.study import plan
 from compare.study.coalescences import coalescence, recorded
 from compare.study.jobs import Job
+from compare.study.names import in_words
 from compare.study.simulations import STARTS, check_simulation
 from sim import Coalescence
 
+MAX_STEPS = 100_000
 KIND = click.option(
     "--kind", type=click.Choice(["SA", "USA"]), default="SA", show_default=True, help="Dynamics."
 )
@@ -43,7 +45,7 @@ DIMENSION = click.option(
 @click.option(
     "--max-steps",
     type=click.IntRange(min=1),
-    default=100_000,
+    default=MAX_STEPS,
     show_default=True,
     help="Bound on the solver's steps.",
 )
@@ -55,9 +57,14 @@ def simulate(out: Path, **settings: Any) -> None:
     """Integrate the idealised dynamics and write OUT/runs/NAME.nc."""
     kind, start = settings["kind"], settings["start"]
     words = ["causal" if settings["causal"] else "", "V = -I" if settings["repulsive"] else ""]
-    label = (
-        f"{kind}, beta {settings['beta']:g}, {settings['tokens']} {start} points, d {settings['dimension']}"
-    )
+    usual = {"until": plan.UNTIL, "depths": plan.DEPTHS, "max_steps": MAX_STEPS}
+    words += [
+        f"{name.replace('_', ' ')} {in_words(settings[name])}"
+        for name, value in usual.items()
+        if settings[name] != value
+    ]
+    beta, tokens, dimension = in_words(settings["beta"]), settings["tokens"], settings["dimension"]
+    label = f"{kind}, beta {beta}, {tokens} {start} points, d {dimension}"
     label = ", ".join([label, *filter(None, words), f"seed {settings['seed']}"])
     checked = ("kind", "beta", "start", "tokens", "dimension", "seed", "until", "depths")
     check_simulation(**{name: settings[name] for name in checked})
@@ -87,7 +94,7 @@ def coalesce(
 
     Writes OUT/runs/NAME.nc, the trajectory over log t, and OUT/mergers/NAME.png, its staircase and tree.
     """
-    label = f"coalesce {kind}, beta {beta:g}, {tokens} uniform points, d {dimension}, seed {seed}"
+    label = f"coalesce {kind}, beta {in_words(beta)}, {tokens} uniform points, d {dimension}, seed {seed}"
     start = "uniform"
     found = coalescence(kind=kind, beta=beta, start=start, tokens=tokens, dimension=dimension, seed=seed)
     settings = {"kind": kind, "beta": beta, "start": start, "tokens": tokens, "dimension": dimension}

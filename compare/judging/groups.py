@@ -1,5 +1,6 @@
 """Trajectories made into groups: each run measured and paired with its controls."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -108,9 +109,15 @@ def together(groups: Sequence[Group]) -> Group:
 def _check(
     given: Mapping[str, Sequence[Trajectory]], measured: Mapping[str, Sequence[xr.Dataset]] | None
 ) -> None:
-    if not given:
+    if not (given and isinstance(given, Mapping)):
         raise ValueError("no groups to judge: give a mapping from names to lists of trajectories")
     for name, trajectories in given.items():
+        if not (
+            isinstance(trajectories, Sequence) and all(isinstance(one, Trajectory) for one in trajectories)
+        ):
+            raise ValueError(
+                f"group {name!r} must be a list of sim.Trajectory, got {type(trajectories).__name__}"
+            )
         if len(trajectories) == 0:
             raise ValueError(f"group {name!r} has no trajectories: leave it out or give some")
         if measured is not None and len(measured.get(name, ())) != len(trajectories):
@@ -118,6 +125,20 @@ def _check(
                 f"group {name!r} has {len(trajectories)} trajectories and {len(measured.get(name, ()))} measurements: "
                 "give one each, in the same order"
             )
+        first: dict[object, int] = {}
+        for place, one in enumerate(trajectories):
+            same = first.setdefault(_content(one) if measured is None else id(one), place)
+            if same != place:
+                raise ValueError(
+                    f"runs {same} and {place} of group {name!r} are the same, and copies are no independent runs: "
+                    "leave one out"
+                )
+
+
+def _content(run: Trajectory) -> tuple[str, str]:
+    """What tells one run from another: its points, and which of its tokens count."""
+    tokens = repr((run.tokens, run.provenance.get("token_ids"), run.provenance.get("control")))
+    return hashlib.sha256(run.points.tobytes()).hexdigest(), tokens
 
 
 def _group(

@@ -23,7 +23,7 @@ from compare.judging.explain import explain
 from compare.judging.group import Group
 from compare.judging.groups import Progress, groups_of, together
 from compare.judging.reach import SEARCHES
-from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold
+from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold, chosen
 from compare.judging.robustness import Varied, robustness, varied
 from compare.judging.verdicts import Verdict, Verdicts
 from compare.metrics.exclusions import sentence_of_runs
@@ -68,6 +68,7 @@ def judge(
     measured: Mapping[str, Sequence[xr.Dataset]] | None = None,
     models: Mapping[str, Mapping[str, xr.Dataset]] | None = None,
     limits: str = "coarse",
+    hypotheses: str | Hypothesis | Iterable[str | Hypothesis] | None = None,
     progress: Progress = list,
 ) -> Verdicts:
     """Put every hypothesis of `compare.judging.registry` to every group of runs.
@@ -103,10 +104,14 @@ def judge(
     limits: how it is sought what would be seen where it is planted in the runs, before something is said not to be
         there: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws, seen from 95 on, and of clusters in steps
         of 5 % of the variance (`compare.judging.reach.SEARCHES`). Attention (H6) has 4 draws, those of its measuring.
+    hypotheses: those to ask, by id, or one's own, a `compare.judging.hypothesis.Hypothesis`, whose evidence may be any
+        number that one's own code makes of a run's trajectory; all of the registry where None. What is asked is what
+        is corrected for, so choose before looking at the verdicts.
     progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
 
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
-    (H5). Raises ValueError where there are no groups, a group without runs, or measurements that do not match. Cost:
+    (H5). Raises ValueError where there are no groups, a group without runs or with one run twice, as copies are no
+    independent runs, a hypothesis that there is not, or measurements that do not match. Cost:
     that of ``measure``, and some milliseconds a row and threshold; planting takes some tenths of a second a row that
     needs it, and with ``limits="full"`` a minute.
 
@@ -118,13 +123,16 @@ def judge(
     """
     if limits not in SEARCHES:
         raise ValueError(f"limits must be one of {', '.join(SEARCHES)}, got {limits!r}")
+    asked = chosen(hypotheses)
     made = groups_of(groups, measured, models or {}, seed, draws, progress, SEARCHES[limits])
-    return decided(made, map(answers, made), seed, draws)
+    return decided(made, (answers(group, asked) for group in made), seed, draws, asked)
 
 
-def answers(group: Group) -> tuple[str, tuple[Answer, ...]]:
+def answers(
+    group: Group, hypotheses: Sequence[Hypothesis] = tuple(HYPOTHESES.values())
+) -> tuple[str, tuple[Answer, ...]]:
     """The name of a group, and what its runs say of each hypothesis that is not about all models together."""
-    found = tuple(ask(hypothesis, group) for hypothesis in HYPOTHESES.values() if not hypothesis.across)
+    found = tuple(ask(hypothesis, group) for hypothesis in hypotheses if not hypothesis.across)
     group.let_go()
     return group.name, found
 
@@ -143,7 +151,11 @@ def ask(hypothesis: Hypothesis, group: Group) -> Answer:
 
 
 def decided(
-    groups: Sequence[Group], said: Iterable[tuple[str, tuple[Answer, ...]]], seed: int, draws: int
+    groups: Sequence[Group],
+    said: Iterable[tuple[str, tuple[Answer, ...]]],
+    seed: int,
+    draws: int,
+    hypotheses: Sequence[Hypothesis] = tuple(HYPOTHESES.values()),
 ) -> Verdicts:
     """The table of `judge`, from `answers` of every group, in any order."""
     by_name = {name: iter(own) for name, own in said}
@@ -152,13 +164,13 @@ def decided(
         Question(
             hypothesis, group, ask(hypothesis, group) if hypothesis.across else next(by_name[group.name])
         )
-        for hypothesis in HYPOTHESES.values()
+        for hypothesis in hypotheses
         for group in ((everyone,) if hypothesis.across else groups)
     ]
     rows = [_row(each, *how, seed) for each, how in zip(questions, _corrected(questions))]
     thresholds = {
-        name: {one.name: _described(one) for one in hypothesis.thresholds}
-        for name, hypothesis in HYPOTHESES.items()
+        hypothesis.id: {one.name: _described(one) for one in hypothesis.thresholds}
+        for hypothesis in hypotheses
     }
     return Verdicts(tuple(rows), thresholds, seed, draws)
 

@@ -2,7 +2,7 @@
 
 import pkgutil
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from math import isnan
 from types import MappingProxyType
@@ -25,6 +25,25 @@ def _found() -> dict[str, Hypothesis]:
 
 HYPOTHESES: Mapping[str, Hypothesis] = MappingProxyType(_found())
 """Every hypothesis by its id, those of the post first."""
+
+
+def chosen(asked: str | Hypothesis | Iterable[str | Hypothesis] | None) -> tuple[Hypothesis, ...]:
+    """The hypotheses that are asked for, by id or one's own as they are; all of the registry where None.
+
+    Raises ValueError for an id that there is not, or two hypotheses of one id.
+    """
+    if asked is None:
+        return tuple(HYPOTHESES.values())
+    asked = (asked,) if isinstance(asked, str | Hypothesis) else tuple(asked)
+    unknown = [one for one in asked if not isinstance(one, Hypothesis) and one not in HYPOTHESES]
+    if unknown:
+        raise ValueError(
+            f"no hypothesis {unknown[0]!r}: choose from {', '.join(HYPOTHESES)}, or give a Hypothesis"
+        )
+    found = tuple(one if isinstance(one, Hypothesis) else HYPOTHESES[one] for one in asked)
+    if not found or len({one.id for one in found}) < len(found):
+        raise ValueError(f"hypotheses must be one or more, each once, got {[one.id for one in found]}")
+    return found
 
 
 def describe() -> str:

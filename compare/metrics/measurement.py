@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from types import MappingProxyType
 
 import xarray as xr
@@ -76,10 +77,16 @@ def measure(
     >>> compare.measure(run, draws=9)["energy"].values.round(3).tolist()  # over pairs of different tokens
     [0.046, 0.105, 0.25]
     """
+    if not isinstance(trajectory, Trajectory):
+        raise ValueError(
+            f"measure takes a sim.Trajectory, got {type(trajectory).__name__}: make one of your points"
+        )
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {preset!r}")
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2, got {draws}: 99 is the default")
+    if not isinstance(draws, Integral) or draws < 2:
+        raise ValueError(f"draws must be a whole number of at least 2, got {draws!r}: 99 is the default")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     if trajectory.attention is None and trajectory.provenance.get("attention_kept") is False:
         warnings.warn(
             "the attention of this run was not kept, so that nothing is measured on it: make the run again, or the "

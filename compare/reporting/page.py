@@ -142,15 +142,23 @@ def pages(
 
 
 def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
-    """The command that makes these runs anew: those of models with the models, texts and length that they name."""
+    """The command that makes these runs anew: those of models with the models, texts and length that they name.
+
+    Of folders and texts of the user's own only the names are known: their places read path/to.
+    """
     read = [run.facts for run in runs if run.is_model]
     parts = ["metasphere compare", f"--seed {judged.seed}", f"--draws {judged.draws}", "--out repeated"]
-    models = dict.fromkeys(str(facts["model"]) for facts in read if facts.get("change") is None)
-    parts += [f"--model {shlex.quote(model)}" for model in models]
-    texts = {str(facts.get("prompt")) for facts in read}
-    if texts != {text.name for text in default_texts()} and texts <= {*probe.prompts()}:
+    models = {str(facts["model"]): facts for facts in read if facts.get("change") is None}
+    parts += [
+        f"--model {shlex.quote(f'path/to/{model}' if facts.get('model_place') else model)}"
+        for model, facts in models.items()
+    ]
+    own = {str(facts.get("prompt")) for facts in read if facts.get("prompt_class") == "own"}
+    texts = {str(facts.get("prompt")) for facts in read} - own
+    if own or (texts != {text.name for text in default_texts()} and texts <= {*probe.prompts()}):
         every = texts == {*probe.prompts()}
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
+    parts += [f"--file {shlex.quote(f'path/to/{text}')}" for text in sorted(own)]
     lengths = {facts.get("max_tokens") for facts in read} - {None, MAX_TOKENS}
     parts += [f"--max-tokens {length}" for length in lengths if len(lengths) == 1]
     if not {facts.get("change") for facts in read}.isdisjoint(more_changes()):

@@ -9,6 +9,12 @@ from compare.study.results import read_run
 from compare.study.subjects import Subject
 
 
+def in_words(number: float) -> str:
+    """A number in as few digits as tell it from every other."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def told_apart(subjects: Sequence[Subject], directory: Path) -> list[Subject]:
     """The models, each under the shortest end of its path that no other model has, here or among the runs there.
 

@@ -1,19 +1,22 @@
 """The runs that are read out of a model: a text through its layers."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from compare.metrics.exclusions import rogue_coordinates, stating
-from compare.study.subjects import default_texts
+from compare.study.subjects import Text, default_texts
 from probe.extraction import extract
+from probe.inputs import text_inputs
 from probe.loading import LoadedModel, load
 from sim import Trajectory
 from sim.trajectory import in_single_precision
 
 ROGUE_TOKENS = 96
 THIRDS = 3
+LEAST_WORDS = 4
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +38,25 @@ def rogue_once(model: str, revision: str | None, files: str) -> tuple[int, ...]:
         extract(loaded, one.text, frame="layernorm", max_tokens=_at_most(loaded)) for one in default_texts()
     ]
     return tuple(rogue_coordinates(read))
+
+
+def require_words(model: str, texts: Sequence[Text], max_tokens: int | None) -> None:
+    """Raise ValueError, by its name, for a text with too few different tokens for the model to be measured on it.
+
+    One of them may be a sink, and three others are the fewest whose rotations are a null.
+    """
+    loaded = load(model)
+    for text in texts if loaded.reads == "text" else ():
+        try:
+            read = text_inputs(loaded, text.text, max_tokens, None, 0)
+        except ValueError as error:
+            raise ValueError(f"text {text.name!r}: {error}") from error
+        found = len({one for one, added in zip(read.facts["token_ids"], read.special) if not added})
+        if found < LEAST_WORDS:
+            raise ValueError(
+                f"text {text.name!r} has {found} different tokens for {loaded.name}, and at least {LEAST_WORDS} are "
+                "needed: give a longer one"
+            )
 
 
 def with_rogue(made: Trajectory, model: str, revision: str | None, files: str) -> Trajectory:

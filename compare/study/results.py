@@ -113,6 +113,11 @@ class SavedRun:
     def _measured(self, preset: str) -> xr.Dataset:
         trajectory = Trajectory.load(self.path) if self.made is None else self.made
         if trajectory.attention is None and not self.facts.get("attention_kept", True):
+            if self._table(preset).exists() and kept_table(self._table(preset)) is None:
+                raise AttentionNotKeptError(
+                    f"{self._table(preset)} is damaged, and the attention of its run was not kept: run the `metasphere "
+                    "compare` that made it again, which mends it"
+                )
             raise AttentionNotKeptError(
                 f"{self.path} was measured with other draws, seed or code, and its attention was not kept: ask for the "
                 "same, run the `metasphere compare` that made it again, or give another folder"
@@ -185,10 +190,9 @@ def read_run(path: Path, settings: Settings = Settings()) -> SavedRun:
     """
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
-            if opened.attrs["schema"] in READ:
-                return SavedRun(
-                    path, json.loads(opened.attrs["provenance"]), str(opened.attrs["axis"]), settings
-                )
+            facts = json.loads(opened.attrs["provenance"])
+            if opened.attrs["schema"] in READ and isinstance(facts, dict):
+                return SavedRun(path, facts, str(opened.attrs["axis"]), settings)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError):
         pass
     whole = Trajectory.load(path)

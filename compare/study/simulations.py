@@ -56,8 +56,8 @@ def save_times(until: float, depths: int) -> Float[np.ndarray, " depth"]:
 
 
 def require_memory(tokens: int, dimension: int, depths: int) -> None:
-    """Raise ValueError where points and pairs of tokens at all depths would take more than 8 GiB."""
-    needed = depths * tokens * (8 * dimension + 4 * tokens)
+    """Raise ValueError where points and pairs of tokens at all depths, twice, would take more than 8 GiB."""
+    needed = 2 * 8 * depths * tokens * (dimension + tokens)
     if needed > MOST_BYTES:
         raise ValueError(
             f"{tokens} tokens in {dimension} dimensions at {depths} depths, with their attention, need about "

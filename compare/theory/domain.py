@@ -54,6 +54,10 @@ def angle(name: str, value: Numbers) -> Array:
 
 def mass_pair(masses: tuple[Numbers, Numbers]) -> tuple[Array, Array]:
     """Two positive masses whose sum is at most 1, the mass of all tokens together."""
+    if not (isinstance(masses, Sequence | np.ndarray) and len(masses) == 2):
+        raise ValueError(
+            f"masses must be two, of the two clusters, got {masses!r}: merge the others into them"
+        )
     first, second = positive("each mass", masses[0]), positive("each mass", masses[1])
     real("the sum of both masses", first + second, lambda total: total <= 1 + 1e-9, "at most 1")
     return first, second

@@ -7,13 +7,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from sim.attention import Attention
+from sim.attention import Attention, checked_field
 from sim.mergers import batch
 from sim.mergers.cascade import Cascade, Script
 from sim.mergers.rates import Rules
 from sim.mergers.record import Coalescence, Ending
 from sim.precision import require_64_bit
-from sim.sphere import Matrix
+from sim.sphere import Matrix, real_array
 from sim.trajectory import UNIT_TOLERANCE
 
 Stack = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
@@ -112,10 +112,12 @@ def coalesce(
     >>> tree.ending.value, tree.pairs.tolist(), tree.log_times.round(3).tolist()
     ('complete', [[1, 3], [0, 4], [5, 2]], [2.616, 3.454, 13.253])
     """
+    checked_field(field)
     require_64_bit(field)
     beta = _checked_beta(field)
     starts, weights = _checked_points(x0, masses)
-    chord = 1e-5 / max(beta, 1.0) if merge_chord is None else float(merge_chord)
+    chord = 1e-5 / max(beta, 1.0) if merge_chord is None else float(real_array("merge_chord", merge_chord))
+    tolerance = float(real_array("tolerance", tolerance))
     if not (0 < chord < 1 and 1e-13 < tolerance < 1e-2 and max_steps >= 1):
         raise ValueError(
             f"need 0 < merge_chord < 1, 1e-13 < tolerance < 1e-2 and max_steps >= 1, got {chord}, {tolerance} "
@@ -148,7 +150,7 @@ def _checked_beta(field: Attention) -> float:
 def _checked_points(
     x0: ArrayLike | Sequence[np.ndarray], masses: Masses | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    x = np.array(x0, np.float64)
+    x = real_array("x0", x0).copy()
     if x.ndim not in (2, 3) or x.shape[-2] < 1 or x.shape[-1] < 2:
         raise ValueError(f"x0 must have shape (n, d) or (batch, n, d) with d at least 2, got {x.shape}")
     lengths = np.linalg.norm(x, axis=-1, keepdims=True)

@@ -30,6 +30,8 @@ _DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 MOST_BYTES = 8 * 2**30
+MOST_VALUES = 10**8
+"""Of an axis."""
 COPIES = 64
 """Arrays of the size of the points that a solver holds."""
 _LEAST = {"n": 2, "d": 2, "seed": 0}
@@ -46,6 +48,8 @@ def checked_axes(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         if "seed" in grid:
             raise ValueError("a grid has seed, a list of seeds, or seeds, how many; got both: leave one out")
         count = _whole("seeds", grid.pop("seeds"), 1)
+        if count > MOST_VALUES:
+            raise ValueError(f"seeds must be at most {MOST_VALUES:,}, got {count:,}: a table holds no more")
         grid["seed"] = range(count)
     filled: dict[str, Any] = _DEFAULTS | grid
     if set(filled) != set(AXES):

@@ -4,6 +4,7 @@ Each engine takes an open store and yields the number of cells behind each chunk
 depend on nothing but the plan, so one that is lost with its worker is computed again, and comes out the same.
 """
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
@@ -20,7 +21,7 @@ from sim.sweeps.work import one_by_one, side_by_side
 
 ARRAY_ENGINES = ("slurm", "local")
 _TURNS = 8
-_PATIENCE = "10s"
+_PATIENCE = 10.0  # seconds
 
 
 def on_cores(store: Store, workers: int) -> Iterator[int]:
@@ -49,17 +50,24 @@ def on_devices(store: Store, tell: Callable[[Occupancy], None] = lambda _: None)
             yield cells_in(chunk)
 
 
+def require_dask(address: str) -> None:
+    """Raise ValueError where nothing listens at the address of a Dask scheduler."""
+    from distributed.comm.addressing import get_address_host_port, parse_address
+
+    try:
+        if parse_address(address)[0] in ("tcp", "tls", "ws", "wss"):
+            socket.create_connection(get_address_host_port(address), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no Dask scheduler answers at {address} ({error}): start one, or leave out --scheduler"
+        ) from error
+
+
 def on_dask(store: Store, path: Path, address: str) -> Iterator[int]:
     """Chunks through the Dask scheduler at `address`, whose workers see the folder of the store."""
     from dask import distributed
 
-    try:
-        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"no Dask scheduler answers at {address}: start one, or leave out --scheduler"
-        ) from error
-    with client:
+    with distributed.Client(address, timeout=_PATIENCE, set_as_default=False) as client:
 
         def submit(chunk: Chunk) -> Any:
             return client.submit(compute_remotely, store.plan, path, [chunk], pure=False)

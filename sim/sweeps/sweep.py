@@ -123,6 +123,8 @@ def run(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if scheduler is not None and path is None:
         raise ValueError("a scheduler needs a store that its machines see: give store, the path of one")
+    if scheduler is not None and scheduler not in engines.ARRAY_ENGINES:
+        engines.require_dask(scheduler)
     if path is None or not path.exists():
         require_room(plan, path)
     chunk = (

@@ -179,6 +179,14 @@ def test_a_config_of_another_width_names_a_tensor_and_takes_no_memory(folder):
     assert f"(8, {WIDTH})" in message
 
 
+def test_relative_positions_that_nothing_reads_are_refused(folder):
+    """Read with absolute ones its states would be off, with no tensor missing."""
+    rewrite(folder / "config.json", position_embedding_type="relative_key")
+    assert "position_embedding_type 'relative_key'" in refused(folder)
+    rewrite(folder / "config.json", position_embedding_type="absolute")
+    probe.extract(folder, "cat sat")
+
+
 @pytest.mark.parametrize(
     "name",
     [

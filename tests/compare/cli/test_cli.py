@@ -125,6 +125,24 @@ def test_steps_run_out(run, tmp_path):
     assert not list(tmp_path.rglob("*.nc"))
 
 
+def test_runs_that_differ_have_different_names(run, tmp_path):
+    asked = ("--tokens", 4, "--depths", 3, "--out", tmp_path)
+    for more in (
+        ("--until", 3),
+        ("--until", 4),
+        ("--until", 3, "--beta", 9.0000001),
+        ("--until", 3, "--depths", 4),
+        ("--until", 3, "--max-steps", 999),
+        ("--until", 3, "--causal"),
+        ("--until", 3, "--repulsive"),
+    ):
+        assert run("simulate", *asked, *more).exit_code == 0
+    for more in ((), ("--max-tokens", 3), ("--no-attention",), ("--frame", "layernorm")):
+        assert run("probe", "bert-128", "--text", "tokens do meet", "--out", tmp_path, *more).exit_code == 0
+    names = [path.stem for path in (tmp_path / "runs").iterdir()]
+    assert len(names) == 11, names
+
+
 def test_two_texts_of_one_name_are_two_runs(run, tmp_path):
     for folder, text in (("a", "One text."), ("b", "Another text.")):
         (tmp_path / folder).mkdir()

@@ -29,6 +29,10 @@ def given(tmp_path):
         "no.gguf": b"nothing of the kind",
         "file": b"",
         "half.toml": b"beta = [1, 4\n",
+        "cat.txt": b"cat cat cat",
+        "dot.txt": b".",
+        "nul.txt": b"a\0b",
+        "good.toml": GRID.encode(),
     }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "empty").mkdir()
@@ -72,6 +76,8 @@ COMMANDS = {
     "simulate --start simplex --tokens 9 --dimension 3": "simplex",
     "simulate --max-steps 0": "max-steps",
     "simulate --out {0}/file": "file",
+    "simulate --out=": "--out",
+    "simulate --depths 200000": "GiB",
     "coalesce --beta=-1": "beta",
     "coalesce --beta nan": "beta",
     "coalesce --tokens 1": "tokens",
@@ -82,6 +88,9 @@ COMMANDS = {
     "compare --file {0}/empty": "empty",
     "compare --file {0}/bytes.txt": "UTF-8",
     "compare --file {0}/empty.txt --model gpt2-128": "empty.txt",
+    "compare --file {0}/cat.txt --model gpt2-128": "cat-",
+    "compare --file {0}/dot.txt --file {0}/cat.txt --model bert-128": "dot-",
+    "compare --file {0}/nul.txt --model gpt2-128": "NUL",
     "compare --draws 3": "draws",
     "compare --limits medium": "medium",
     "compare --changes some": "some",
@@ -104,6 +113,11 @@ COMMANDS = {
     "explore {0}/broken --run one": "one.nc",
     "probe gpt2-128 --text a --prompt river_code": "more than one text",
     "probe gpt2-128 --text=": "no token",
+    "probe gpt2-128 --text \udce9": "UTF-8",
+    "probe gpt2-128 --file {0}/nul.txt": "NUL",
+    "probe gpt2-128 --prompt all": "one text",
+    "probe gpt2-128 --prompt=": "choose from",
+    "probe gpt2-128 --prompt river_code --max-tokens 1000000000 --frame raw --file {0}/cat.txt": "more than one text",
     "probe gpt2-128 --text a --max-tokens 0": "max-tokens",
     "probe gpt2-128 --text a --frame curved": "curved",
     "probe gpt2-128 --text a --revision main": "revision",
@@ -123,6 +137,8 @@ COMMANDS = {
     "sweep {0}/empty": "empty",
     "sweep": "GRID",
     "sweep collapse_speed --workers 0": "workers",
+    "sweep {0}/good.toml --scheduler nowhere": "nowhere",
+    "sweep {0}/good.toml --scheduler tcp://127.0.0.1:9": "refused",
 }
 GRIDS = {
     "beta = []": "beta",
@@ -140,6 +156,7 @@ GRIDS = {
     "times = [0.0]": "times",
     "until = -1": "until",
     "seeds = 0": "seeds",
+    "seeds = 100000000000": "seeds",
     'seeds = "many"': "seeds",
     'kind = "XSA"': "XSA",
     'observe = "mood"': "mood",
@@ -170,7 +187,7 @@ def refused(arguments, word, given):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_cannot_be_done(command, given):
     arguments = command.format(given).split()
-    if arguments[0] not in ("report", "explore", "doctor", "hypotheses") and "--out" not in arguments:
+    if arguments[0] not in ("report", "explore", "doctor", "hypotheses") and "--out" not in command:
         arguments += ["--out", str(given / "new")]
     refused(arguments, COMMANDS[command], given)
 

@@ -1,12 +1,16 @@
 """The judge on runs whose numbers are known: rules on both sides of their bounds, and what they must survive."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import compare
+import sim
+from compare.judging.evidence import Claim, Evidence
 from compare.judging.groups import groups_of
+from compare.judging.hypothesis import Threshold
 from compare.judging.registry import HYPOTHESES
 from sim.sphere import normalise
 from sim.trajectory import Trajectory
@@ -16,6 +20,7 @@ from tests.helpers.judged_runs import (
     around,
     group,
     judged,
+    measured,
     model_run,
     random,
     sweep,
@@ -100,6 +105,29 @@ RISE = np.linspace(0.1, 0.5, DEPTHS)
 def test_energy(levels, verdict):
     row = judged({"runs": [(run, data.assign(energy=("depth", levels))) for run, data in group()]})
     assert row.row("H4", "runs").verdict == verdict
+
+
+def test_one_s_own_hypothesis_is_asked_and_corrected_for_alone():
+    """Its number is made of the points of the run, here how far the first token goes."""
+
+    def moved(asked, at):
+        values = np.array([np.linalg.norm(np.ptp(run.trajectory.points[:, 0], axis=0)) for run in asked.runs])
+        claim = Claim("way of the first token", "1", values, low=at["way"])
+        return Evidence((claim,), tuple(run.label for run in asked.runs))
+
+    way = Threshold("way", 0.5, 0.25, 0.75, "least way that matters")
+    own = replace(HYPOTHESES["P12"], id="P99", smallest=way, others=(), evidence=moved)
+    made = [(trajectory(random(seed).standard_normal((DEPTHS, 40, 3))), seed) for seed in range(RUNS)]
+    found = compare.judge(
+        {"runs": [run for run, _ in made]},
+        measured={"runs": [measured(run) for run, _ in made]},
+        hypotheses=["H3", own],
+    )
+    assert [row.hypothesis for row in found.rows] == ["H3", "P99"]
+    assert found.row("P99", "runs").verdict == "CONFIRMED"
+    assert set(found.thresholds) == {"H3", "P99"}
+    alone = compare.judge({"runs": [run for run, _ in made]}, draws=9, hypotheses=own)
+    assert alone.rows[0].q == 2 * alone.rows[0].p
 
 
 def test_attention_is_held_against_its_null():
@@ -187,7 +215,7 @@ def test_bad_input_is_one_line(groups, data, words):
 
 def test_odd_runs_are_measured_and_judged():
     """Two tokens, one depth, points that have collapsed, axes mixed in one group, one run alone: no row is a guess."""
-    collapsed = np.tile([0.0, 0.0, 1.0], (7, 33, 1))
+    collapsed = [np.tile(point, (7, 33, 1)) for point in sim.uniform(6, 3)]
     groups = {
         "two tokens": [
             trajectory(random(place).standard_normal((7, 2, 3)), label=str(place)) for place in range(6)
@@ -196,7 +224,8 @@ def test_odd_runs_are_measured_and_judged():
             trajectory(random(place).standard_normal((1, 8, 3)), label=str(place)) for place in range(6)
         ],
         "collapsed": [
-            trajectory(collapsed, axis="time", beta=2.0, kind="SA", label=str(place)) for place in range(6)
+            trajectory(points, axis="time", beta=2.0, kind="SA", label=str(place))
+            for place, points in enumerate(collapsed)
         ],
         "mixed": [
             trajectory(random(place).standard_normal((7, 9, 3)), axis=axis, beta=2.0, label=str(place))

@@ -115,6 +115,14 @@ def test_the_command_that_repeats_a_study_asks_for_its_changes(tmp_path):
     assert command(None, "early feed-forward parts silent") == f"{usual} --changes all"
 
 
+def test_the_command_that_repeats_a_study_names_one_s_own_models_and_texts(tmp_path):
+    """Of a folder and a file only the names are known."""
+    facts = {"model": "run-2", "model_place": "abc", "prompt": "my text-0a1b2c", "prompt_class": "own"}
+    run = SavedRun(tmp_path / "run.nc", facts, "layer", Settings())
+    found = repeating(Verdicts((), {}, 3, 99), [run])
+    assert found.endswith("--out repeated --model path/to/run-2 --file 'path/to/my text-0a1b2c'")
+
+
 def test_every_link_leads_somewhere(written):
     pages = texts(written[0])
     places = {path: set(re.findall(r'\bid="([^"]*)"', page)) for path, page in pages.items()}

@@ -100,6 +100,27 @@ def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_need
     assert Trajectory.load(plan.run(JOB, tmp_path / "lean")).attention is not None
 
 
+def test_a_damaged_table_of_a_run_without_attention_is_named(tmp_path):
+    (made,) = plan.work([JOB], tmp_path, FEW)
+    table = tmp_path / "measured" / "small.calibrated.nc"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-1])
+    with pytest.raises(AttentionNotKeptError, match=r"small\.calibrated\.nc is damaged"):
+        complete_run(made.path, FEW)
+    plan.work([JOB], tmp_path, FEW)
+    assert table.read_bytes() == whole
+
+
+@pytest.mark.parametrize("provenance", ["[1, 2]", "3", "null"])
+def test_a_run_whose_provenance_says_nothing_is_left_out(tmp_path, provenance):
+    path = plan.run(JOB, tmp_path)
+    with h5py.File(path, "a") as opened:
+        opened.attrs["provenance"] = provenance
+    found = complete_run(path, FEW)
+    assert isinstance(found, LeftOut)
+    assert "small.nc is damaged" in found.reason
+
+
 def test_a_run_of_which_one_table_is_missing_is_made_again(tmp_path):
     """Killed between the two presets: what was measured first does not stand for the other."""
     both = Job("small", "small", "simulate", SETTINGS | {"seed": 0}, {"published": True})
