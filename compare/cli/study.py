@@ -179,7 +179,7 @@ def _say(written: Written, as_json: bool) -> None:
     if as_json:
         click.echo(verdicts.read_text(encoding="utf-8"), nl=False)
         return
-    for sentence in written.findings or ("No run of this folder can be judged.",):
+    for sentence in written.findings:
         click.echo(sentence)
     click.echo(f"wrote {written.page}, {verdicts} and {written.page.with_name('verdicts.tex')}")
 

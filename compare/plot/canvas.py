@@ -10,7 +10,7 @@ from matplotlib.transforms import ScaledTranslation
 
 BELOW, LINE = 0.4, 0.16
 """Inches from the axis to the legend under a label of one line, and that a line more takes."""
-LEGEND_LINE = 64
+LEGEND_LINE = 54
 """Characters of all columns of a legend side by side."""
 
 

@@ -1,5 +1,6 @@
 """What was found, in five sentences that are made from the verdicts, and would say the opposite of other ones."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
@@ -35,6 +36,16 @@ def findings(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[str, ...]:
         _others(rows, trained),
     )
     return tuple(sentence for sentence in written if sentence)
+
+
+def why_nothing(rows: Sequence[Row]) -> str:
+    """Why nothing was found: what the judge says most often of clusters, where it was asked at all."""
+    reasons = Counter(row["why"] for row in rows if row["hypothesis"] in CLUSTERS)
+    if not reasons:
+        reason = "the judge takes simulations, and models in the frame that their attention reads."
+    else:
+        (reason, _), *_ = reasons.most_common(1)
+    return f"No run of this folder can be judged: {reason[0].lower()}{reason[1:]}"
 
 
 def _theory(rows: Sequence[Row]) -> str:

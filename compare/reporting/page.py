@@ -24,7 +24,7 @@ from compare.reporting.claims_table import claims_table
 from compare.reporting.definitions import definition_anchor, definitions
 from compare.reporting.evidence import per_run, sections
 from compare.reporting.explorer import NAME as EXPLORER
-from compare.reporting.findings import findings
+from compare.reporting.findings import findings, why_nothing
 from compare.reporting.first_figure import first_figure
 from compare.reporting.matrix import matrix
 from compare.reporting.model_page import by_group, model_page
@@ -91,6 +91,7 @@ def pages(
         "explorer": EXPLORER,
         "table": table,
         "findings": found,
+        "why_nothing": why_nothing(table["rows"]),
         "figure": first_figure(
             judged, groups, {name: list(one.runs.values()) for name, one in behind.items()}, kept.tables
         ),
@@ -138,7 +139,7 @@ def pages(
     for name, (title, template, own) in inner.items():
         page = environment.get_template(f"{template}.html.j2")
         texts[f"{FOLDER}/{name}.html"] = page.render(shared, title=title, root="../", **own)
-    return Pages(texts, found)
+    return Pages(texts, found or (shared["why_nothing"],))
 
 
 def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
