@@ -59,7 +59,7 @@ class Hypothesis:
     smallest: Threshold | None
     rule: str
     refuted_by: str
-    others: tuple[Threshold, ...]
+    others: tuple[Threshold, ...] = ()
     evidence: Callable[[Group, Thresholds], Evidence]
     variants: tuple[str, ...] = ()
     across: bool = False

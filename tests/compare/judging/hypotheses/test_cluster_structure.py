@@ -8,9 +8,9 @@ import probe
 from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.chart import Behind
+from compare.judging.evidence import balance
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.hypotheses.cluster_structure import SHARES
-from compare.judging.judge import ask
 from compare.judging.limits import HOLD, plants
 from compare.judging.reach import COARSE
 from compare.judging.registry import HYPOTHESES
@@ -104,10 +104,8 @@ def by_hand(gap, agreement, planted_gap=0.9):
 
 def asked(runs):
     """The evidence, and what it weighs."""
-    question = ask(P20, runs)
-    assert question.evidence is not None
-    assert question.found is not None
-    return question.evidence, question.found
+    evidence = P20.evidence(runs, P20.at)
+    return evidence, balance(evidence)
 
 
 def around(mean, spread):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compare.judging.evidence import RATE, decide
+from compare.judging.evidence import RATE, balance, decide
 from compare.judging.group import Group, MeasuredRun
-from compare.judging.judge import ask
 from compare.judging.registry import HYPOTHESES
 from tests.helpers.judged_runs import judged, measured, model_tables, random, trajectory
 
@@ -53,9 +52,8 @@ def speeds(seed, scatter=None):
 def verdict_on(tables):
     """The rule alone, at the level of a single row: a tenth of what `compare.judge` costs, without its robustness."""
     runs = tuple(MeasuredRun.of(name, trajectory(model=name), xr.Dataset()) for name in tables)
-    found = ask(HYPOTHESES["H5"], Group("all models", runs, tables=tables)).found
-    assert found is not None
-    return decide(found, RATE / 2)
+    evidence = HYPOTHESES["H5"].evidence(Group("all models", runs, tables=tables), HYPOTHESES["H5"].at)
+    return decide(balance(evidence), RATE / 2)
 
 
 def test_speeds_that_nothing_governs_are_not_said_to_be_governed():
