@@ -1,11 +1,11 @@
 """The report: every run of a folder measured, judged and drawn into pages of HTML that need nothing else."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -25,8 +25,14 @@ from compare.study.results import LeftOut, SavedRun, Settings, complete_run, rea
 from compare.workers import Spread, Workers
 from sim import Trajectory
 
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
+Done = TypeVar("Done")
 PUBLISHED_SCHEMA = "metasphere/published/1"
+
+
+class Progress(Protocol):
+    """Wraps what is worked through and gives it back piece by piece, as `tqdm.tqdm` does."""
+
+    def __call__(self, work: Iterable[Done], /) -> Iterable[Done]: ...
 
 
 def report(

@@ -17,7 +17,7 @@ from compare.judging.evidence import Claim, Evidence
 from compare.judging.groups import groups_of
 from compare.judging.judge import answers, decided
 from compare.judging.limits import HOLD, STAGE, Plants, confirming, plants, within_reach
-from compare.judging.registry import HYPOTHESES
+from compare.judging.registry import HYPOTHESES, chosen
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.exclusions import exclude
@@ -70,12 +70,13 @@ def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
 
 
 def test_groups_are_asked_anywhere_in_any_order_with_the_same_table(texts):
-    parts = {name: texts[place:] for name, place in (("all", 0), ("all but one", 1))}
-    tables = dict(zip(parts, (measured(runs) for runs in parts.values())))
-    groups = groups_of(parts, tables, {}, 0, FEW_DRAWS, list)
-    told = [pickle.loads(pickle.dumps(answers(group))) for group in reversed(groups)]
-    elsewhere = decided(groups, told, 0, FEW_DRAWS).to_json()
-    assert elsewhere == compare.judge(parts, draws=FEW_DRAWS, measured=tables).to_json()
+    parts, table = {"all": texts, "all but one": texts[1:]}, measured(texts)
+    tables = {"all": table, "all but one": table[1:]}
+    groups, asked = groups_of(parts, tables, {}, 0, FEW_DRAWS, list), chosen(["H1", "H4"])
+    told = [pickle.loads(pickle.dumps(answers(group, asked))) for group in reversed(groups)]
+    elsewhere = decided(groups, told, 0, FEW_DRAWS, asked).to_json()
+    here = compare.judge(parts, draws=FEW_DRAWS, measured=tables, hypotheses=["H1", "H4"])
+    assert elsewhere == here.to_json()
     assert '"reach": {' in elsewhere
 
 

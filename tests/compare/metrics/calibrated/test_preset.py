@@ -165,5 +165,5 @@ def test_one_depth_and_one_point():
 
 def test_fewer_than_two_draws_are_an_error():
     points = unit(np.random.default_rng(0).standard_normal((3, 8, 3)))
-    with pytest.raises(ValueError, match="draws must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 2, got 1"):
         measure(in_time(points), draws=1)
