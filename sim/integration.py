@@ -23,7 +23,17 @@ from sim.trajectory import UNIT_TOLERANCE, Trajectory
 
 
 class Outcome(StrEnum):
-    """How a simulation ended."""
+    """How a simulation ended: ``provenance["outcome"]``.
+
+    SUCCESS: at the last time that was asked for. MAX_STEPS: where the solver's steps ran out. NOT_FINITE: at the start,
+    whose velocities are too large for numbers. PLATEAU: of `simulate_mean_field`, where what still moves is beyond its
+    reach.
+
+    >>> import sim
+    >>> run = sim.simulate(sim.Attention(9.0), sim.uniform(4, 3), [0.0, 9.0], max_steps=3, throw=False)
+    >>> sim.Outcome(run.provenance["outcome"]) is sim.Outcome.MAX_STEPS, len(run.depth)
+    (True, 1)
+    """
 
     SUCCESS = "success"
     MAX_STEPS = "max_steps"

@@ -5,6 +5,7 @@ from doctest import DocTestFinder, DocTestRunner
 
 import pytest
 
+import sim
 from compare import theory
 from tests.helpers.public_names import public_functions
 
@@ -13,9 +14,10 @@ RECORDS = {
     for name in dir(theory)
     if inspect.isclass(getattr(theory, name))
 }
+ENDINGS = {"sim.Ending": sim.Ending, "sim.Outcome": sim.Outcome}
 
 
-@pytest.mark.parametrize(("name", "shown"), (public_functions() | RECORDS).items())
+@pytest.mark.parametrize(("name", "shown"), (public_functions() | RECORDS | ENDINGS).items())
 def test_the_examples_in_a_docstring_are_true(name, shown):
     # The namespace is empty: an example imports all that it uses.
     found = DocTestFinder(recurse=False).find(inspect.unwrap(shown), name, globs={})

@@ -19,7 +19,15 @@ TIE = 1e-6
 
 
 class Ending(StrEnum):
-    """How a coalescence ended."""
+    """How a coalescence ended: `Coalescence.ending`.
+
+    COMPLETE: one cluster is left. TIE: the same, but two mergers came so close that the order of them is rounding.
+    SADDLE: what is left stands still, to rounding. MAX_STEPS: the steps ran out before.
+
+    >>> import sim
+    >>> sim.coalesce(sim.Attention(9.0), sim.simplex(3, 2), throw=False).ending is sim.Ending.SADDLE
+    True
+    """
 
     COMPLETE = "complete"
     TIE = "tie"
