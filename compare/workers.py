@@ -34,7 +34,7 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is not None and not issubclass(kind, Exception):
             self.stop()
-        self._open.close()
+        self.end()
 
     @cached_property
     def pool(self) -> ProcessPoolExecutor:
@@ -47,10 +47,16 @@ class Workers:
             ProcessPoolExecutor(_most(), context, initializer=_prepare, initargs=(ended,))
         )
 
+    def end(self) -> None:
+        """End the processes once they have done what they were given; whoever asks again gets new ones."""
+        self._open.close()
+        vars(self).pop("pool", None)
+
     def stop(self) -> None:
-        """End the processes at once, whatever they do."""
+        """End them at once, whatever they do."""
         if "pool" in vars(self):
             self._lifeline.close()
+        self.end()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sim.attention import Attention, checked_field
 from sim.normalisation import GROWING
 from sim.precision import require_64_bit
 from sim.provenance import json_values
-from sim.sphere import normalise, real_array
+from sim.sphere import normalise, real_array, real_number
 from sim.trajectory import UNIT_TOLERANCE, Trajectory
 
 
@@ -99,7 +99,7 @@ def simulate(
     given = json_values(provenance)
     start, lengths = checked_start(x0)
     moments = checked_times(times)
-    rtol, atol = float(real_array("rtol", rtol)), float(real_array("atol", atol))
+    rtol, atol = real_number("rtol", rtol), real_number("atol", atol)
     if not (1e-14 <= rtol < 1 and 0 < atol < 1 and max_steps >= 1):
         raise ValueError(
             f"need 1e-14 <= rtol < 1, 0 < atol < 1 and max_steps >= 1, got {rtol}, {atol} and {max_steps}"

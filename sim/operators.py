@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -104,11 +103,9 @@ def checked_bias(logit_bias: ArrayLike | None, causal: bool, of_softmax: bool) -
 
 def number(name: str, value: ArrayLike, domain: str) -> Float[Array, ""]:
     """A number as an array without axes; ValueError where it is known to be outside of its domain, one of `DOMAINS`."""
-    if not isinstance(value, Tracer):
-        found = np.asarray(value)
-        if found.dtype.kind not in "biuf":
-            raise ValueError(f"{name} must be a real number, got {value!r}")
-    array = jnp.asarray(value, float)
+    if value is None or isinstance(value, str | bytes) or jnp.iscomplexobj(value):
+        raise ValueError(f"{name} must be a real number, got {value!r}")
+    array = jnp.asarray(float(value) if isinstance(value, int) else value, float)
     if array.ndim != 0:
         raise ValueError(f"{name} must be one number, got shape {array.shape}: use jax.vmap for several")
     if not isinstance(array, Tracer) and not (jnp.isfinite(array) and DOMAINS[domain](array)):

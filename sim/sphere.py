@@ -19,12 +19,20 @@ def real_array(name: str, values: object) -> Float[np.ndarray, "..."]:
     """`values` in float64. Raises ValueError for what is no array of real numbers: rows of several lengths, words."""
     try:
         array = np.asarray(values)
-        if np.iscomplexobj(array):
-            raise ValueError("these are complex")
+        if array.dtype.kind in "cSU":
+            raise ValueError(f"these are {'complex' if array.dtype.kind == 'c' else 'words'}")
         return np.asarray(array, np.float64)
     except (TypeError, ValueError) as error:
         reason = str(error).partition(". ")[0]
         raise ValueError(f"{name} must be real numbers: {reason}") from error
+
+
+def real_number(name: str, value: object) -> float:
+    """`value` as a float. Raises ValueError for what is no single real number."""
+    array = real_array(name, value)
+    if array.ndim:
+        raise ValueError(f"{name} must be one number, got shape {array.shape}")
+    return float(array)
 
 
 def _check_size(n: int, d: int) -> None:

@@ -45,7 +45,8 @@ class Trajectory:
     provenance: what made it, as JSON values, which numbers of NumPy and JAX, and paths, become: versions, seed, dtype,
         model revision, prompt hash; ``beta`` where known.
 
-    All arrays are read-only; `dataclasses.replace` makes a record with some of them changed.
+    All arrays are read-only views of what was given, not copies: who keeps that can change it, unchecked.
+    `dataclasses.replace` makes a record with some of them changed.
 
     Raises
     ------
@@ -101,13 +102,12 @@ class Trajectory:
             "provenance": json_values(provenance),
         }
         for name, value in filled.items():
-            if isinstance(
-                value, np.ndarray
-            ):  # a view: what was checked stays, and the caller's own array is his
-                value = value.view()
-                value.flags.writeable = False
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, _read_only(value))
         self._check()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, _read_only(value))
 
     def _check(self) -> None:
         depths, tokens, _ = self.points.shape
@@ -262,6 +262,15 @@ class Trajectory:
         return read
 
 
+def _read_only(value: Any) -> Any:
+    """A view of an array through which nothing can be written; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view
+
+
 def _names(tokens: Iterable[object]) -> tuple[str, ...]:
     """As text that a file can hold."""
     try:
@@ -286,7 +295,8 @@ def _flags(special: ArrayLike) -> Bool[np.ndarray, "..."]:
 def in_single_precision(trajectory: Trajectory) -> Trajectory:
     """The same run with each vector, a point times its length, rounded to single precision, so `save` keeps vectors.
 
-    A model has its states in single precision, so nothing that it knows is lost; points move by some 1e-8.
+    Points move by some 1e-8: states that a model has in single precision keep all their digits. Lengths must be above
+    0, as those of models are.
     """
     vectors = (trajectory.points * trajectory.norms[..., None]).astype(np.float32).astype(np.float64)
     norms = np.sqrt(np.einsum("dti,dti->dt", vectors, vectors))

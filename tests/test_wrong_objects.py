@@ -10,6 +10,7 @@ import pytest
 SETUP = """
 import jax
 jax.config.update("jax_enable_x64", True)
+import pickle
 import numpy as np
 import compare, probe, sim
 x = sim.uniform(8, 3)
@@ -51,11 +52,17 @@ CASES = {
     "compare.measure(run, seed=-1)": "seed must be a whole number",
     "compare.judge([run])": "a mapping from names",
     "compare.judge({'a': x})": "list of sim.Trajectory, got ndarray",
-    "compare.judge({'a': 'abc'})": "list of sim.Trajectory, got str",
+    "compare.judge({'a': 'abc'})": "list of sim.Trajectory, got one of str",
     "compare.judge({'a': [run] * 8}, draws=9)": "copies are no independent runs",
     "compare.judge({'a': [run, sim.Trajectory(run.points, run.depth)]}, draws=9)": "runs 0 and 1 of group 'a'",
     "compare.judge({'a': [run]}, hypotheses=['H99'])": "no hypothesis 'H99'",
     "compare.judge({'a': [run]}, hypotheses=[])": "one or more, each once",
+    "compare.judge({'a': [run]}, hypotheses=5)": "no hypothesis 5",
+    "compare.judge({'a': [run]}, hypotheses=[['H1']])": "no hypothesis ['H1']",
+    "compare.judge({'a': [x]})": "list of sim.Trajectory, got one of ndarray",
+    "sim.simulate(field, x, ['0', '1'])": "these are words",
+    "sim.simulate(field, x, [0.0, 1.0], rtol=[1e-6, 1e-7])": "rtol must be one number",
+    "pickle.loads(pickle.dumps(run)).points.__setitem__((0, 0), 5)": "read-only",
     "compare.theory.log_merge_time(9.0, 1.0, masses=(0.3, 0.3, 0.4))": "masses must be two",
     "compare.theory.log_merge_time(9.0, 1.0, masses=(1.0,))": "masses must be two",
     "probe.extract('', 'words')": "a model is a name",

@@ -31,6 +31,8 @@ from compare.study.subjects import subject, with_stages
 from compare.workers import Spread, Workers
 
 DEFAULT_BETAS = (1.0, 9.0, 25.0)
+FEW = 16
+"""Tokens from which on the project's own texts have enough different ones for any model."""
 NO_DATA = ("evidence", "chart", "fitted", "smallest", "others")
 
 
@@ -127,21 +129,23 @@ def compare(
     """
     texts = chosen_texts(prompts, files)
     subjects = told_apart(with_stages([subject(model) for model in models or _default_models()]), out)
-    if own := [text for text in texts if text.kind == "own"]:
-        for one in subjects:
-            require_words(one.given, own, max_tokens)
-    if subjects and len(texts) < RUNS.value:
-        click.echo(
-            f"a verdict on a model takes {RUNS.value} texts or more, got {len(texts)}: runs are made and drawn, but "
-            "not judged; --prompt all, or more --file, adds some",
-            err=True,
-        )
     jobs = plan.theory_jobs(betas or DEFAULT_BETAS, seed, seeds)
     for one in subjects:
         jobs += plan.model_jobs(one, texts, seed, max_tokens, changes)
     jobs = plan.chosen(jobs, groups)
     asked = dict.fromkeys(job.group for job in jobs)
-    opened = [one for one in subjects if one.name in asked and has_model_tables(one)]
+    read = [one for one in subjects if one.name in asked]
+    for one in read:
+        require_words(
+            one.given, [text for text in texts if text.kind == "own" or max_tokens < FEW], max_tokens
+        )
+    if read and len(texts) < RUNS.value:
+        click.echo(
+            f"a verdict on a model takes {RUNS.value} texts or more, got {len(texts)}: runs are made and drawn, but "
+            "not judged; --prompt all, or more --file, adds some",
+            err=True,
+        )
+    opened = [one for one in read if has_model_tables(one)]
     directory, settings = output_directory(out), Settings(draws, seed)
     own = {plan.path_of(job, directory) for job in jobs}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in own]

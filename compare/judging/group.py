@@ -27,7 +27,7 @@ KINDS = ("SA", "USA")
 class MeasuredRun:
     """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it.
 
-    facts: the trajectory's provenance. read: gives the trajectory, which most questions do not ask for.
+    facts: the trajectory's provenance. read: gives the trajectory, where it is asked for.
     """
 
     label: str
@@ -43,6 +43,11 @@ class MeasuredRun:
     @cached_property
     def trajectory(self) -> Trajectory:
         return self.read()
+
+    @property
+    def axis(self) -> str:
+        """``"time"`` or ``"layer"``."""
+        return str(self.measured.attrs["axis"])
 
     @cached_property
     def beta(self) -> float:
@@ -81,8 +86,8 @@ class MeasuredRun:
         """A simulation of SA or USA with Q = K = V = 1 on the unit sphere."""
         plain = not self.facts.get("operators") and self.facts.get("value", 1.0) == 1.0
         return (
-            self.trajectory.axis == "time"
-            and self.facts.get("kind") in KINDS
+            self.facts.get("kind") in KINDS
+            and self.axis == "time"
             and self.facts.get("norm", "post") == "post"
             and plain
             and bool(np.isfinite(self.beta))
@@ -203,7 +208,7 @@ def require_dynamics(group: Group, at: Thresholds) -> tuple[MeasuredRun, ...]:
     noise, and unrelated clouds, do not pass it.
     """
     runs = require_runs(group.runs, at)
-    depths = min(len(run.trajectory.points) for run in runs)
+    depths = min(run.measured.sizes["depth"] for run in runs)
     if depths < at["depths"]:
         raise NotApplicable(f"needs at least {at['depths']} depths, got {depths}")
     p = stouffer([run.number("gate_z") for run in runs])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from compare.judging.group import Group, MeasuredRun, is_control
@@ -112,12 +113,11 @@ def _check(
     if not (given and isinstance(given, Mapping)):
         raise ValueError("no groups to judge: give a mapping from names to lists of trajectories")
     for name, trajectories in given.items():
-        if not (
-            isinstance(trajectories, Sequence) and all(isinstance(one, Trajectory) for one in trajectories)
-        ):
-            raise ValueError(
-                f"group {name!r} must be a list of sim.Trajectory, got {type(trajectories).__name__}"
-            )
+        given_one = [trajectories] if not isinstance(trajectories, Sequence) else trajectories
+        wrong = [type(one).__name__ for one in given_one if not isinstance(one, Trajectory)]
+        if wrong or given_one is not trajectories:
+            got = type(trajectories).__name__ if given_one is not trajectories else f"one of {wrong[0]}"
+            raise ValueError(f"group {name!r} must be a list of sim.Trajectory, got {got}")
         if len(trajectories) == 0:
             raise ValueError(f"group {name!r} has no trajectories: leave it out or give some")
         if measured is not None and len(measured.get(name, ())) != len(trajectories):
@@ -135,10 +135,11 @@ def _check(
                 )
 
 
-def _content(run: Trajectory) -> tuple[str, str]:
-    """What tells one run from another: its points, and which of its tokens count."""
-    tokens = repr((run.tokens, run.provenance.get("token_ids"), run.provenance.get("control")))
-    return hashlib.sha256(run.points.tobytes()).hexdigest(), tokens
+def _content(run: Trajectory) -> tuple[str, ...]:
+    """What tells one run from another: its points, and which of its tokens count, and how much."""
+    said = repr((run.tokens, run.provenance.get("token_ids"), run.provenance.get("control")))
+    arrays = (run.points, run.masses, run.special)
+    return (said, *(hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for one in arrays))
 
 
 def _group(

@@ -110,10 +110,10 @@ def judge(
     progress: wraps the list of runs that are measured, as `tqdm.tqdm` does.
 
     Returns `compare.judging.verdicts.Verdicts`: a row for each hypothesis and group, and one for all models together
-    (H5). Raises ValueError where there are no groups, a group without runs or with one run twice, as copies are no
-    independent runs, a hypothesis that there is not, or measurements that do not match. Cost:
-    that of ``measure``, and some milliseconds a row and threshold; planting takes some tenths of a second a row that
-    needs it, and with ``limits="full"`` a minute.
+    (H5). Raises ValueError where there are no groups, a group without runs or with one run twice (where they are
+    measured here, one of the same content), as copies are no independent runs, a hypothesis that there is not, or
+    measurements that do not match. Cost: that of ``measure``, and some milliseconds a row and threshold; planting
+    takes some tenths of a second a row that needs it, and with ``limits="full"`` a minute.
 
     >>> import compare
     >>> import sim

@@ -213,7 +213,7 @@ class Plants:
 
 
 def _with_lives(run: MeasuredRun, null: Null) -> xr.Dataset:
-    found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.trajectory.axis, null)
+    found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.axis, null)
     found.pop("cluster_label")  # of kept tokens alone, and no part of a verdict
     return xr.Dataset(
         labelled(LIVES | CLOSENESS | PLATEAUS, found)

@@ -34,13 +34,14 @@ def chosen(asked: str | Hypothesis | Iterable[str | Hypothesis] | None) -> tuple
     """
     if asked is None:
         return tuple(HYPOTHESES.values())
-    asked = (asked,) if isinstance(asked, str | Hypothesis) else tuple(asked)
-    unknown = [one for one in asked if not isinstance(one, Hypothesis) and one not in HYPOTHESES]
+    listed = tuple(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else (asked,)
+    known = tuple(HYPOTHESES)
+    unknown = [one for one in listed if not isinstance(one, Hypothesis) and one not in known]
     if unknown:
         raise ValueError(
             f"no hypothesis {unknown[0]!r}: choose from {', '.join(HYPOTHESES)}, or give a Hypothesis"
         )
-    found = tuple(one if isinstance(one, Hypothesis) else HYPOTHESES[one] for one in asked)
+    found = tuple(one if isinstance(one, Hypothesis) else HYPOTHESES[one] for one in listed)
     if not found or len({one.id for one in found}) < len(found):
         raise ValueError(f"hypotheses must be one or more, each once, got {[one.id for one in found]}")
     return found

@@ -64,7 +64,7 @@ def write_explorer(
     found: list[dict[str, Any]] = []
     room = MOST_BYTES
     for run in progress(asked):
-        one = embedded(_points(run), run.label, kinds[run.group])
+        one = embedded(run.points(), run.label, kinds[run.group])
         room -= len(json.dumps(one))
         if room < 0 and found and not chosen:
             break
@@ -121,10 +121,3 @@ def _read(path: Path) -> SavedRun | LeftOut:
         return read_run(path)
     except ValueError as error:
         return LeftOut(path, str(error))
-
-
-def _points(run: SavedRun) -> Any:
-    try:
-        return run.without_attention
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{run.path} is damaged ({error}): make it again") from error

@@ -156,6 +156,8 @@ def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
     ]
     own = {str(facts.get("prompt")) for facts in read if facts.get("prompt_class") == "own"}
     texts = {str(facts.get("prompt")) for facts in read} - own
+    if own:
+        texts &= {*probe.prompts()}
     if own or (texts != {text.name for text in default_texts()} and texts <= {*probe.prompts()}):
         every = texts == {*probe.prompts()}
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from compare.files import write_text
-from compare.judging.group import MeasuredRun
+from compare.files import file_digest, write_text
+from compare.judging.group import Group, MeasuredRun
 from compare.judging.groups import paired
-from compare.judging.judge import answers, decided
+from compare.judging.judge import Answer, answers, decided
 from compare.judging.reach import SEARCHES
 from compare.judging.verdicts import Verdicts
 from compare.reporting.explorer import write_explorer
@@ -21,6 +21,7 @@ from compare.reporting.page import FOLDER, pages
 from compare.reporting.published_page import criteria_rows
 from compare.reporting.verdict_table import columns
 from compare.study.analyses import KeptTables, kept_model_tables
+from compare.study.readings import forget_models
 from compare.study.results import LeftOut, SavedRun, Settings, complete_run, readable, run_paths
 from compare.workers import Spread, Workers
 from sim import Trajectory
@@ -162,10 +163,12 @@ def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, judging: Judging) -> 
         for one in columns(runs)
         if one.group in members
     }
+    for each in members.values():
+        _check_copies(list(each.values()))
     if not measured:
         return Verdicts((), {}, judging.seed, judging.draws)
     groups = paired(measured, kept.tables, SEARCHES[judging.limits])
-    said = judging.progress(Spread(answers, groups, judging.workers))
+    said = judging.progress(Spread(_answers, groups, judging.workers))
     return decided(groups, said, judging.seed, judging.draws)
 
 
@@ -175,7 +178,25 @@ def _measured(run: SavedRun, label: str) -> MeasuredRun:
 
 
 def _points(run: SavedRun) -> Trajectory:
-    return run.without_attention
+    """The trajectory of the file, if it is the one that was measured. Raises ValueError where it is not."""
+    measured, *_ = json.loads(run.measured("calibrated").attrs["key"])
+    trajectory = run.points()
+    if file_digest(run.path) != measured:
+        raise ValueError(f"{run.path} has changed since it was measured: run the same command again")
+    return trajectory
+
+
+def _answers(group: Group) -> tuple[str, tuple[Answer, ...]]:
+    forget_models()
+    return answers(group)
+
+
+def _check_copies(runs: Sequence[SavedRun]) -> None:
+    """Raise ValueError where one file is there twice: copies are no independent runs."""
+    first: dict[str, SavedRun] = {}
+    for run in runs:
+        if (same := first.setdefault(run.digest, run)) is not run:
+            raise ValueError(f"{same.path} and {run.path} are the same run, which counts once: remove one")
 
 
 def published_json(runs: Sequence[SavedRun]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.study.jobs import Job
+from compare.study.names import in_words
 from compare.study.results import SavedRun, Settings, complete, run_of, save_run
 from compare.study.simulations import check_simulation
 from compare.study.subjects import Subject, Text
@@ -39,15 +40,15 @@ def theory_jobs(betas: Sequence[float], seed: int, seeds: int = SEEDS) -> list[J
     largest, middle = max(betas), sorted(betas)[len(betas) // 2]
     common = {"kind": "SA", "start": "uniform", "tokens": TOKENS, "dimension": DIMENSION, "until": UNTIL}
     changes: dict[str, dict[str, Any]] = {
-        f"SA, beta {beta:g}, d {DIMENSION}": {"beta": beta} for beta in betas
+        f"SA, beta {in_words(beta)}, d {DIMENSION}": {"beta": beta} for beta in betas
     }
     changes |= {
-        f"SA, beta {largest:g}, d {HIGH_DIMENSION}": {"beta": largest, "dimension": HIGH_DIMENSION},
-        f"SA from caps, beta {largest:g}, d 4": {"beta": largest, "start": "caps", "dimension": 4},
-        f"SA causal, beta {largest:g}, d {DIMENSION}": {"beta": largest, "causal": True},
-        f"USA, beta {middle:g}, d {DIMENSION}": {"beta": middle, "kind": "USA"},
-        f"SA from a blob, beta {min(betas):g}, d {DIMENSION}": {"beta": min(betas), "start": "blob"},
-        f"SA with V = -I, beta {middle:g}, d {DIMENSION}": {
+        f"SA, beta {in_words(largest)}, d {HIGH_DIMENSION}": {"beta": largest, "dimension": HIGH_DIMENSION},
+        f"SA from caps, beta {in_words(largest)}, d 4": {"beta": largest, "start": "caps", "dimension": 4},
+        f"SA causal, beta {in_words(largest)}, d {DIMENSION}": {"beta": largest, "causal": True},
+        f"USA, beta {in_words(middle)}, d {DIMENSION}": {"beta": middle, "kind": "USA"},
+        f"SA from a blob, beta {in_words(min(betas))}, d {DIMENSION}": {"beta": min(betas), "start": "blob"},
+        f"SA with V = -I, beta {in_words(middle)}, d {DIMENSION}": {
             "beta": middle,
             "start": "blob",
             "repulsive": True,

@@ -45,6 +45,8 @@ def require_words(model: str, texts: Sequence[Text], max_tokens: int | None) -> 
 
     One of them may be a sink, and three others are the fewest whose rotations are a null.
     """
+    if not texts:
+        return
     loaded = load(model)
     for text in texts if loaded.reads == "text" else ():
         try:
@@ -57,6 +59,11 @@ def require_words(model: str, texts: Sequence[Text], max_tokens: int | None) -> 
                 f"text {text.name!r} has {found} different tokens for {loaded.name}, and at least {LEAST_WORDS} are "
                 "needed: give a longer one"
             )
+
+
+def forget_models() -> None:
+    """Let go of the model that was loaded last: the weights of one may be as large as all that is done after it."""
+    loaded_once.cache_clear()
 
 
 def with_rogue(made: Trajectory, model: str, revision: str | None, files: str) -> Trajectory:

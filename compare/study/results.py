@@ -83,6 +83,13 @@ class SavedRun:
         others = {name: saved[name].values for name in ("depth", "norms", "masses", "tokens", "special")}
         return Trajectory(stored_points(saved), axis=self.axis, provenance=self.facts, **others)
 
+    def points(self) -> Trajectory:
+        """`without_attention`, or a ValueError that names the file where it cannot be read."""
+        try:
+            return self.without_attention
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ValueError(f"{self.path} is damaged or gone ({error}): make it again") from error
+
     @cached_property
     def digest(self) -> str:
         return file_digest(self.path)

@@ -54,7 +54,7 @@ def angle(name: str, value: Numbers) -> Array:
 
 def mass_pair(masses: tuple[Numbers, Numbers]) -> tuple[Array, Array]:
     """Two positive masses whose sum is at most 1, the mass of all tokens together."""
-    if not (isinstance(masses, Sequence | np.ndarray) and len(masses) == 2):
+    if not hasattr(masses, "__len__") or len(masses) != 2:
         raise ValueError(
             f"masses must be two, of the two clusters, got {masses!r}: merge the others into them"
         )

@@ -13,7 +13,7 @@ from sim.mergers.cascade import Cascade, Script
 from sim.mergers.rates import Rules
 from sim.mergers.record import Coalescence, Ending
 from sim.precision import require_64_bit
-from sim.sphere import Matrix, real_array
+from sim.sphere import Matrix, real_array, real_number
 from sim.trajectory import UNIT_TOLERANCE
 
 Stack = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
@@ -116,8 +116,8 @@ def coalesce(
     require_64_bit(field)
     beta = _checked_beta(field)
     starts, weights = _checked_points(x0, masses)
-    chord = 1e-5 / max(beta, 1.0) if merge_chord is None else float(real_array("merge_chord", merge_chord))
-    tolerance = float(real_array("tolerance", tolerance))
+    chord = 1e-5 / max(beta, 1.0) if merge_chord is None else real_number("merge_chord", merge_chord)
+    tolerance = real_number("tolerance", tolerance)
     if not (0 < chord < 1 and 1e-13 < tolerance < 1e-2 and max_steps >= 1):
         raise ValueError(
             f"need 0 < merge_chord < 1, 1e-13 < tolerance < 1e-2 and max_steps >= 1, got {chord}, {tolerance} "

@@ -67,7 +67,14 @@ def on_dask(store: Store, path: Path, address: str) -> Iterator[int]:
     """Chunks through the Dask scheduler at `address`, whose workers see the folder of the store."""
     from dask import distributed
 
-    with distributed.Client(address, timeout=_PATIENCE, set_as_default=False) as client:
+    try:
+        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"what listens at {address} does not answer as a Dask scheduler ({error}): start one, or leave out "
+            "--scheduler"
+        ) from error
+    with client:
 
         def submit(chunk: Chunk) -> Any:
             return client.submit(compute_remotely, store.plan, path, [chunk], pure=False)

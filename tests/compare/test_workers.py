@@ -76,9 +76,10 @@ def test_no_process_is_begun_for_a_few_tasks():
 def test_who_leaves_a_block_in_the_middle_waits_for_nobody(tmp_path):
     def leave():
         with Workers() as workers:
-            for _ in Spread(process, range(6), workers):
-                workers.pool.submit(sleep_and_say, str(tmp_path))
-                raise KeyboardInterrupt
+            work = iter(Spread(process, range(6), workers))
+            next(work)
+            workers.pool.submit(sleep_and_say, str(tmp_path))
+            raise KeyboardInterrupt  # while `work` is held, so that nobody but the block ends what is left
 
     with pytest.raises(KeyboardInterrupt):
         leave()

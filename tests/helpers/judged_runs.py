@@ -61,7 +61,7 @@ def measured(
     return xr.Dataset(
         held,
         coords={"kept": ("token", np.ones(tokens, bool)), "variant": VARIANTS},
-        attrs={"treatment": json.dumps(everything), "beta": np.nan},
+        attrs={"treatment": json.dumps(everything), "beta": np.nan, "axis": run.axis},
     )
 
 

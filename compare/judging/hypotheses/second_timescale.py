@@ -26,7 +26,7 @@ GROWTH = "growth of log plateau length in beta"
 def two_timescales(group: Group, at: Thresholds) -> Evidence:
     """H3: over a sweep of beta the growth of log plateau length with beta; elsewhere the ratio of life to formation."""
     require_dynamics(group, at)
-    is_sweep = len(group.betas) >= at["betas"] and group.runs[0].trajectory.axis == "time"
+    is_sweep = len(group.betas) >= at["betas"] and group.runs[0].axis == "time"
     return (_growth_with_beta if is_sweep else _life_over_formation)(group, at)
 
 
@@ -157,7 +157,7 @@ def _grid_ratio(runs: tuple[MeasuredRun, ...]) -> float:
 
     On a grid of ratio rho a plateau of m steps has lasted rho^m - 1 times what came before, by construction.
     """
-    if runs[0].trajectory.axis == "layer":
+    if runs[0].axis == "layer":
         return 1.0
     return float(np.median([np.median(run.times[2:] / run.times[1:-1]) for run in runs]))
 
