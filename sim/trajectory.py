@@ -195,8 +195,8 @@ class Trajectory:
         """Write the record to one NetCDF-4 file, aside first, so that a crash leaves no half file at `path`.
 
         It carries a checksum of its content. Points that are vectors of single precision over their lengths, as those
-        of a model are, are kept as these ``vectors``, which takes half the space; then ``points`` are `vectors` /
-        `norms` in double precision, to the last bit. Raises ValueError where `path` cannot be written.
+        of a model are, are kept as these ``vectors``, packed, which takes less than half the space; then ``points`` are
+        `vectors` / `norms` in double precision, to the last bit. Raises ValueError where `path` cannot be written.
 
         >>> from tempfile import TemporaryDirectory
         >>> import sim
@@ -209,7 +209,8 @@ class Trajectory:
         if vectors is not None:
             named = (dataset["points"].dims, vectors, {"long_name": "points times norms"})
             dataset = dataset.drop_vars("points").assign(vectors=named)
-        encoding = {} if self.attention is None else {"attention": {"zlib": True, "complevel": 1}}
+        large = [name for name in ("vectors", "attention") if name in dataset]
+        encoding = {name: {"zlib": True, "complevel": 1} for name in large}
         write_netcdf(Path(path), sealed(dataset), encoding)
 
     @classmethod

@@ -42,7 +42,10 @@ VARIABLES = {
 
 
 class Followed(NamedTuple):
-    """attention_follow, its null draws, and the first of these with a preference for the moved labels planted."""
+    """attention_follow, its null draws, and the first of these with a preference for the moved labels planted.
+
+    The draws are in single precision.
+    """
 
     own: Float[np.ndarray, "depth head"]
     null: Float[np.ndarray, "draw depth head"]
@@ -85,7 +88,7 @@ def attention_follow(
     """
     depths, heads, tokens, _ = attention.shape
     own = np.full((depths, heads), np.nan)
-    null = np.full((draws, depths, heads), np.nan)
+    null = np.full((draws, depths, heads), np.nan, np.float32)  # most of what is kept of a run with attention
     planted = np.full((len(PLANTED), min(PLANTINGS, draws), depths), np.nan)
     kept = np.flatnonzero(labels[0] > -2)
     inside = np.ix_(kept, kept)

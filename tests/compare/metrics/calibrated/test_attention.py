@@ -156,7 +156,7 @@ def test_what_is_planted_is_the_quotient_of_attention_moved_to_the_clusters_of_a
             expected = mask_matched(rows, seen, local=local)
             follow = np.mean([slow_follow(one, moved, under, seen) for one, under in zip(rows, expected)])
             got = null[draw, 0].mean() if share == 0 else planted[size - 1, draw, 0]
-            np.testing.assert_allclose(got, follow, rtol=1e-10)
+            np.testing.assert_allclose(got, follow, rtol=1e-10 if share else 1e-6)  # draws have 24 bits
     nothing = attention_follow(attention, np.where(labels == -2, -2, -1), True, local, draws)
     assert np.isnan(nothing.planted).all()
 
