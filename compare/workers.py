@@ -36,6 +36,11 @@ class Workers:
             self.stop()
         self.end()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there are processes."""
+        return "pool" in vars(self)
+
     @cached_property
     def pool(self) -> ProcessPoolExecutor:
         """The processes, which end as well when this process does, however it ends."""
@@ -54,7 +59,7 @@ class Workers:
 
     def stop(self) -> None:
         """End them at once, whatever they do."""
-        if "pool" in vars(self):
+        if self.begun:
             self._lifeline.close()
         self.end()
 
@@ -63,10 +68,10 @@ class Workers:
 class Spread(Generic[Task, Result]):
     """`do` of every task, as they get done: here where they are few, else by `workers`, or by some of its own.
 
-    A new process imports all libraries, about 5 s; so it takes a few tasks to be worth one. Tasks and results are
-    pickled. Iterating raises what the first failing task raises; tasks that had not begun are dropped then. Whoever
-    stops iterating, or is interrupted, stops the processes at once. Raises RuntimeError where one of them was ended
-    from outside.
+    A new process imports all libraries, about 5 s; so it takes a few tasks to be worth one, unless `workers` are
+    there already. Tasks and results are pickled. Iterating raises what the first failing task raises; tasks that
+    had not begun are dropped then. Whoever stops iterating, or is interrupted, stops the processes at once. Raises
+    RuntimeError where one of them was ended from outside.
     """
 
     do: Callable[[Task], Result]
@@ -77,7 +82,8 @@ class Spread(Generic[Task, Result]):
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[Result]:
-        if min(_most(), len(self.tasks) // WORTH_A_PROCESS) < 2:
+        begun = self.workers is not None and self.workers.begun
+        if min(_most(), len(self.tasks) // (1 if begun else WORTH_A_PROCESS)) < 2:
             with threadpool_limits(limits=1):
                 yield from map(self.do, self.tasks)
         elif self.workers is None:

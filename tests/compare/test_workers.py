@@ -67,10 +67,13 @@ def test_one_pair_of_processes_serves_all_that_is_spread_inside_a_block():
     assert not living([*everyone])
 
 
-def test_no_process_is_begun_for_a_few_tasks():
+def test_no_process_is_begun_for_a_few_tasks_but_those_that_are_there_help():
     with Workers() as workers:
         assert set(Spread(process, range(5), workers)) == {os.getpid()}
-        assert "pool" not in vars(workers)
+        assert not workers.begun
+        there = set(Spread(process, range(6), workers))
+        assert set(Spread(process, range(2), workers)) <= there
+        assert set(Spread(process, range(1), workers)) == {os.getpid()}
 
 
 def test_who_leaves_a_block_in_the_middle_waits_for_nobody(tmp_path):
