@@ -1,5 +1,6 @@
 """The group of all commands. An error is one line on standard error and exit code 2."""
 
+import json
 import sys
 import warnings
 from collections.abc import Iterable
@@ -117,6 +118,14 @@ DRAWS = click.option(
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
+def say_run(path: Path, directory: Path, as_json: bool) -> None:
+    """The file of one run that was made, and what can be done with it."""
+    if as_json:
+        click.echo(json.dumps({"files": [str(path)]}))
+    else:
+        click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+
+
 def bar(work: Iterable[Any]) -> Iterable[Any]:
     """`work`, with a progress bar where a person watches."""
-    return tqdm(work, unit="run", disable=not sys.stderr.isatty())
+    return tqdm(work, unit="step", disable=not sys.stderr.isatty())

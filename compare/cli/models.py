@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import probe
-from compare.cli.group import AS_JSON, OUT, main
+from compare.cli.group import AS_JSON, OUT, main, say_run
 from compare.files import output_directory
 from compare.study import plan
 from compare.study.jobs import Job
@@ -76,12 +76,14 @@ def _read(path: Path) -> str:
     "--max-tokens", type=click.IntRange(min=1), help="Read this many tokens at most; all if not given."
 )
 @OUT
+@AS_JSON
 def read_model(
     model: str,
     prompt: str | None,
     text: str | None,
     file: Path | None,
     out: Path,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Read the trajectory of a text through MODEL (name, hub id or folder) into OUT/runs/NAME.nc."""
@@ -104,8 +106,7 @@ def read_model(
     label = ", ".join([of.name, chosen.name, *filter(None, words)])
     settings = {"model": model, "files": of.files, "text": chosen.text, **options}
     facts = {"prompt": chosen.name, "prompt_class": chosen.kind, **of.facts}
-    path = plan.run(Job(label, of.name, "extract", settings, facts), directory)
-    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+    say_run(plan.run(Job(label, of.name, "extract", settings, facts), directory), directory, as_json)
 
 
 @main.command()

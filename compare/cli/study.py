@@ -125,7 +125,7 @@ def compare(
     Without options: groups of idealised dynamics and two sweeps of beta, and the trained models that are here, on one
     text a class, with their controls. A run that was killed goes on where it stopped.
     Says what was found, and writes OUT/report.html with the pages that it opens to in OUT/report/, OUT/verdicts.json,
-    OUT/verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on it.
+    verdicts.csv and verdicts.tex, one OUT/runs/NAME.nc a run, and what was measured on it.
     """
     texts = chosen_texts(prompts, files)
     subjects = told_apart(with_stages([subject(model) for model in models or _default_models()]), out)
@@ -185,7 +185,7 @@ def _say(written: Written, as_json: bool) -> None:
         return
     for sentence in written.findings:
         click.echo(sentence)
-    click.echo(f"wrote {written.page}, {verdicts} and {written.page.with_name('verdicts.tex')}")
+    click.echo(f"wrote {written.page}, {verdicts}, verdicts.csv and verdicts.tex")
 
 
 @main.command()

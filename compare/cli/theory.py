@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from compare.cli.group import AS_JSON, OUT, SEED, main
+from compare.cli.group import AS_JSON, OUT, SEED, main, say_run
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory
 from compare.plot import coalescence as picture_of
@@ -53,7 +53,8 @@ DIMENSION = click.option(
 @click.option("--repulsive", is_flag=True, help="V = -I, whose energy falls, instead of V = I.")
 @OUT
 @SEED
-def simulate(out: Path, **settings: Any) -> None:
+@AS_JSON
+def simulate(out: Path, as_json: bool, **settings: Any) -> None:
     """Integrate the idealised dynamics and write OUT/runs/NAME.nc."""
     kind, start = settings["kind"], settings["start"]
     words = ["causal" if settings["causal"] else "", "V = -I" if settings["repulsive"] else ""]
@@ -69,8 +70,7 @@ def simulate(out: Path, **settings: Any) -> None:
     checked = ("kind", "beta", "start", "tokens", "dimension", "seed", "until", "depths")
     check_simulation(**{name: settings[name] for name in checked})
     directory = output_directory(out)
-    path = plan.run(Job(label, label, "simulate", settings), directory)
-    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+    say_run(plan.run(Job(label, label, "simulate", settings), directory), directory, as_json)
 
 
 @main.command()

@@ -1,5 +1,7 @@
-"""The judge's table: one row for each hypothesis and group, as a record, as JSON and as LaTeX."""
+"""The judge's table: one row for each hypothesis and group, as a record, as JSON, CSV and LaTeX."""
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +15,10 @@ import numpy as np
 from compare.files import write_text
 
 SCHEMA = "metasphere/verdicts/3"
+_COLUMNS = (
+    *("hypothesis", "group", "verdict", "effect", "low", "high", "unit", "statistic", "smallest_effect"),
+    *("detection_limit", "p", "q", "runs", "agreement", "beta", "statement", "source", "why"),
+)
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -133,6 +139,28 @@ class Verdicts:
         if path is not None:
             write_text(Path(path), text)
         return text
+
+    def to_csv(self, path: str | PathLike[str] | None = None) -> str:
+        """The table as CSV text for a spreadsheet or a data frame, a row a verdict, also written to `path`.
+
+        Fields of `Verdict` that are one value; ``low`` and ``high`` of `ci`; ``detection_limit``, the least share of
+        what was planted that is seen. Numbers that do not exist are empty.
+
+        >>> import compare
+        >>> compare.Verdicts((), {}, seed=0, draws=99).to_csv().split(",")[:3]
+        ['hypothesis', 'group', 'verdict']
+        """
+        text = io.StringIO()
+        table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for row in self.rows:
+            low, high = row.ci
+            limit = None if row.reach is None else row.reach["limit"]
+            cells = vars(row) | {"low": low, "high": high, "detection_limit": limit}
+            table.writerow({name: _plain(cells[name]) for name in _COLUMNS})
+        if path is not None:
+            write_text(Path(path), text.getvalue())
+        return text.getvalue()
 
     def to_latex(self) -> str:
         """The rows that apply as a LaTeX ``tabular`` that needs no package.

@@ -55,7 +55,7 @@ def report(
       ``metasphere/published/1``: ``criteria``, a list of objects with the ``run`` and the fields of
       `compare.published.criteria.Criterion`; ``met`` is true, false or null (undefined on this run; ``reason`` says
       why).
-    - ``verdicts.tex``: the table for LaTeX.
+    - ``verdicts.csv``, ``verdicts.tex``: the table for a spreadsheet, and for LaTeX.
     - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
 
     draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`. progress: wraps
@@ -134,6 +134,7 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], judging: 
         write_explorer(directory, ordered)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())
+    judged.to_csv(directory / "verdicts.csv")
     judged.to_json(directory / "verdicts.json")
     _write_pages(directory, made.texts)
     return Written(directory / "report.html", made.findings)

@@ -1,5 +1,7 @@
 """The table as a record: its JSON schema, its LaTeX, and the registry behind it."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -43,6 +45,21 @@ def test_a_table_prints_as_one_line():
         "<Verdicts: 3 rows on 2 groups: 2 CONFIRMED, 1 REFUTED>"
     )
     assert repr(table()) == "<Verdicts: 0 rows on 0 groups>"
+
+
+def test_csv_has_a_line_a_row_and_nothing_where_a_number_does_not_exist(tmp_path):
+    reach = {"sought": "5 clusters", "limit": 0.65, "matters": 0.65, "rungs": []}
+    rows = (verdict(), verdict(group='a, "b"', verdict="REFUTED", effect=float("nan"), reach=reach))
+    text = table(*rows).to_csv(tmp_path / "verdicts.csv")
+    assert (tmp_path / "verdicts.csv").read_text(encoding="utf-8") == text
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert [one["group"] for one in read] == [row.group for row in rows]
+    assert [float(one["low"]) for one in read] == [row.ci[0] for row in rows]
+    assert [one["high"] for one in read] == ["", ""]  # infinite
+    assert [one["effect"] for one in read] == [repr(rows[0].effect), ""]
+    assert [one["detection_limit"] for one in read] == ["", "0.65"]
+    assert [float(one["q"]) for one in read] == [row.q for row in rows]
+    assert [one["why"] for one in read] == [row.why for row in rows]
 
 
 def test_latex_escapes_and_leaves_out_what_does_not_apply():
