@@ -12,7 +12,7 @@ demo: .venv/demo-installed  ## the main job: theory and a trained transformer in
 	$(BIN)/metasphere compare --out out
 
 test: check  ## format, lint, types, tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/test-installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow

@@ -33,6 +33,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of a few long tests first, those of the top folder, so that both processes end at about the same time."""
+    items.sort(key=lambda item: len(item.path.parts))
+
+
 @pytest.fixture(autouse=True)
 def no_figures_are_left():
     """Closes the figures that a test has opened, where it has drawn any."""
