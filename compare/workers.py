@@ -69,9 +69,9 @@ class Spread(Generic[Task, Result]):
     """`do` of every task, as they get done: here where they are few, else by `workers`, or by some of its own.
 
     A new process imports all libraries, about 5 s; so it takes a few tasks to be worth one, unless `workers` are
-    there already. Tasks and results are pickled. Iterating raises what the first failing task raises; tasks that
-    had not begun are dropped then. Whoever stops iterating, or is interrupted, stops the processes at once. Raises
-    RuntimeError where one of them was ended from outside.
+    there already. Tasks and results are pickled. Iterating raises what the first failing task raises, first in the
+    order of `tasks`; those that had not begun are dropped then. Whoever stops iterating, or is interrupted, stops
+    the processes at once. Raises RuntimeError where one of them was ended from outside.
     """
 
     do: Callable[[Task], Result]
@@ -107,6 +107,10 @@ class Spread(Generic[Task, Result]):
         except Exception:
             for future in futures:
                 future.cancel()
+            # They began in their order, so that whatever precedes the one that failed is under way.
+            for future in futures:
+                if not future.cancelled():
+                    future.result()
             raise
         except BaseException:
             workers.stop()
