@@ -8,17 +8,23 @@ from types import MappingProxyType
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from compare.metrics.calibrated.attention import PLANTINGS
 from compare.metrics.calibrated.preset import calibrated as _calibrated
 from compare.metrics.published.preset import published as _published
 from sim.trajectory import Trajectory
 
-PRESETS: Mapping[str, Callable[[Trajectory, int, int], xr.Dataset]] = MappingProxyType(
-    {"calibrated": _calibrated, "published": lambda trajectory, draws, seed: _published(trajectory)}
+PRESETS: Mapping[str, Callable[..., xr.Dataset]] = MappingProxyType(
+    {"calibrated": _calibrated, "published": lambda trajectory, **random: _published(trajectory)}
 )
 
 
 def measure(
-    trajectory: Trajectory, preset: str = "calibrated", *, draws: int = 99, seed: int = 0
+    trajectory: Trajectory,
+    preset: str = "calibrated",
+    *,
+    draws: int = 99,
+    seed: int = 0,
+    plantings: int = PLANTINGS,
 ) -> xr.Dataset:
     """Measure a trajectory, of a simulation or of a model, by one set of definitions.
 
@@ -39,6 +45,8 @@ def measure(
         present, Group C and ``attention_follow``, which are otherwise missing from the result.
     preset: name of the definitions.
     draws: null draws, at least 2; of the calibrated preset alone. seed: of everything random in it.
+    plantings: how often a preference for the own cluster is planted in attention, in each size, at least 1: what
+        `compare.judge` may say of attention that follows no clusters rests on them. 100 give it the full limit.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def measure(
 
     Raises
     ------
-    ValueError: a preset that does not exist, fewer than 2 draws.
+    ValueError: a preset that does not exist, fewer than 2 draws, no planting.
 
     Warns, where attention was there and was not kept with the run, that nothing is said of it.
 
@@ -85,6 +93,10 @@ def measure(
         raise ValueError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {preset!r}")
     if not isinstance(draws, Integral) or draws < 2:
         raise ValueError(f"draws must be a whole number of at least 2, got {draws!r}: 99 is the default")
+    if not isinstance(plantings, Integral) or plantings < 1:
+        raise ValueError(
+            f"plantings must be a whole number of at least 1, got {plantings!r}: {PLANTINGS} is the default"
+        )
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     if trajectory.attention is None and trajectory.provenance.get("attention_kept") is False:
@@ -94,4 +106,4 @@ def measure(
             stacklevel=2,
         )
     with threadpool_limits(limits=1):
-        return PRESETS[preset](trajectory, draws, seed)
+        return PRESETS[preset](trajectory, draws=draws, seed=seed, plantings=plantings)

@@ -123,7 +123,6 @@ def _reach(rows: Sequence[Row]) -> str:
     own = [row for row in rows if row["hypothesis"] in CLUSTERS and row["verdict"] == REFUTED]
     if not own:
         return ""
-    draws = max((rung["draws"] for row in own if row["reach"] for rung in row["reach"]["rungs"]), default=0)
     by_range: dict[str, list[str]] = {}
     for name in CLUSTERS:
         limits = [row["reach"]["limit"] for row in own if row["hypothesis"] == name and row["reach"]]
@@ -132,9 +131,13 @@ def _reach(rows: Sequence[Row]) -> str:
             by_range.setdefault(" to ".join(known[:: max(1, len(known) - 1)]), []).append(name)
     if not by_range:
         return ""
+    reaches = [row["reach"] for row in own if row["reach"]]
+    seen = [rung for each in reaches for rung in each["rungs"] if rung["share"] == each["limit"]]
+    least, draws = min(rung["confirmed"] for rung in seen), max(rung["draws"] for rung in seen)
+    how_often = f"each of {draws}" if least == draws else f"{least} or more of {draws}"
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        f"How far that reaches: clusters planted in the same runs were seen in each of {draws} draws where they hold "
+        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws where they hold "
         f"{' or '.join(said)} of the variance; larger ones are taken to be seen, and of smaller ones nothing is said."
     )
 

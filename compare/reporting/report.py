@@ -104,7 +104,8 @@ def report_on(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
     with Workers() as workers:
-        found = progress(Spread(partial(complete_run, settings=Settings(draws, seed)), paths, workers))
+        settings = Settings(draws, seed, SEARCHES[limits].draws)
+        found = progress(Spread(partial(complete_run, settings=settings), paths, workers))
         judging = Judging(draws, seed, limits, workers, progress)
         return write_report(directory, list(found), judging)
 

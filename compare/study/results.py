@@ -11,6 +11,7 @@ from typing import Any
 import xarray as xr
 
 from compare.files import file_digest, intact, sealed, write_aside
+from compare.metrics.calibrated.attention import PLANTINGS
 from compare.study.closure import code_digest
 from compare.study.measuring import measure_run
 from sim import Trajectory
@@ -20,10 +21,11 @@ from sim.trajectory import READ, stored_points
 
 @dataclass(frozen=True)
 class Settings:
-    """How runs are measured: the number of null draws, and the seed of everything random in the measuring."""
+    """How runs are measured: `draws`, `seed` and `plantings` of `compare.measure`; more plantings serve as well."""
 
     draws: int = 99
     seed: int = 0
+    plantings: int = PLANTINGS
 
 
 class AttentionNotKeptError(RuntimeError):
@@ -97,25 +99,39 @@ class SavedRun:
     def measured(self, preset: str) -> xr.Dataset:
         """What `compare.measure` says of the run, from the file beside it where that is of this run, code and settings.
 
-        Raises ValueError as `Trajectory.load` does, and AttentionNotKeptError.
+        Where its attention was not kept, fewer plantings than are asked for stay as they are. Raises ValueError as
+        `Trajectory.load` does, and AttentionNotKeptError.
         """
-        if preset not in self.known and not self._is_known(preset):
+        if self._known(preset) is None or (self._has_attention and not self._is_complete(preset)):
             self.known[preset] = self._measured(preset)
         return self.known[preset]
 
     @property
     def can_be_measured(self) -> bool:
         """Whether its attention was kept, or all that is measured on it is known."""
-        return self.facts.get("attention_kept", True) or all(map(self._is_known, self.presets))
+        return self._has_attention or all(map(self._is_complete, self.presets))
 
-    def _is_known(self, preset: str) -> bool:
-        """Whether it was measured by this code with these settings before; it is in `known` then."""
-        if (
-            preset not in self.known
-            and (kept := kept_table(self._table(preset), self._key(preset))) is not None
-        ):
+    @property
+    def _has_attention(self) -> bool:
+        """Whether nothing is missing that is measured on the attention, be there any or not."""
+        made = self.made is not None and self.made.attention is not None
+        return made or self.facts.get("attention_kept", True)
+
+    def _is_complete(self, preset: str) -> bool:
+        known = self._known(preset)
+        return (
+            known is not None
+            and known.sizes.get("planting", self.settings.plantings) >= self.settings.plantings
+        )
+
+    def _known(self, preset: str) -> xr.Dataset | None:
+        """What was measured by this code with these draws and seed before."""
+        if preset not in self.known:
+            kept = kept_table(self._table(preset), self._key(preset))
+            if kept is None:
+                return None
             self.known[preset] = kept
-        return preset in self.known
+        return self.known[preset]
 
     def _measured(self, preset: str) -> xr.Dataset:
         trajectory = Trajectory.load(self.path) if self.made is None else self.made
@@ -129,7 +145,9 @@ class SavedRun:
                 f"{self.path} was measured with other draws, seed or code, and its attention was not kept: ask for the "
                 "same, run the `metasphere compare` that made it again, or give another folder"
             )
-        measured = measure_run(trajectory, preset, **self._random(preset)).assign_attrs(key=self._key(preset))
+        plantings = {"plantings": self.settings.plantings} if preset == "calibrated" else {}
+        measured = measure_run(trajectory, preset, **self._random(preset), **plantings)
+        measured = measured.assign_attrs(key=self._key(preset))
         keep_table(self._table(preset), measured)
         return measured
 

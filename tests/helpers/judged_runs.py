@@ -11,7 +11,6 @@ import compare
 from compare.judging.group import Group
 from compare.judging.limits import Plants
 from compare.judging.planted_falls import Energies, Fallen
-from compare.judging.reach import COARSE
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
 from sim.sphere import normalise
@@ -84,7 +83,9 @@ def _seen(plants, draw):
         clear = measured(plants.group.runs[0].trajectory, late=1.0, gain=1.0, share=0.5, stage=1.0)
         runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
         plants._lives.update(
-            dict.fromkeys(range(COARSE.draws), Group(plants.group.name, runs, plants.group.controls))
+            dict.fromkeys(
+                range(plants.group.search.draws), Group(plants.group.name, runs, plants.group.controls)
+            )
         )
     return plants._lives[draw]
 

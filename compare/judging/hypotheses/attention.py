@@ -65,7 +65,7 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
         return balance(Evidence((_claim(planted, at),), labels(chosen))).p_confirmed <= RATE / 2
 
     draws = min(run.measured.sizes["planting"] for run in chosen)
-    search = Search(draws, enough=draws)
+    search = group.search if draws >= group.search.draws else Search(draws, enough=draws)
     of = "what tokens give to other kept ones"
     reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, seen, search, of, words=EXCLUDED)
     return replace(evidence, reach=reach)

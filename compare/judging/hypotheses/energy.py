@@ -15,6 +15,8 @@ from compare.metrics.calibrated.energy import descent_share
 
 FALLS = (1.2, 1.6, 2.0, 3.0, 4.0)
 """Planted falls, in multiples of the largest that is still a rise."""
+ALL_FALLS = tuple(1 + step / 10 for step in range(1, 31))
+"""Those of a full search."""
 
 OF = "all changes of the energy, on average over runs,"
 EXCLUDED = "{sought} of {size} of {of} or more would have been seen here ({tried})"
@@ -55,7 +57,8 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
         fell = np.array([_falls(one.energies, z) for one in fallen(group, chosen, share, draw)])
         return balance(Evidence((_claim(fell, at),), labels(chosen))).p_refuted <= RATE / 2
 
-    ladder = tuple(round(at["share"] * times, 6) for times in FALLS)
+    falls = FALLS if group.search.shares is None else ALL_FALLS
+    ladder = tuple(round(at["share"] * times, 6) for times in falls)
     matters = round(at["share"] * at["matters"], 6)
     put_in = sum(one.is_planted for one in fallen(group, chosen, matters, 0))
     if put_in < len(chosen) / 2:

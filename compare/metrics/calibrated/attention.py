@@ -14,6 +14,7 @@ MOVES_AT_ONCE = 20
 PLANTED = (0.05, 0.1, 0.2)
 """Shares of each token's attention that are moved to a cluster where a preference for it is planted."""
 PLANTINGS = 4
+"""How often that is done where nobody asks for more: enough for a coarse limit."""
 VARIABLES = {
     "attention_follow": Variable(
         ("depth", "head"),
@@ -35,17 +36,15 @@ VARIABLES = {
         "attention within clusters, planted",
         "nat",
         "calibrated",
-        "mean over heads of attention_follow_null in its first draws, once a share of the attention that each token "
-        "gives to kept tokens has been moved to those that share its moved label, in proportion to what they have",
+        "mean over heads of what attention_follow_null is in a draw, once a share of the attention that each token "
+        "gives to kept tokens has been moved to those that share its moved label, in proportion to what they have; the "
+        "first draws are those of the null",
     ),
 }
 
 
 class Followed(NamedTuple):
-    """attention_follow, its null draws, and the first of these with a preference for the moved labels planted.
-
-    The draws are in single precision.
-    """
+    """attention_follow, its null draws, in single precision, and draws with a preference for moved labels planted."""
 
     own: Float[np.ndarray, "depth head"]
     null: Float[np.ndarray, "draw depth head"]
@@ -59,6 +58,7 @@ def attention_follow(
     local: bool,
     draws: int,
     seed: int = 0,
+    plantings: int = PLANTINGS,
 ) -> Followed:
     """log of the attention that tokens give to the rest of their cluster, over its mask-matched null.
 
@@ -73,29 +73,30 @@ def attention_follow(
     draws). With uniform attention in the denominator they were 5 to 33 %, and 85 to 98 % with labels permuted freely.
     The quotient is small where clusters lie along the text: weights times 1.5 within them read .03 (causal) to .08.
 
-    What would be seen in this very attention the first `PLANTINGS` draws say: each gives a cluster of the moved labels,
-    which the attention does not follow, a share more of the attention of its tokens (`PLANTED`).
+    What would be seen in this very attention the plantings say: each gives a cluster of moved labels, those of the draw
+    of its number, which the attention does not follow, a share more of the attention of its tokens (`PLANTED`).
 
     Arguments
     ---------
     attention: rows at each depth, computed from the points there. labels: cluster of each token there, -1 for none, -2
         for tokens left out. causal: keys are those up to the query. local: tokens stand along a text.
-    draws: of the null. seed: of them.
+    draws: of the null. seed: of all that is drawn. plantings: of each size, which may be more than the draws.
 
     Returns natural logarithms: 0 where attention ignores the clusters, log 2 where it gives them twice as much, and
     log 1e-6 at least. NaN where the depth has no attention or no clusters, or no seen pair is within one.
-    Cost: O(head token^2) a draw and depth, and at depths with clusters twelve fits of the null as well.
+    Cost: O(head token^2) a draw and depth, and at depths with clusters three fits of the null a planting.
     """
     depths, heads, tokens, _ = attention.shape
     own = np.full((depths, heads), np.nan)
     null = np.full((draws, depths, heads), np.nan, np.float32)  # most of what is kept of a run with attention
-    planted = np.full((len(PLANTED), min(PLANTINGS, draws), depths), np.nan)
+    planted = np.full((len(PLANTED), plantings, depths), np.nan)
     kept = np.flatnonzero(labels[0] > -2)
     inside = np.ix_(kept, kept)
     seen = np.tri(tokens, dtype=bool) if causal else np.ones((tokens, tokens), bool)
     pairs = np.zeros((tokens, tokens), bool)
     pairs[inside] = (seen & ~np.eye(tokens, dtype=bool))[inside]
-    moves = np.stack([np.arange(len(kept)), *_moves(len(kept), draws, local, seed)])
+    moved = np.stack([*_moves(len(kept), max(draws, plantings), local, seed)])
+    moves = np.concatenate([np.arange(len(kept))[None], moved[:draws]])
     weights = np.empty((2, heads, len(kept), len(kept)))
     for depth in range(depths):
         if np.isnan(attention[depth]).any() or np.all(labels[depth] < 0):
@@ -106,7 +107,7 @@ def attention_follow(
             weights[1, head] = mask_matched(row[None], pairs, local=local)[0][inside]
         quotients = _logarithm(*_within_clusters(weights, labels[depth, kept][moves]))
         own[depth], null[:, depth] = quotients[:, 0], quotients[:, 1:].T
-        for planting, move in enumerate(moves[1 : 1 + planted.shape[1]]):
+        for planting, move in enumerate(moved[:plantings]):
             same = np.zeros_like(pairs)
             same[inside] = _within(labels[depth, kept][move])
             same &= pairs

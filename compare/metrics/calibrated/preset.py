@@ -43,7 +43,11 @@ VARIABLES = {
 
 
 def calibrated(
-    trajectory: Trajectory, draws: int, seed: int, variants: Mapping[str, Thresholds] = VARIANTS
+    trajectory: Trajectory,
+    draws: int,
+    seed: int,
+    variants: Mapping[str, Thresholds] = VARIANTS,
+    plantings: int = attention.PLANTINGS,
 ) -> xr.Dataset:
     """The calibrated measurements of one trajectory; `compare.measure` describes the result.
 
@@ -63,7 +67,9 @@ def calibrated(
     if trajectory.attention is not None:
         causal = bool(trajectory.provenance.get("causal", False))
         local = trajectory.axis == "layer"
-        followed = attention.attention_follow(trajectory.attention, labels, causal, local, draws, seed)
+        followed = attention.attention_follow(
+            trajectory.attention, labels, causal, local, draws, seed, plantings
+        )
         measured |= dict(zip(attention.VARIABLES, followed))
         sizes["planted_share"] = list(attention.PLANTED)
     modules = (cluster_life, closeness, plateaus, gate, energy, attention)

@@ -131,7 +131,7 @@ def test_one_s_own_hypothesis_is_asked_and_corrected_for_alone():
 
 
 def test_attention_is_held_against_its_null():
-    def attention(excess, life=1.0, planted=0.6):
+    def attention(excess, life=1.0, planted=0.6, plantings=2):
         null = np.linspace(0.3, 0.7, 5)[:, None, None] * np.ones((DEPTHS, 2))
         own = np.where(np.arange(DEPTHS)[:, None] < 3, np.nan, excess + 0.5) * np.ones(2)
         return {
@@ -139,7 +139,7 @@ def test_attention_is_held_against_its_null():
             "attention_follow_null": (("draw", "depth", "head"), null),
             "attention_follow_planted": (
                 ("planted_share", "planting", "depth"),
-                np.full((3, 2, DEPTHS), planted),
+                np.full((3, plantings, DEPTHS), planted),
             ),
             "cluster_life_excess": ("depth", np.full(DEPTHS, life)),
             "cluster_life_null": (("draw", "depth"), np.zeros((5, DEPTHS))),
@@ -159,6 +159,13 @@ def test_attention_is_held_against_its_null():
         row = judged({"runs": runs}).row("H6", "runs")
         assert row.verdict == ("REFUTED" if planted == 0.6 else "UNDECIDED")
         assert f"{said} for the own cluster" in row.why
+    for plantings, limits, said in (
+        (100, "full", "10 % in 100 of 100 draws"),
+        (99, "full", "10 % in 99 of 99 draws"),
+        (100, "coarse", "10 % in 4 of 4 draws"),
+    ):
+        many = [(run, data.assign(attention(0.0, plantings=plantings))) for run, data in group()]
+        assert said in judged({"runs": many}, limits=limits).row("H6", "runs").why
     unplanted = [(run, data.drop_vars("attention_follow_planted")) for run, data in runs]
     assert "measure it again" in judged({"runs": unplanted}).row("H6", "runs").why
     bare = [(run, data.assign(attention(0.5, life=0.2))) for run, data in group()]

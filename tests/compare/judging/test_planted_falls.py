@@ -76,8 +76,9 @@ def test_a_run_with_no_way_back_stays_as_it_is():
         np.testing.assert_array_equal(one.energies.energy, run["energy"])
 
 
-def judged(runs, tables):
-    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}).row("H4", "runs")
+def judged(runs, tables, **how):
+    found = compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}, hypotheses="H4", **how)
+    return found.row("H4", "runs")
 
 
 def test_a_rise_is_confirmed_as_far_as_falls_would_have_been_seen(rising):
@@ -89,6 +90,16 @@ def test_a_rise_is_confirmed_as_far_as_falls_would_have_been_seen(rising):
         "falls of 8 % of all changes of the energy, on average over runs, or more would have been seen"
         in row.why
     )
+
+
+def test_the_full_limit_is_exact_to_a_tenth_of_the_largest_fall_that_is_still_a_rise(rising):
+    row = judged(rising, measured(rising), limits="full")
+    assert row.reach is not None
+    unseen, limit, *seen = row.reach["rungs"]
+    assert limit["share"] == row.reach["limit"] == pytest.approx(unseen["share"] + 0.005)
+    assert 0.06 <= limit["share"] <= 0.08  # coarsely 0.08, of 0.06, 0.08 and 0.1
+    assert unseen["confirmed"] < 95 <= min(each["confirmed"] for each in (limit, *seen))
+    assert {each["draws"] for each in (limit, *seen)} == {100}
 
 
 def test_where_falls_would_not_be_seen_no_rise_is_confirmed(rising):

@@ -78,16 +78,23 @@ def test_intervals_that_stay_short_of_what_matters_are_named():
     assert "intervals" not in said(*without_end)[0]
 
 
+def seen_from(limit, confirmed=4, draws=4):
+    rung = {"share": limit, "confirmed": confirmed, "draws": draws, "low": 0.4, "high": 1.0}
+    return {**REACH, "limit": limit, "rungs": [rung]}
+
+
 def test_how_far_a_refutation_reaches():
     rows = [
-        verdict("H1", name, "REFUTED", reach={**REACH, "limit": limit})
-        for name, limit in zip(MODELS, (0.5, 0.65, None))
+        verdict("H1", name, "REFUTED", reach=reach)
+        for name, reach in zip(MODELS, (seen_from(0.5), seen_from(0.65), {**REACH, "limit": None}))
     ]
-    rows.append(verdict("P20", MODELS[0], "REFUTED", reach={**REACH, "limit": 0.3}))
+    rows.append(verdict("P20", MODELS[0], "REFUTED", reach=seen_from(0.3)))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
     assert (
         "in each of 4 draws where they hold 50 % to 65 % (H1) or 30 % (P20) of the variance; larger" in reach
     )
+    full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100))
+    assert any("seen in 97 or more of 100 draws where they hold 50 %" in sentence for sentence in said(full))
     assert not any(
         "How far that reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3))
     )

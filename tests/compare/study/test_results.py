@@ -1,5 +1,7 @@
 """What is kept is only taken as it is while it is what was made: to the byte, in its place, and of the same inputs."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -93,6 +95,17 @@ def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_need
     assert isinstance(again, SavedRun)
     assert again.measured("calibrated").sizes["draw"] == MORE.draws
     assert "attention_follow" in again.measured("calibrated")
+    # More plantings need the attention, so that a report is content with what there is; and they serve as few do.
+    planted = replace(MORE, plantings=6)
+    for settings, plantings in ((planted, 4), (MORE, 4)):
+        found = complete_run(lean.path, settings)
+        assert isinstance(found, SavedRun)
+        assert found.measured("calibrated").sizes["planting"] == plantings
+    plan.work([JOB], tmp_path / "lean", planted)
+    before = lean.path.stat().st_mtime_ns
+    (found,) = plan.work([JOB], tmp_path / "lean", MORE)
+    assert found.measured("calibrated").sizes["planting"] == 6
+    assert lean.path.stat().st_mtime_ns == before
     # Whoever asks for the attention gets it.
     plan.work([JOB], tmp_path / "lean", MORE, keep_attention=True)
     assert Trajectory.load(lean.path).attention is not None

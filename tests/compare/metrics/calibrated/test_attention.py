@@ -157,6 +157,10 @@ def test_what_is_planted_is_the_quotient_of_attention_moved_to_the_clusters_of_a
             follow = np.mean([slow_follow(one, moved, under, seen) for one, under in zip(rows, expected)])
             got = null[draw, 0].mean() if share == 0 else planted[size - 1, draw, 0]
             np.testing.assert_allclose(got, follow, rtol=1e-10 if share else 1e-6)  # draws have 24 bits
+    more = attention_follow(attention, labels, True, local, draws, seed=3, plantings=9)  # than draws
+    np.testing.assert_array_equal(more.null, null)
+    np.testing.assert_array_equal(more.planted[:, :PLANTINGS], planted)
+    assert np.ptp(more.planted[1, draws:, 0]) > 0
     nothing = attention_follow(attention, np.where(labels == -2, -2, -1), True, local, draws)
     assert np.isnan(nothing.planted).all()
 

@@ -290,7 +290,7 @@ def test_one_thread_while_it_measures_and_as_many_as_before_when_done(monkeypatc
     def threads():
         return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
 
-    def watched(trajectory, draws, seed):
+    def watched(trajectory, **random):
         during.update(threads())
         return published(trajectory)
 
