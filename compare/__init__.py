@@ -11,6 +11,7 @@ from sim.lazy import lazy_names
 if TYPE_CHECKING:
     from compare import plot as plot
     from compare import theory as theory
+    from compare.judging.contrast import contrast as contrast
     from compare.judging.judge import judge as judge
     from compare.judging.verdicts import Verdicts as Verdicts
     from compare.metrics.measurement import measure as measure

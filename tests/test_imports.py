@@ -17,7 +17,7 @@ PUBLIC = {
     "sim": "Attention Coalescence Ending Outcome Trajectory caps coalesce energy ring simplex simulate "
     "simulate_mean_field sweep uniform",
     "probe": "extract models operators prompts",
-    "compare": "Verdicts judge measure plot published_criteria report theory",
+    "compare": "Verdicts contrast judge measure plot published_criteria report theory",
 }
 
 

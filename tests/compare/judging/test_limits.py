@@ -36,17 +36,24 @@ def texts():
     return [probe.extract("bert-128", one.text, frame="layernorm", max_tokens=96) for one in default_texts()]
 
 
+@pytest.fixture(scope="module")
+def tables(texts):
+    """What is measured on them."""
+    return measured(texts)
+
+
 def measured(runs):
     return [calibrated(run, FEW_DRAWS, 0, {"base": BASE}) for run in runs]
 
 
-def judged(runs):
-    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": measured(runs)})
+def judged(runs, *asked, tables=None):
+    known = {"runs": tables or measured(runs)}
+    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured=known, hypotheses=asked or ROWS)
 
 
-def made(runs):
+def made(runs, tables):
     """The runs as one group."""
-    (found,) = groups_of({"runs": runs}, {"runs": measured(runs)}, {}, 0, FEW_DRAWS, list)
+    (found,) = groups_of({"runs": runs}, {"runs": tables}, {}, 0, FEW_DRAWS, list)
     return found
 
 
@@ -58,24 +65,24 @@ def test_what_is_planted_is_confirmed_by_both_rows(texts):
         assert (row.verdict, row.reach) == ("CONFIRMED", None), row.why
 
 
-def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts):
-    found = judged(texts)
+def test_a_model_is_refuted_as_far_as_the_same_rules_see_in_it(texts, tables):
+    found = judged(texts, tables=tables)
     for name in ROWS:
         row = found.row(name, "runs")
         assert row.verdict == "REFUTED", row.why
         assert row.reach is not None
         assert row.reach["limit"] == 0.65
         assert "of 65 % of the variance or more, which would have been seen here" in row.why
-    assert found.to_json() == judged(texts).to_json()
+    assert found.to_json() == judged(texts, tables=tables).to_json()
 
 
-def test_groups_are_asked_anywhere_in_any_order_with_the_same_table(texts):
-    parts, table = {"all": texts, "all but one": texts[1:]}, measured(texts)
-    tables = {"all": table, "all but one": table[1:]}
-    groups, asked = groups_of(parts, tables, {}, 0, FEW_DRAWS, list), chosen(["H1", "H4"])
+def test_groups_are_asked_anywhere_in_any_order_with_the_same_table(texts, tables):
+    parts = {"all": texts, "all but one": texts[1:]}
+    known = {"all": tables, "all but one": tables[1:]}
+    groups, asked = groups_of(parts, known, {}, 0, FEW_DRAWS, list), chosen(["H1", "H4"])
     told = [pickle.loads(pickle.dumps(answers(group, asked))) for group in reversed(groups)]
     elsewhere = decided(groups, told, 0, FEW_DRAWS, asked).to_json()
-    here = compare.judge(parts, draws=FEW_DRAWS, measured=tables, hypotheses=["H1", "H4"])
+    here = compare.judge(parts, draws=FEW_DRAWS, measured=known, hypotheses=["H1", "H4"])
     assert elsewhere == here.to_json()
     assert '"reach": {' in elsewhere
 
@@ -105,22 +112,23 @@ def beside_controls(runs):
     }
 
 
-def learned(runs):
+def learned(runs, tables):
     groups = beside_controls(runs)
-    tables = {name: measured(own) for name, own in groups.items()}
-    row = compare.judge(groups, draws=FEW_DRAWS, measured=tables).row("H7", "net")
+    known = dict.fromkeys(groups, tables)
+    row = compare.judge(groups, draws=FEW_DRAWS, measured=known, hypotheses="H7").row("H7", "net")
     assert row.reach is not None
     assert row.reach["sought"] == "5 learned tight clusters"
     return row, row.reach["limit"]
 
 
-def test_learned_clusters_are_refuted_as_far_as_they_are_seen_in_the_trained_runs_alone(texts):
-    row, limit = learned(texts)
+def test_learned_clusters_are_refuted_as_far_as_they_are_seen_in_the_trained_runs_alone(texts, tables):
+    row, limit = learned(texts, tables)
     assert (row.verdict, limit) == ("REFUTED", 0.65), row.why
 
 
 def test_where_learned_clusters_would_not_be_seen_they_are_not_refuted():
-    row, _ = learned(group(GENERATORS["lowd"], 5, 1, Shape(7, 48, 7)))
+    runs = group(GENERATORS["lowd"], 5, 1, Shape(7, 48, 7))
+    row, _ = learned(runs, measured(runs))
     assert row.verdict == "UNDECIDED"
     assert "the instrument does not see 5 learned tight clusters" in row.why
 
@@ -129,13 +137,16 @@ def evidence(mean):
     return Evidence((Claim("excess", "nat", mean + np.linspace(-0.1, 0.1, 7), low=0.25),), tuple("abcdefg"))
 
 
-def test_nothing_is_planted_where_nothing_would_be_refuted(texts):
+def test_nothing_is_planted_where_nothing_would_be_refuted(texts, tables):
     def confirms(share, draw):
         pytest.fail(f"planted {share} in draw {draw}")
 
     for mean in (0.25, 1.0):
         untouched = evidence(mean)
-        assert within_reach(untouched, made(texts), AT, "clusters", confirms, "late_closeness") is untouched
+        assert (
+            within_reach(untouched, made(texts, tables), AT, "clusters", confirms, "late_closeness")
+            is untouched
+        )
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -145,7 +156,7 @@ def test_many_small_clusters_are_not_refuted(texts, size):
         planted(run, groups=int(exclude(run).kept.sum()) // size, share=0.8, seed=place)
         for place, run in enumerate(texts)
     ]
-    found = judged(many)
+    found = judged(many, *ROWS, "P20")
     for name in (*ROWS, "P20"):
         row = found.row(name, "runs")
         assert row.verdict == "UNDECIDED", row.why
@@ -174,8 +185,8 @@ def test_a_course_has_places_in_order_at_any_depth(course, depths):
     assert start < depths - 1
 
 
-def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts):
-    runs = made(texts)
+def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts, tables):
+    runs = made(texts, tables)
     some = plants(runs, HOLD, 0.9)
     clouds = [run.points[-1].tobytes() for draw in range(2) for run in some.drawn(draw).runs]
     assert len(set(clouds)) == 2 * len(texts)
@@ -187,9 +198,9 @@ def test_every_run_and_draw_has_other_clusters_and_the_same_seed_the_same(texts)
     assert [run.number("late_excess") for run in again.with_lives(1).runs] == excess
 
 
-def test_null_draws_of_one_plant_serve_the_others(texts):
+def test_null_draws_of_one_plant_serve_the_others(texts, tables):
     """Their covariances differ by chance, which moves the excess of a run by a fiftieth of it."""
-    some = plants(made(texts), HOLD, 0.65)
+    some = plants(made(texts, tables), HOLD, 0.65)
     shared = np.array([run.number("late_excess") for run in some.with_lives(1).runs])
     own = [calibrated(run.trajectory, 99, 0, {"base": BASE}) for run in some.drawn(1).runs]
     np.testing.assert_allclose(shared, [float(table["late_excess"][0]) for table in own], atol=0.03)  # 3 sd
@@ -204,21 +215,21 @@ def test_tokens_that_have_met_are_one_cluster_and_need_no_plants():
         )
         clouds[:, -3:] *= width / np.linalg.norm(clouds[:, -3:], axis=-1).mean()
         runs = [sim.Trajectory(normalise(np.eye(8)[0] + cloud), range(9), axis="layer") for cloud in clouds]
-        row = judged(runs).row("H1", "runs")
+        row = judged(runs, "H1").row("H1", "runs")
         assert ("which is one cluster" in row.why) != reached
         assert (row.reach is not None) == reached
         assert reached or row.verdict == "REFUTED"
 
 
-def test_draws_that_were_judged_keep_no_points(texts):
+def test_draws_that_were_judged_keep_no_points(texts, tables):
     """Of 15 texts of a language model under 12 changes these were 6 GB."""
-    group = made(texts)
+    group = made(texts, tables)
     assert confirming(HYPOTHESES["H1"].evidence, group, HYPOTHESES["H1"].at, HOLD)(0.65, 0)
     (kept,) = (plant.with_lives(0) for plant in group.planted.values())
     assert not [run for run in kept.runs if "points" in vars(run)]
 
 
-def test_the_judge_keeps_nothing_of_what_it_planted(texts, monkeypatch):
+def test_the_judge_keeps_nothing_of_what_it_planted(texts, tables, monkeypatch):
     """Plants know their group and it knows them: without the collector, 50 MB stayed of each group of a calibration."""
     kept = []
 
@@ -231,7 +242,7 @@ def test_the_judge_keeps_nothing_of_what_it_planted(texts, monkeypatch):
     gc.collect()
     gc.disable()
     try:
-        judged(texts)
+        judged(texts, tables=tables)
         assert len(kept) > 1
         assert not [one for one in kept if one() is not None]
     finally:

@@ -9,7 +9,7 @@ from compare.calibration.registry import GENERATORS
 
 def row(name, number):
     runs = group(GENERATORS[name], 5, number, Shape(7, 48, 7))
-    return compare.judge({"runs": runs}, draws=19).row("H6", "runs")
+    return compare.judge({"runs": runs}, draws=19, hypotheses="H6").row("H6", "runs")
 
 
 def test_attention_that_clusters_do_not_move_is_refuted_as_far_as_it_would_show():

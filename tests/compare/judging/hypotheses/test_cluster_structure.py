@@ -33,7 +33,8 @@ def texts():
 
 def structure(runs):
     tables = [calibrated(run, FEW_DRAWS, 0, {"base": BASE}) for run in runs]
-    return compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}).row("P20", "runs")
+    found = compare.judge({"runs": runs}, draws=FEW_DRAWS, measured={"runs": tables}, hypotheses="P20")
+    return found.row("P20", "runs")
 
 
 def test_clusters_planted_in_a_model_are_confirmed(texts):

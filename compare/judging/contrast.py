@@ -1,0 +1,87 @@
+"""Two groups of runs on the same texts, text by text: by how much the effects of a hypothesis differ."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compare.judging.verdicts import Verdict, Verdicts
+from compare.statistics import t_interval
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What one hypothesis measures, of one group less another.
+
+    statistic, unit: what is subtracted. difference: its mean over the texts that both groups have. ci: its 95 %
+    interval over them, by Student's t, corrected for nothing. runs: their number.
+    """
+
+    hypothesis: str
+    statistic: str
+    unit: str
+    difference: float
+    ci: tuple[float, float]
+    runs: int
+
+
+def contrast(verdicts: Verdicts, first: str, second: str) -> tuple[Contrast, ...]:
+    """By how much two groups differ on the same texts: two checkpoints of a training, a model and a changed one.
+
+    Texts differ more than checkpoints do, and their difference drops out where one is subtracted from the other text
+    by text: intervals that overlap may well differ.
+
+    Arguments
+    ---------
+    verdicts: what `compare.judge` said of both. first, second: their names. Runs belong together where their labels
+        are the same but for the name of their group, as those of `metasphere compare` are and those that have none,
+        which count the runs of each group in the order given.
+
+    Returns first less second, of each hypothesis that measured the same of two common texts or more, in the order of
+    the table. Raises ValueError for a group that is not in the table, and where there is no such hypothesis.
+
+    >>> import compare
+    >>> import sim
+    >>> import numpy as np
+    >>> times = np.geomspace(0.1, 10, 9)
+    >>> runs = {
+    ...     f"beta {beta:g}": [sim.simulate(sim.Attention(beta), sim.uniform(16, 3, seed), times) for seed in range(6)]
+    ...     for beta in (1.0, 9.0)
+    ... }
+    >>> (found,) = compare.contrast(compare.judge(runs, draws=9, hypotheses="H4"), "beta 9", "beta 1")
+    >>> found.difference, found.runs  # the energy never falls
+    (0.0, 6)
+    """
+    rows = {
+        group: {(row.hypothesis, row.statistic): row for row in verdicts.rows if row.group == group}
+        for group in (first, second)
+    }
+    for group, own in rows.items():
+        if not own:
+            there = ", ".join(map(repr, dict.fromkeys(row.group for row in verdicts.rows)))
+            raise ValueError(f"no verdicts on {group!r}: the groups are {there}")
+    pairs = [(row, rows[second][key]) for key, row in rows[first].items() if key in rows[second]]
+    found = [one for row, other in pairs if (one := _contrast(row, other)) is not None]
+    if not found:
+        raise ValueError(
+            f"{first!r} and {second!r} have no two texts with the same measurement: give groups on the same texts"
+        )
+    return tuple(found)
+
+
+def _contrast(row: Verdict, other: Verdict) -> Contrast | None:
+    own, others = _by_text(row), _by_text(other)
+    differences = np.array([value - others[text] for text, value in own.items() if text in others])
+    if len(differences) < 2:
+        return None
+    low, high = t_interval(differences)
+    mean = float(differences.mean())
+    return Contrast(row.hypothesis, row.statistic, row.unit, mean, (low, high), len(differences))
+
+
+def _by_text(row: Verdict) -> dict[str, float]:
+    """The effect of each run that has one, by its label less the name of the group, which leaves the text."""
+    return {
+        label.removeprefix(row.group): value
+        for label, value in zip(row.labels, row.values)
+        if np.isfinite(value)
+    }
