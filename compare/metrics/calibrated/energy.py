@@ -71,6 +71,6 @@ def descent_share(
     change = np.diff(energy)
     counted = np.where(np.abs(change) > z * np.maximum(noise[1:], noise[:-1]), change, 0)
     total = np.abs(counted).sum()
-    return (float(-counted[counted < 0].sum() / total) if total > 0 else np.nan), int(
+    return (float(np.abs(np.minimum(counted, 0)).sum() / total) if total > 0 else np.nan), int(
         np.count_nonzero(counted)
     )
