@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from compare.cli.group import bar, main
+from compare.cli.group import QUIET, bar, main, say
 from compare.files import output_directory
 from compare.reporting.explorer import explore as write_explorer
 
@@ -17,6 +17,7 @@ from compare.reporting.explorer import explore as write_explorer
     multiple=True,
     help="Only this run, by its label or file; repeatable. Else some of every group.",
 )
+@QUIET
 def explore(directory: Path, runs: tuple[str, ...]) -> None:
     """Write DIRECTORY/explore.html: two of its runs side by side, dragged through depth, and a live simulator.
 
@@ -27,4 +28,4 @@ def explore(directory: Path, runs: tuple[str, ...]) -> None:
     found = write_explorer(output_directory(directory), runs, bar)
     size = found.page.stat().st_size / 1e6
     rest = "" if runs or len(found.included) == found.total else "; --run NAME chooses others"
-    click.echo(f"wrote {found.page} ({size:.1f} MB): {len(found.included)} of {found.total} runs{rest}")
+    say(f"wrote {found.page} ({size:.1f} MB): {len(found.included)} of {found.total} runs{rest}")

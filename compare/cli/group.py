@@ -118,14 +118,41 @@ DRAWS = click.option(
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
+def _hush(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    context.meta[_HUSHED] = given
+
+
+_HUSHED = f"{__name__}.quiet"
+QUIET = click.option(
+    "--quiet",
+    "-q",
+    is_flag=True,
+    callback=_hush,
+    expose_value=False,
+    help="Print nothing but warnings, errors and what --json asks for; no progress.",
+)
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was asked to be quiet."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.meta.get(_HUSHED, False)
+
+
+def say(text: str) -> None:
+    """Print what a person reads, unless the command was asked to be quiet."""
+    if not is_quiet():
+        click.echo(text)
+
+
 def say_run(path: Path, directory: Path, as_json: bool) -> None:
     """The file of one run that was made, and what can be done with it."""
     if as_json:
         click.echo(json.dumps({"files": [str(path)]}))
     else:
-        click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+        say(f"wrote {path}; draw it with: metasphere report {directory}")
 
 
 def bar(work: Iterable[Any]) -> Iterable[Any]:
     """`work`, with a progress bar where a person watches."""
-    return tqdm(work, unit="step", disable=not sys.stderr.isatty())
+    return tqdm(work, unit="step", disable=is_quiet() or not sys.stderr.isatty())

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import probe
-from compare.cli.group import AS_JSON, OUT, main, say_run
+from compare.cli.group import AS_JSON, OUT, QUIET, main, say_run
 from compare.files import output_directory
 from compare.study import plan
 from compare.study.jobs import Job
@@ -77,6 +77,7 @@ def _read(path: Path) -> str:
 )
 @OUT
 @AS_JSON
+@QUIET
 def read_model(
     model: str,
     prompt: str | None,

@@ -15,7 +15,7 @@ from compare.calibration.summary import as_json as calibration_as_json
 from compare.calibration.summary import as_text, rows
 from compare.calibration.trial import SEED as CALIBRATION_SEED
 from compare.calibration.trial import command as calibration
-from compare.cli.group import AS_JSON, DRAWS, OUT, SEED, SEEDS, bar, main
+from compare.cli.group import AS_JSON, DRAWS, OUT, QUIET, SEED, SEEDS, bar, main, say
 from compare.cli.models import FILES, chosen_texts
 from compare.files import output_directory
 from compare.judging.hypothesis import RUNS
@@ -104,6 +104,7 @@ LIMITS = click.option(
 @OUT
 @SEED
 @AS_JSON
+@QUIET
 def compare(
     models: tuple[str, ...],
     prompts: tuple[str, ...],
@@ -169,6 +170,7 @@ def _call(task: Callable[[], object]) -> object:
 @LIMITS
 @SEED
 @AS_JSON
+@QUIET
 def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -> None:
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
@@ -184,8 +186,8 @@ def _say(written: Written, as_json: bool) -> None:
         click.echo(verdicts.read_text(encoding="utf-8"), nl=False)
         return
     for sentence in written.findings:
-        click.echo(sentence)
-    click.echo(f"wrote {written.page}, {verdicts}, verdicts.csv and verdicts.tex")
+        say(sentence)
+    say(f"wrote {written.page}, {verdicts}, verdicts.csv and verdicts.tex")
 
 
 @main.command()
@@ -215,6 +217,7 @@ def _as_record(hypothesis: Hypothesis) -> dict[str, Any]:
 )
 @OUT
 @AS_JSON
+@QUIET
 def judge_the_judge(quick: bool, seed: int, out: Path, as_json: bool) -> None:
     """Put trajectories of known truth through the whole pipeline: how often is the judge right?
 
@@ -225,5 +228,5 @@ def judge_the_judge(quick: bool, seed: int, out: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([json.loads(calibration_as_json(table)) for table in tables], indent=1))
         return
-    click.echo("\n\n".join(as_text(rows(table)) for table in tables))
-    click.echo(f"wrote {directory / 'calibration'}; show it with: metasphere report {directory}")
+    say("\n\n".join(as_text(rows(table)) for table in tables))
+    say(f"wrote {directory / 'calibration'}; show it with: metasphere report {directory}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from compare.cli.grid_file import read_grid, shipped
-from compare.cli.group import AS_JSON, OUT, main
+from compare.cli.group import AS_JSON, OUT, QUIET, is_quiet, main, say
 from compare.files import output_directory
 from compare.plot import collapse_times
 from compare.plot.figure import draw
@@ -33,6 +33,7 @@ OWN = {"collapse_speed": collapse_times}
     help="A Dask scheduler, such as tcp://host:8786; slurm or local: array jobs through submitit.",
 )
 @AS_JSON
+@QUIET
 def sweep(
     grid: str,
     out: Path,
@@ -57,7 +58,7 @@ def sweep(
         click.echo(json.dumps(told, indent=1) if as_json else "\n".join(_told(cost, workers)))
         return
     output_directory(out)
-    table = run(plan, path, workers, scheduler, progress=True)
+    table = run(plan, path, workers, scheduler, progress=not is_quiet())
     own, files, said = OWN.get(grid) if plot else None, [path], []
     if plot:
         said = [own.finding(table)] if own else []
@@ -67,8 +68,8 @@ def sweep(
         told = {"cells": plan.cells, "sizes": sizes, "finding": said, "files": list(map(str, files))}
         click.echo(json.dumps(told, indent=1))
         return
-    click.echo(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
-    click.echo("\n".join([*said, *(f"wrote {file}" for file in files)]))
+    say(f"{plan.cells:,} cells: {', '.join(f'{name} {size}' for name, size in table.sizes.items())}")
+    say("\n".join([*said, *(f"wrote {file}" for file in files)]))
 
 
 def _told(cost: Estimate, workers: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from compare.cli.group import AS_JSON, OUT, SEED, main, say_run
+from compare.cli.group import AS_JSON, OUT, QUIET, SEED, main, say, say_run
 from compare.experiments import EXPERIMENTS, perform
 from compare.files import output_directory
 from compare.plot import coalescence as picture_of
@@ -54,6 +54,7 @@ DIMENSION = click.option(
 @OUT
 @SEED
 @AS_JSON
+@QUIET
 def simulate(out: Path, as_json: bool, **settings: Any) -> None:
     """Integrate the idealised dynamics and write OUT/runs/NAME.nc."""
     kind, start = settings["kind"], settings["start"]
@@ -87,6 +88,7 @@ def simulate(out: Path, as_json: bool, **settings: Any) -> None:
 @OUT
 @SEED
 @AS_JSON
+@QUIET
 def coalesce(
     kind: Literal["SA", "USA"], beta: float, tokens: int, dimension: int, out: Path, seed: int, as_json: bool
 ) -> None:
@@ -108,9 +110,9 @@ def coalesce(
         click.echo(json.dumps({**_mergers(found), "files": [str(picture), str(path)]}, indent=1))
         return
     for log_time, pair, mass in zip(found.log_times, found.pairs, found.masses):
-        click.echo(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
-    click.echo(f"wrote {picture}")
-    click.echo(f"wrote {path}; draw it with: metasphere report {directory}")
+        say(f"log t = {log_time:14.6f}   clusters {pair[0]} and {pair[1]} make one of mass {mass:.4g}")
+    say(f"wrote {picture}")
+    say(f"wrote {path}; draw it with: metasphere report {directory}")
 
 
 def _mergers(found: Coalescence) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def _mergers(found: Coalescence) -> dict[str, Any]:
 @OUT
 @SEED
 @AS_JSON
+@QUIET
 def experiment(name: str, quick: bool, out: Path, seed: int, as_json: bool) -> None:
     """Put a theorem or a claim on trained models to the test, and print what was found.
 
@@ -139,11 +142,11 @@ def experiment(name: str, quick: bool, out: Path, seed: int, as_json: bool) -> N
     for chosen in EXPERIMENTS if name == "all" else (name,):
         question, files = EXPERIMENTS[chosen].question, directory / "experiments" / chosen
         if not as_json:
-            click.echo(f"{chosen}: {question}")
+            say(f"{chosen}: {question}")
         found = perform(EXPERIMENTS[chosen], directory, seed, quick)
         made = {"files": [f"{files}.nc", f"{files}.png"]}
         done.append({"name": chosen, "question": question, "finding": found, **made})
         if not as_json:
-            click.echo(f"{found}\nwrote {files}.nc and .png")
+            say(f"{found}\nwrote {files}.nc and .png")
     if as_json:
         click.echo(json.dumps(done, indent=1))

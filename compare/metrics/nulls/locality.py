@@ -30,7 +30,7 @@ def mask_matched(
     Returns (head, token, token). Raises ValueError for pairs that are not those of some queries with some keys at some
     distances. Cost: O(head token^2); of all that is fitted there are O(token) numbers, and their sums are correlations.
     """
-    queries, keys, allowed = pairs.any(axis=1), pairs.any(axis=0), _by_distance(pairs) > 0
+    queries, keys, allowed = pairs.sum(axis=1) > 0, pairs.sum(axis=0) > 0, _by_distance(pairs) > 0
     if not np.array_equal(pairs, queries[:, None] & keys & _at_distance(allowed)):
         raise ValueError(
             "pairs must be those of some queries with some keys at some distances: leave whole tokens out"

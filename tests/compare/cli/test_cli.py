@@ -44,7 +44,9 @@ def test_simulate_then_report(run, tmp_path):
     assert trajectory.provenance["start"] == "uniform"
     np.testing.assert_allclose(trajectory.points[0], sim.uniform(5, 3, 3), rtol=0, atol=4e-16)
     asked = ("--beta", 4, "--tokens", 5, "--until", 5, "--depths", 6, "--out", tmp_path, "--seed", 3)
-    assert json.loads(run("simulate", *asked, "--json").stdout) == {"files": [str(path)]}
+    assert json.loads(run("simulate", *asked, "--json", "--quiet").stdout) == {"files": [str(path)]}
+    assert run("simulate", *asked, "-q").output == ""
+    assert "wrote" in run("simulate", *asked).output
     reported = run("report", tmp_path, "--json", "--draws", 19)
     assert reported.exit_code == 0, reported.output
     verdicts = json.loads(reported.stdout, parse_constant=pytest.fail)  # no bare NaN: strict JSON
