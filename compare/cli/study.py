@@ -60,6 +60,15 @@ LIMITS = click.option(
 )
 
 
+HYPOTHESIS = click.option(
+    "--hypothesis",
+    "hypotheses",
+    type=click.Choice(list(HYPOTHESES)),
+    multiple=True,
+    help="Ask and correct for this one alone; repeatable. Else all that metasphere hypotheses lists.",
+)
+
+
 @main.command()
 @click.option(
     "--model",
@@ -101,6 +110,7 @@ LIMITS = click.option(
 )
 @DRAWS
 @LIMITS
+@HYPOTHESIS
 @OUT
 @SEED
 @AS_JSON
@@ -117,6 +127,7 @@ def compare(
     keep_attention: bool,
     draws: int,
     limits: str,
+    hypotheses: tuple[str, ...],
     out: Path,
     seed: int,
     as_json: bool,
@@ -156,7 +167,8 @@ def compare(
     with Workers() as workers:
         found = bar(Spread(_call, tasks, workers))
         made = [run for each in found if isinstance(each, list) for run in each]
-        written = write_report(directory, [*made, *before], Judging(draws, seed, limits, workers, bar))
+        judging = Judging(draws, seed, limits, hypotheses, workers, bar)
+        written = write_report(directory, [*made, *before], judging)
     _say(written, as_json)
 
 
@@ -168,14 +180,24 @@ def _call(task: Callable[[], object]) -> object:
 @click.argument("directory", type=Path)
 @DRAWS
 @LIMITS
+@HYPOTHESIS
 @SEED
 @AS_JSON
 @QUIET
-def report(directory: Path, draws: int, limits: str, seed: int, as_json: bool) -> None:
+def report(
+    directory: Path, draws: int, limits: str, hypotheses: tuple[str, ...], seed: int, as_json: bool
+) -> None:
     """Measure, judge and draw all runs in DIRECTORY/runs again; what is measured already is not measured twice."""
     if not directory.is_dir():
         raise ValueError(f"no folder {directory}: give the --out of an earlier command")
-    written = report_on(output_directory(directory), draws=draws, seed=seed, limits=limits, progress=bar)
+    written = report_on(
+        output_directory(directory),
+        draws=draws,
+        seed=seed,
+        limits=limits,
+        hypotheses=hypotheses,
+        progress=bar,
+    )
     _say(written, as_json)
 
 

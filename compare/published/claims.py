@@ -79,8 +79,8 @@ def check_claims(
     Arguments
     ---------
     verdicts: of `compare.judge`. published: for each group, what ``measure(run, preset="published")`` gave for its runs
-        (own_energy is not looked at). Simulations are passed over; groups without verdicts have no row, but
-        the repeated token, by which H3 is measured, may be one of them.
+        (own_energy is not looked at). Simulations are passed over, and what was not asked; groups without verdicts have
+        no row, but the repeated token, by which H3 is measured, may be one of them.
     everything: the group that H5 is put to.
 
     "Monotone in no model" (H4) is held against the share of runs with any counted fall, by Clopper and Pearson, not
@@ -88,11 +88,14 @@ def check_claims(
     """
     rows = []
     judged = {row.group for row in verdicts.rows}
+    asked = {(row.hypothesis, row.group) for row in verdicts.rows}
     measured = {name: runs for name, runs in published.items() if runs and _facts(runs[0]).get("model")}
     models = {name: runs for name, runs in measured.items() if name in judged}
     for hypothesis, claimed in POST.items():
         groups = models if hypothesis != "H5" else {everything: ()}
         for group in sorted(judged & set(groups), key=list(groups).index):
+            if (hypothesis, group) not in asked:
+                continue
             ours = verdicts.row(hypothesis, group)
             found, why = _PUBLISHED[hypothesis](measured, group)
             unclaimed = bool(groups[group]) and all(_is_unclaimed(hypothesis, run) for run in groups[group])

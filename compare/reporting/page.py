@@ -143,7 +143,8 @@ def pages(
 
 
 def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
-    """The command that makes these runs anew: those of models with the models, texts and length that they name.
+    """The command that makes these runs anew: those of models with the models, texts and length that they name; and
+    asks the same of them.
 
     Of folders and texts of the user's own only the names are known: their places read path/to.
     """
@@ -162,6 +163,8 @@ def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
         every = texts == {*probe.prompts()}
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
     parts += [f"--file {shlex.quote(f'path/to/{text}')}" for text in sorted(own)]
+    if set(judged.thresholds) != set(HYPOTHESES):
+        parts += [f"--hypothesis {name}" for name in judged.thresholds]
     lengths = {facts.get("max_tokens") for facts in read} - {None, MAX_TOKENS}
     parts += [f"--max-tokens {length}" for length in lengths if len(lengths) == 1]
     if not {facts.get("change") for facts in read}.isdisjoint(more_changes()):

@@ -14,6 +14,7 @@ from compare.judging.group import Group, MeasuredRun
 from compare.judging.groups import paired
 from compare.judging.judge import Answer, answers, decided
 from compare.judging.reach import SEARCHES
+from compare.judging.registry import chosen
 from compare.judging.verdicts import Verdicts
 from compare.reporting.explorer import write_explorer
 from compare.reporting.model_page import by_group
@@ -42,6 +43,7 @@ def report(
     draws: int = 99,
     seed: int = 0,
     limits: str = "coarse",
+    hypotheses: str | Sequence[str] | None = None,
     progress: Progress = list,
 ) -> Path:
     """Measure and judge every run in `directory`/runs, and write what was found into `directory`.
@@ -58,8 +60,9 @@ def report(
     - ``verdicts.csv``, ``verdicts.tex``: the table for a spreadsheet, and for LaTeX.
     - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
 
-    draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`. progress: wraps
-    what is worked through, as tqdm does. Pages on models show what `directory`/models holds beside the runs, and the
+    draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`. hypotheses: ids of
+    those to ask and correct for, all of the registry where None. progress: wraps what is worked through, as
+    tqdm does. Pages on models show what `directory`/models holds beside the runs, and the
     calibration is shown where `directory`/calibration holds one.
 
     Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
@@ -77,7 +80,10 @@ def report(
     ...     compare.report(folder, draws=9).name
     'report.html'
     """
-    return report_on(directory, draws=draws, seed=seed, limits=limits, progress=progress).page
+    asked = tuple(one.id for one in chosen(hypotheses))
+    return report_on(
+        directory, draws=draws, seed=seed, limits=limits, hypotheses=asked, progress=progress
+    ).page
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ def report_on(
     draws: int,
     seed: int,
     limits: str,
+    hypotheses: Sequence[str],
     progress: Progress,
 ) -> Written:
     """As `report`, with what was found."""
@@ -106,17 +113,20 @@ def report_on(
     with Workers() as workers:
         settings = Settings(draws, seed, SEARCHES[limits].draws)
         found = progress(Spread(partial(complete_run, settings=settings), paths, workers))
-        judging = Judging(draws, seed, limits, workers, progress)
+        judging = Judging(draws, seed, limits, tuple(hypotheses), workers, progress)
         return write_report(directory, list(found), judging)
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How runs are judged: `draws`, `seed` and `limits` as of `compare.judge`, by which processes, and who looks on."""
+    """How runs are judged: `draws`, `seed`, `limits` as of `compare.judge`; ids of what is asked, of all where none is
+    named; by which processes, and who looks on.
+    """
 
     draws: int
     seed: int
     limits: str = "coarse"
+    hypotheses: tuple[str, ...] = ()
     workers: Workers | None = None
     progress: Progress = list
 
@@ -170,8 +180,9 @@ def judge_runs(runs: Sequence[SavedRun], kept: KeptTables, judging: Judging) -> 
     if not measured:
         return Verdicts((), {}, judging.seed, judging.draws)
     groups = paired(measured, kept.tables, SEARCHES[judging.limits])
-    said = judging.progress(Spread(_answers, groups, judging.workers))
-    return decided(groups, said, judging.seed, judging.draws)
+    ask = partial(_answers, hypotheses=judging.hypotheses)
+    said = judging.progress(Spread(ask, groups, judging.workers))
+    return decided(groups, said, judging.seed, judging.draws, chosen(judging.hypotheses or None))
 
 
 def _measured(run: SavedRun, label: str) -> MeasuredRun:
@@ -188,9 +199,9 @@ def _points(run: SavedRun) -> Trajectory:
     return trajectory
 
 
-def _answers(group: Group) -> tuple[str, tuple[Answer, ...]]:
+def _answers(group: Group, hypotheses: tuple[str, ...]) -> tuple[str, tuple[Answer, ...]]:
     forget_models()
-    return answers(group)
+    return answers(group, chosen(hypotheses or None))
 
 
 def _check_copies(runs: Sequence[SavedRun]) -> None:

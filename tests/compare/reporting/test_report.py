@@ -3,6 +3,7 @@
 import json
 import posixpath
 import re
+import shutil
 from functools import wraps
 from html import unescape
 
@@ -123,8 +124,9 @@ def test_the_command_that_repeats_a_study_names_one_s_own_models_and_texts(tmp_p
     assert found.endswith("--out repeated --model path/to/run-2 --file 'path/to/my text-0a1b2c'")
 
 
-def test_every_link_leads_somewhere(written):
-    pages = texts(written[0])
+def links_that_lead_somewhere(directory):
+    """How many links the pages have, all of which are asserted to lead somewhere."""
+    pages = texts(directory)
     places = {path: set(re.findall(r'\bid="([^"]*)"', page)) for path, page in pages.items()}
     links = 0
     for path, page in pages.items():
@@ -132,10 +134,14 @@ def test_every_link_leads_somewhere(written):
         for link in re.findall(r'href="([^"]*)"', page):
             target, _, place = link.partition("#")
             to = posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
-            assert to in pages or (written[0] / to).is_file(), link
+            assert to in pages or (directory / to).is_file(), link
             assert not place or place in places[to], link
             links += 1
-    assert links > 100
+    return links
+
+
+def test_every_link_leads_somewhere(written):
+    assert links_that_lead_somewhere(written[0]) > 100
 
 
 def test_every_page_is_one_step_from_the_first(written):
@@ -234,6 +240,25 @@ def test_only_what_is_damaged_is_measured_again_and_the_page_is_the_same(written
     assert compare.report(directory, draws=DRAWS).read_text(encoding="utf-8") == page
     assert again == ["calibrated"]
     assert not [path for path in directory.rglob("*") if path.name.startswith(".")]
+
+
+def test_some_hypotheses_are_asked_and_the_pages_on_others_go(written, tmp_path, monkeypatch):
+    monkeypatch.setattr("compare.workers.MOST_PROCESSES", 1)
+    directory = tmp_path / "some"
+    shutil.copytree(written[0], directory)
+    page = compare.report(directory, draws=DRAWS, hypotheses=["H1", "H4"]).read_text(encoding="utf-8")
+    table = json.loads((directory / "verdicts.json").read_text())
+    assert {row["hypothesis"] for row in table["rows"]} == set(table["thresholds"]) == {"H1", "H4"}
+    assert {path.name for path in (directory / "report").glob("hypothesis-*")} == {
+        "hypothesis-h1.html",
+        "hypothesis-h4.html",
+    }
+    assert "each corrected for all: " in page
+    repeat = (directory / "report" / "repeat.html").read_text(encoding="utf-8")
+    assert "--hypothesis H1 --hypothesis H4" in repeat
+    assert links_that_lead_somewhere(directory) > 20
+    with pytest.raises(ValueError, match="no hypothesis 'H0'"):
+        compare.report(directory, draws=DRAWS, hypotheses="H0")
 
 
 def test_other_draws_are_other_measurements(written):
