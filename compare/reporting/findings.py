@@ -95,7 +95,8 @@ def _counted(rows: Sequence[Row], noun: str = "") -> str:
     counts = {verdict: number for verdict, number in tally(rows).items() if number}
     if len(counts) == 1:
         (verdict,) = counts
-        return f"{WORDS[verdict]} in {'all ' if len(rows) > 1 else ''}{len(rows)} {noun}".rstrip()
+        number = {1: "1", 2: "both"}.get(len(rows), f"all {len(rows)}")
+        return f"{WORDS[verdict]} in {number} {noun}".rstrip()
     ordered = sorted(counts, key=lambda verdict: -counts[verdict])
     first, *rest = (f"{WORDS[verdict]} in {counts[verdict]}" for verdict in ordered)
     return ", ".join([f"{first} of {len(rows)} {noun}".rstrip(), *rest])

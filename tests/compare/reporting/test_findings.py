@@ -110,3 +110,8 @@ def test_all_that_applies_is_counted_and_what_does_not_is_not():
 def test_nothing_judged_nothing_said():
     assert findings((), ()) == ()
     assert findings(json.loads(Verdicts((), {}, 0, 99).to_json())["rows"], GROUPS) == ()
+
+
+def test_two_are_both():
+    two = on_models("H1", "REFUTED", "REFUTED")
+    assert "(H1: refuted in both models" in said(*two)[0]
