@@ -98,7 +98,7 @@ class Spread(Generic[Task, Result]):
             with _uninterrupted():
                 futures += (workers.pool.submit(self.do, task) for task in self.tasks)
             for future in as_completed(futures):
-                yield future.result()
+                yield _result(future, futures)
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "a process that worked was ended from outside, most likely because memory ran out: free some and run "
@@ -107,14 +107,23 @@ class Spread(Generic[Task, Result]):
         except Exception:
             for future in futures:
                 future.cancel()
-            # They began in their order, so that whatever precedes the one that failed is under way.
-            for future in futures:
-                if not future.cancelled():
-                    future.result()
             raise
         except BaseException:
             workers.stop()
             raise
+
+
+def _result(done: Future[Result], futures: Sequence[Future[Result]]) -> Result:
+    """The result of what is done; where that failed, nothing more is begun, and the first one in order that fails is
+    waited for and raised: they began in this order, so that those before it are under way.
+    """
+    if done.exception() is not None:
+        for future in futures:
+            future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.result()
+    return done.result()
 
 
 def _most() -> int:

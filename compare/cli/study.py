@@ -65,6 +65,7 @@ HYPOTHESIS = click.option(
     "hypotheses",
     type=click.Choice(list(HYPOTHESES)),
     multiple=True,
+    callback=lambda context, parameter, given: tuple(dict.fromkeys(given)),
     help="Ask and correct for this one alone; repeatable. Else all that metasphere hypotheses lists.",
 )
 
@@ -106,7 +107,7 @@ HYPOTHESIS = click.option(
 @click.option(
     "--keep-attention",
     is_flag=True,
-    help="Keep the attention of the runs, most of their files; else other draws or seeds need them made anew.",
+    help="Keep the attention of the runs, most of their files; else other draws, seeds or limits need them made anew.",
 )
 @DRAWS
 @LIMITS

@@ -55,7 +55,10 @@ def sweep(
         require_room(plan, path)
         cost, workers = estimate(plan), workers or cores()
         told = {**asdict(cost), "workers": workers, "seconds": cost.seconds(workers)}
-        click.echo(json.dumps(told, indent=1) if as_json else "\n".join(_told(cost, workers)))
+        if as_json:
+            click.echo(json.dumps(told, indent=1))
+        else:
+            say("\n".join(_told(cost, workers)))
         return
     output_directory(out)
     table = run(plan, path, workers, scheduler, progress=not is_quiet())

@@ -1,5 +1,6 @@
 """Two groups of runs on the same texts, text by text: by how much the effects of a hypothesis differ."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +37,9 @@ def contrast(verdicts: Verdicts, first: str, second: str) -> tuple[Contrast, ...
         are the same but for the name of their group, as those of `metasphere compare` are and those that have none,
         which count the runs of each group in the order given.
 
-    Returns first less second, of each hypothesis that measured the same of two common texts or more, in the order of
-    the table. Raises ValueError for a group that is not in the table, and where there is no such hypothesis.
+    Returns first less second, of each hypothesis whose effect is a mean over runs and that measured the same of two
+    common texts or more, in the order of the table: no slope, correlation or median. Raises ValueError for a group that
+    is not in the table or has two runs of one label, and where there is no such hypothesis.
 
     >>> import compare
     >>> import sim
@@ -69,6 +71,8 @@ def contrast(verdicts: Verdicts, first: str, second: str) -> tuple[Contrast, ...
 
 
 def _contrast(row: Verdict, other: Verdict) -> Contrast | None:
+    if not all(np.isclose(each.effect, np.nanmean(each.values)) for each in (row, other) if each.values):
+        return None
     own, others = _by_text(row), _by_text(other)
     differences = np.array([value - others[text] for text, value in own.items() if text in others])
     if len(differences) < 2:
@@ -80,6 +84,10 @@ def _contrast(row: Verdict, other: Verdict) -> Contrast | None:
 
 def _by_text(row: Verdict) -> dict[str, float]:
     """The effect of each run that has one, by its label less the name of the group, which leaves the text."""
+    if len(set(row.labels)) < len(row.labels):
+        raise ValueError(
+            f"two runs of {row.group!r} have one label, {Counter(row.labels).most_common(1)[0][0]!r}"
+        )
     return {
         label.removeprefix(row.group): value
         for label, value in zip(row.labels, row.values)

@@ -114,7 +114,7 @@ def judge(
     (H5). Raises ValueError where there are no groups, a group without runs or with one run twice (where they are
     measured here, one of the same content), as copies are no independent runs, a hypothesis that there is not, or
     measurements that do not match. Cost: that of ``measure``, and some milliseconds a row and threshold; planting
-    takes some tenths of a second a row that needs it, and with ``limits="full"`` 20.
+    takes some tenths of a second a row that needs it, and with ``limits="full"`` 20 s.
 
     >>> import compare
     >>> import sim

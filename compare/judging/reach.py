@@ -43,6 +43,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def size_in_words(share: float) -> str:
+    """A size that is tried, with the digits that it has: falls are tried in steps of half a percent."""
+    return f"{round(100 * share, 6):g} %"
+
+
 class Rung(NamedTuple):
     """What was planted in one size, anew in each draw, and in how many of the draws the rule saw it.
 
@@ -133,14 +138,16 @@ class Reach:
         """What is excluded, or why nothing is, without full stop."""
         tried = f"{self.planted} planted here are seen at {', '.join(map(_counted, self.rungs))}"
         if self.suffices:
-            size = percent(self.limit or self.matters)
+            size = size_in_words(self.limit or self.matters)
             return self.words.format(sought=self.sought, size=size, of=self.of, tried=tried)
         unseen = (
-            f"of {percent(self.rungs[-1].share)}" if self.limit is None else f"below {percent(self.limit)}"
+            f"of {size_in_words(self.rungs[-1].share)}"
+            if self.limit is None
+            else f"below {size_in_words(self.limit)}"
         )
         return (
             f"the instrument does not see {self.sought} {unseen} of {self.of} here ({tried}), and what matters "
-            f"begins at {percent(self.matters)}, so that it does not exclude them"
+            f"begins at {size_in_words(self.matters)}, so that it does not exclude them"
         )
 
     def as_record(self) -> Mapping[str, Any]:
@@ -167,10 +174,10 @@ class Reach:
 
 
 def _seen_already(share: float, draw: int) -> bool:
-    raise LookupError(f"draw {draw} of {percent(share)} was not asked for before the reach was settled")
+    raise LookupError(f"draw {draw} of {size_in_words(share)} was not asked for before the reach was settled")
 
 
 def _counted(one: Rung) -> str:
     low, high = one.interval
     counted = f"{one.confirmed} of {one.draws} draws"
-    return f"{percent(one.share)} in {counted} (a power of {percent(low)} to {percent(high)})"
+    return f"{size_in_words(one.share)} in {counted} (a power of {percent(low)} to {percent(high)})"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
-from compare.judging.reach import percent
+from compare.judging.reach import size_in_words
 from compare.reporting.verdict_table import Column, Row, size, tally
 
 CLUSTERS = {
@@ -39,8 +39,9 @@ def findings(rows: Sequence[Row], groups: Sequence[Column]) -> tuple[str, ...]:
 
 
 def why_nothing(rows: Sequence[Row]) -> str:
-    """Why nothing was found: what the judge says most often of clusters, where it was asked at all."""
-    reasons = Counter(row["why"] for row in rows if row["hypothesis"] in CLUSTERS)
+    """Why nothing was found: what the judge says most often of clusters, or of what else it was asked."""
+    on_clusters = [row for row in rows if row["hypothesis"] in CLUSTERS]
+    reasons = Counter(row["why"] for row in on_clusters or rows)
     if not reasons:
         reason = "the judge takes simulations, and models in the frame that their attention reads."
     else:
@@ -127,7 +128,7 @@ def _reach(rows: Sequence[Row]) -> str:
     by_range: dict[str, list[str]] = {}
     for name in CLUSTERS:
         limits = [row["reach"]["limit"] for row in own if row["hypothesis"] == name and row["reach"]]
-        known = sorted({percent(limit) for limit in limits if limit is not None})
+        known = [size_in_words(limit) for limit in sorted({each for each in limits if each is not None})]
         if known:
             by_range.setdefault(" to ".join(known[:: max(1, len(known) - 1)]), []).append(name)
     if not by_range:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 import probe
 from compare.judging.chart import Behind
+from compare.judging.reach import COARSE, SEARCHES, size_in_words
 from compare.judging.registry import HYPOTHESES
 from compare.judging.verdicts import Verdicts
 from compare.published.claims import check_claims
@@ -63,17 +64,19 @@ def pages(
     runs: Sequence[SavedRun],
     judged: Verdicts,
     kept: KeptTables,
-    left_out: Sequence[LeftOut] = (),
+    left_out: Sequence[LeftOut],
+    limits: str,
 ) -> Pages:
     """The pages on all runs of a folder, which hold what was measured on them, and on the tables of its models.
 
     The first is report.html; the others are in a folder beside it, one a hypothesis, one a model, and some more.
+    limits: how they were sought, as of `compare.judge`.
     """
     table = json.loads(judged.to_json())
     groups = columns(runs)
     every = [*groups, TOGETHER]
     behind = _behind(groups, runs)
-    command = repeating(judged, runs)
+    command = repeating(judged, runs, limits)
     models = {
         f"model-{number}-{_short(one.group)}": model_page(
             one.group,
@@ -142,8 +145,8 @@ def pages(
     return Pages(texts, found or (shared["why_nothing"],))
 
 
-def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
-    """The command that makes these runs anew: those of models with the models, texts and length that they name; and
+def repeating(judged: Verdicts, runs: Sequence[SavedRun], limits: str) -> str:
+    """The command that makes these runs anew, those of models with the models, texts and length that they name, and
     asks the same of them.
 
     Of folders and texts of the user's own only the names are known: their places read path/to.
@@ -163,6 +166,8 @@ def repeating(judged: Verdicts, runs: Sequence[SavedRun]) -> str:
         every = texts == {*probe.prompts()}
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
     parts += [f"--file {shlex.quote(f'path/to/{text}')}" for text in sorted(own)]
+    if SEARCHES[limits] != COARSE:
+        parts.append(f"--limits {limits}")
     if set(judged.thresholds) != set(HYPOTHESES):
         parts += [f"--hypothesis {name}" for name in judged.thresholds]
     lengths = {facts.get("max_tokens") for facts in read} - {None, MAX_TOKENS}
@@ -236,6 +241,7 @@ def _environment() -> jinja2.Environment:
         "signs": SIGNS,
         "kinds": TABLES,
         "number": number,
+        "size_in_words": size_in_words,
         "anchor": anchor,
         "definition_anchor": definition_anchor,
         "measures": measures,

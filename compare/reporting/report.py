@@ -60,7 +60,8 @@ def report(
     - ``verdicts.csv``, ``verdicts.tex``: the table for a spreadsheet, and for LaTeX.
     - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
 
-    draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`. hypotheses: ids of
+    draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`, but that what is
+    planted in attention stays as it is where the attention of a run was not kept. hypotheses: ids of
     those to ask and correct for, all of the registry where None. progress: wraps what is worked through, as
     tqdm does. Pages on models show what `directory`/models holds beside the runs, and the
     calibration is shown where `directory`/calibration holds one.
@@ -141,7 +142,7 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], judging: 
     kept = kept_model_tables(directory, ordered)
     with threadpool_limits(limits=1):
         judged = judge_runs(ordered, kept, judging)
-        made = pages(directory, ordered, judged, kept, left_out)
+        made = pages(directory, ordered, judged, kept, left_out, judging.limits)
         write_explorer(directory, ordered)
     write_text(directory / "published.json", published_json(ordered))
     write_text(directory / "verdicts.tex", judged.to_latex())

@@ -8,7 +8,16 @@ import time
 import pytest
 
 from compare.workers import Spread, Workers
-from tests.helpers.sleepers import Interrupting, begin, die, living, process, refuse, sleep_and_say
+from tests.helpers.sleepers import (
+    Interrupting,
+    begin,
+    die,
+    die_later_than_others_fail,
+    living,
+    process,
+    refuse,
+    sleep_and_say,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -54,6 +63,11 @@ def test_an_interrupt_while_work_is_handed_out_ends_all(tmp_path):
 def test_a_worker_that_is_killed_names_the_likely_cause():
     with pytest.raises(RuntimeError, match=r"memory ran out.*run the same command again"):
         list(Spread(die, range(6)))
+
+
+def test_a_worker_that_is_killed_while_a_failure_waits_for_it_names_the_cause():
+    with pytest.raises(RuntimeError, match=r"memory ran out.*run the same command again"):
+        list(Spread(die_later_than_others_fail, range(6)))
 
 
 def test_one_pair_of_processes_serves_all_that_is_spread_inside_a_block():

@@ -39,6 +39,13 @@ def die(number: int) -> None:
     os.kill(os.getpid(), 9)
 
 
+def die_later_than_others_fail(number: int) -> None:
+    if number:
+        raise ValueError(number)
+    time.sleep(1)
+    die(number)
+
+
 @main.command()
 @click.argument("folder")
 def rest(folder: str) -> None:

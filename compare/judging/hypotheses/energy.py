@@ -10,7 +10,7 @@ from compare.judging.evidence import CONFIRMED, RATE, Claim, Evidence, NotApplic
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
 from compare.judging.hypothesis import ABOVE, BELOW, DEPTHS, GATE, RUNS, Hypothesis, Threshold
 from compare.judging.planted_falls import Energies, energies, fallen
-from compare.judging.reach import Reach, percent
+from compare.judging.reach import Reach, percent, size_in_words
 from compare.metrics.calibrated.energy import descent_share
 
 FALLS = (1.2, 1.6, 2.0, 3.0, 4.0)
@@ -62,7 +62,7 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     matters = round(at["share"] * at["matters"], 6)
     put_in = sum(one.is_planted for one in fallen(group, chosen, matters, 0))
     if put_in < len(chosen) / 2:
-        said = f"falls of {percent(matters)} of all changes could be put into {put_in} of {len(chosen)} runs only"
+        said = f"falls of {size_in_words(matters)} of all changes could be put into {put_in} of {len(chosen)} runs only"
         return replace(found, doubt=f"{said}, so that it is not known whether they would be seen")
     reach = Reach("falls", "falls", matters, ladder, seen, group.search, OF, True, EXCLUDED)
     return replace(found, reach=reach)

@@ -47,6 +47,8 @@ def test_simulate_then_report(run, tmp_path):
     assert json.loads(run("simulate", *asked, "--json", "--quiet").stdout) == {"files": [str(path)]}
     assert run("simulate", *asked, "-q").output == ""
     assert "wrote" in run("simulate", *asked).output
+    twice = run("report", tmp_path, "--json", "--draws", 19, "--hypothesis", "H4", "--hypothesis", "H4")
+    assert [row["hypothesis"] for row in json.loads(twice.stdout)["rows"]] == ["H4"]
     reported = run("report", tmp_path, "--json", "--draws", 19)
     assert reported.exit_code == 0, reported.output
     verdicts = json.loads(reported.stdout, parse_constant=pytest.fail)  # no bare NaN: strict JSON

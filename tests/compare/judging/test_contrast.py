@@ -12,7 +12,9 @@ from tests.helpers.written_verdicts import table, verdict
 
 def row(group, values, texts="abcd", **changed):
     labels = tuple(f"{group}, {text}" for text in texts)
-    return verdict(group=group, labels=labels, values=tuple(values), **changed)
+    return verdict(
+        group=group, labels=labels, values=tuple(values), **{"effect": np.nanmean(values), **changed}
+    )
 
 
 def test_texts_are_paired_whatever_their_order():
@@ -40,9 +42,20 @@ def test_only_what_both_measured_is_subtracted():
     assert (found.hypothesis, found.difference, found.runs) == ("H1", 0.75, 2)
 
 
+def test_a_slope_over_runs_is_not_the_mean_of_what_they_measured():
+    rows = [
+        row(group, (1.0, 2.0), "xy", effect=4.0, statistic="growth of log plateau length") for group in "ab"
+    ]
+    with pytest.raises(ValueError, match="no two texts with the same measurement"):
+        compare.contrast(table(*rows), "a", "b")
+
+
 def test_what_cannot_be_paired_is_refused():
     rows = table(row("a", (1.0, 2.0), "xy"), row("b", (1.0, 2.0), "vw"))
     with pytest.raises(ValueError, match="'a' and 'b' have no two texts with the same measurement"):
         compare.contrast(rows, "a", "b")
     with pytest.raises(ValueError, match="no verdicts on 'c': the groups are 'a', 'b'"):
         compare.contrast(rows, "a", "c")
+    twice = table(row("a", (1.0, 2.0, 3.0), "xyx"), row("b", (1.0, 2.0), "xy"))
+    with pytest.raises(ValueError, match="two runs of 'a' have one label, 'a, x'"):
+        compare.contrast(twice, "a", "b")

@@ -100,6 +100,8 @@ def test_the_full_limit_is_exact_to_a_tenth_of_the_largest_fall_that_is_still_a_
     assert 0.06 <= limit["share"] <= 0.08  # coarsely 0.08, of 0.06, 0.08 and 0.1
     assert unseen["confirmed"] < 95 <= min(each["confirmed"] for each in (limit, *seen))
     assert {each["draws"] for each in (limit, *seen)} == {100}
+    assert f"{100 * limit['share']:.3g} % in {limit['confirmed']} of 100 draws" in row.why
+    assert f"falls of {100 * limit['share']:.3g} % of all changes" in row.why
 
 
 def test_where_falls_would_not_be_seen_no_rise_is_confirmed(rising):

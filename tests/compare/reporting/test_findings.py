@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compare.judging.verdicts import Verdicts
-from compare.reporting.findings import findings
+from compare.reporting.findings import findings, why_nothing
 from compare.reporting.verdict_table import Column
 from tests.helpers.written_verdicts import REACH, table, verdict
 
@@ -105,6 +105,12 @@ def test_all_that_applies_is_counted_and_what_does_not_is_not():
     last = said(*rows)[-1]
     assert "each corrected for all: 1 confirmed, 1 refuted, 1 undecided." in last
     assert last.endswith("on trained models: H4 confirmed in 1 of 2, refuted in 1.")
+
+
+def test_why_nothing_is_the_reason_of_what_was_asked():
+    row = verdict("H6", "SA", "NOT APPLICABLE", why="No attention was recorded.")
+    rows = json.loads(table(row).to_json())["rows"]
+    assert why_nothing(rows) == "No run of this folder can be judged: no attention was recorded."
 
 
 def test_nothing_judged_nothing_said():

@@ -109,7 +109,7 @@ def test_the_command_that_repeats_a_study_asks_for_its_changes(tmp_path):
             )
             for change in changes
         ]
-        return repeating(Verdicts((), {}, 3, 99), runs)
+        return repeating(Verdicts((), {}, 3, 99), runs, "coarse")
 
     usual = command(None, "random weights")
     assert usual == "metasphere compare --seed 3 --draws 99 --out repeated --model 'a b'"
@@ -120,8 +120,14 @@ def test_the_command_that_repeats_a_study_names_one_s_own_models_and_texts(tmp_p
     """Of a folder and a file only the names are known."""
     facts = {"model": "run-2", "model_place": "abc", "prompt": "my text-0a1b2c", "prompt_class": "own"}
     run = SavedRun(tmp_path / "run.nc", facts, "layer", Settings())
-    found = repeating(Verdicts((), {}, 3, 99), [run])
+    found = repeating(Verdicts((), {}, 3, 99), [run], "coarse")
     assert found.endswith("--out repeated --model path/to/run-2 --file 'path/to/my text-0a1b2c'")
+
+
+def test_the_command_that_repeats_a_study_asks_the_same():
+    asked = Verdicts((), {"H4": {}, "H1": {}}, 3, 99)
+    found = repeating(asked, [], "full")
+    assert found.endswith("--out repeated --limits full --hypothesis H4 --hypothesis H1")
 
 
 def links_that_lead_somewhere(directory):
