@@ -42,16 +42,9 @@ def contrast(verdicts: Verdicts, first: str, second: str) -> tuple[Contrast, ...
     is not in the table or has two runs of one label, and where there is no such hypothesis.
 
     >>> import compare
-    >>> import sim
-    >>> import numpy as np
-    >>> times = np.geomspace(0.1, 10, 9)
-    >>> runs = {
-    ...     f"beta {beta:g}": [sim.simulate(sim.Attention(beta), sim.uniform(16, 3, seed), times) for seed in range(6)]
-    ...     for beta in (1.0, 9.0)
-    ... }
-    >>> (found,) = compare.contrast(compare.judge(runs, draws=9, hypotheses="H4"), "beta 9", "beta 1")
-    >>> found.difference, found.runs  # the energy never falls
-    (0.0, 6)
+    >>> compare.contrast(compare.Verdicts((), {}, seed=0, draws=99), "late", "early")
+    Traceback (most recent call last):
+    ValueError: no verdicts on 'late': the table is empty
     """
     rows = {
         group: {(row.hypothesis, row.statistic): row for row in verdicts.rows if row.group == group}
@@ -60,7 +53,8 @@ def contrast(verdicts: Verdicts, first: str, second: str) -> tuple[Contrast, ...
     for group, own in rows.items():
         if not own:
             there = ", ".join(map(repr, dict.fromkeys(row.group for row in verdicts.rows)))
-            raise ValueError(f"no verdicts on {group!r}: the groups are {there}")
+            known = f"the groups are {there}" if there else "the table is empty"
+            raise ValueError(f"no verdicts on {group!r}: {known}")
     pairs = [(row, rows[second][key]) for key, row in rows[first].items() if key in rows[second]]
     found = [one for row, other in pairs if (one := _contrast(row, other)) is not None]
     if not found:

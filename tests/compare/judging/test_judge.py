@@ -165,7 +165,7 @@ def test_attention_is_held_against_its_null():
         (100, "coarse", "10 % in 4 of 4 draws"),
     ):
         many = [(run, data.assign(attention(0.0, plantings=plantings))) for run, data in group()]
-        assert said in judged({"runs": many}, limits=limits).row("H6", "runs").why
+        assert said in judged({"runs": many}, limits=limits, hypotheses="H6").row("H6", "runs").why
     unplanted = [(run, data.drop_vars("attention_follow_planted")) for run, data in runs]
     assert "measure it again" in judged({"runs": unplanted}).row("H6", "runs").why
     bare = [(run, data.assign(attention(0.5, life=0.2))) for run, data in group()]
