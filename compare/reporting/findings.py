@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
-from compare.judging.reach import size_in_words
+from compare.judging.reach import percent, size_in_words
 from compare.reporting.verdict_table import Column, Row, size, tally
+from compare.statistics import clopper_pearson
 
 CLUSTERS = {
     "H1": ("gather in several tight clusters", "do not gather in tight clusters"),
@@ -137,10 +138,12 @@ def _reach(rows: Sequence[Row]) -> str:
     seen = [rung for each in reaches for rung in each["rungs"] if rung["share"] == each["limit"]]
     least, draws = min(rung["confirmed"] for rung in seen), max(rung["draws"] for rung in seen)
     how_often = f"each of {draws}" if least == draws else f"{least} or more of {draws}"
+    power = percent(clopper_pearson(least, draws).low)
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws where they hold "
-        f"{' or '.join(said)} of the variance; larger ones are taken to be seen, and of smaller ones nothing is said."
+        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power of {power} "
+        f"at least) where they hold {' or '.join(said)} of the variance; larger ones are taken to be seen, and of "
+        "smaller ones nothing is said."
     )
 
 

@@ -61,10 +61,10 @@ def report(
     - ``measured/``: what was measured, which the next call reads again where run, code and settings are the same.
 
     draws, seed: null draws a run, and the seed of everything random. limits: as of `compare.judge`, but that what is
-    planted in attention stays as it is where the attention of a run was not kept. hypotheses: ids of
-    those to ask and correct for, all of the registry where None. progress: wraps what is worked through, as
-    tqdm does. Pages on models show what `directory`/models holds beside the runs, and the
-    calibration is shown where `directory`/calibration holds one.
+    planted in attention stays as it is where the attention of a run was not kept. hypotheses: ids of those to ask and
+    correct for, all of the registry where None. progress: wraps what is worked through, as tqdm does. Pages on models
+    show what `directory`/models holds beside the runs, and the calibration is shown where `directory`/calibration holds
+    one.
 
     Returns the path of the page. A file that cannot be read is left out, with a warning, and named on the page. Raises
     ValueError where there are no runs, or none that can be read, and RuntimeError, with nothing written, where a run of

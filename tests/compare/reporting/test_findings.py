@@ -91,10 +91,14 @@ def test_how_far_a_refutation_reaches():
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach=seen_from(0.3)))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
     assert (
-        "in each of 4 draws where they hold 50 % to 65 % (H1) or 30 % (P20) of the variance; larger" in reach
+        "in each of 4 draws (a power of 40 % at least) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
+        "variance; larger" in reach
     )
     full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100))
-    assert any("seen in 97 or more of 100 draws where they hold 50 %" in sentence for sentence in said(full))
+    assert any(
+        "seen in 97 or more of 100 draws (a power of 91 % at least) where they hold 50 %" in sentence
+        for sentence in said(full)
+    )
     assert not any(
         "How far that reaches" in sentence for sentence in said(*on_models("H1", *["CONFIRMED"] * 3))
     )
