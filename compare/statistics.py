@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 LEVEL = 0.95
+RATE = 1 - LEVEL
 SAME = 1e-12
 MOST_EXACT = 8
 PERMUTATIONS = 100_000
@@ -84,6 +85,29 @@ def clopper_pearson(successes: int, runs: int, level: float = LEVEL) -> Interval
     low = special.betaincinv(successes, runs - successes + 1, tail) if successes else 0.0
     high = special.betainccinv(successes + 1, runs - successes, tail) if successes < runs else 1.0
     return Interval(float(low), float(high))
+
+
+def power_interval(p: ArrayLike, bound: float, level: float = LEVEL) -> Interval:
+    """The interval for the share of draws whose p is at most `bound`, from how far few of them are from it.
+
+    With z the normal deviates of R draws, m and s their mean and spread, and c that of the bound, sqrt(R) (m - c)/s has
+    Student's noncentral law, of noncentrality sqrt(R) Phi^-1(power) where z is normal: a tolerance bound. Four draws
+    can show a power of 95 % where counting them asks for 72.
+
+    p: one-sided p, one a draw. Returns the range from 0 to 1 for fewer than two draws; where all agree, the one end.
+    """
+    least, most = np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg
+    deviates = -special.ndtri(np.clip(np.asarray(p, np.float64), least, most))
+    draws, above = len(deviates), deviates + special.ndtri(bound)
+    if draws < 2:
+        return Interval(0.0, 1.0)
+    spread = above.std(ddof=1)
+    if spread <= SAME * max(1.0, float(np.abs(deviates).max())):
+        power = float(above.mean() >= 0)
+        return Interval(power, power)
+    statistic = np.sqrt(draws) * above.mean() / spread
+    noncentralities = special.nctdtrinc(draws - 1, [(1 + level) / 2, (1 - level) / 2], statistic)
+    return Interval(*map(float, special.ndtr(noncentralities / np.sqrt(draws))))
 
 
 def share_above(successes: int, runs: int, share: float) -> float:

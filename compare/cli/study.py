@@ -159,7 +159,7 @@ def compare(
             err=True,
         )
     opened = [one for one in read if has_model_tables(one)]
-    directory, settings = output_directory(out), Settings(draws, seed, SEARCHES[limits].draws)
+    directory, settings = output_directory(out), Settings(draws, seed, SEARCHES[limits].plantings)
     own = {plan.path_of(job, directory) for job in jobs}
     before = [complete_run(path, settings) for path in run_paths(directory) if path not in own]
     work = partial(plan.work, directory=directory, settings=settings, keep_attention=keep_attention)

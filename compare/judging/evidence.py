@@ -11,6 +11,7 @@ from scipy import special
 from compare.judging.reach import Reach
 from compare.statistics import (
     LEVEL,
+    RATE,
     SAME,
     Interval,
     association,
@@ -25,7 +26,6 @@ from compare.statistics import (
 
 CONFIRMED, REFUTED, UNDECIDED = "CONFIRMED", "REFUTED", "UNDECIDED"
 NOT_APPLICABLE = "NOT APPLICABLE"
-RATE = 1 - LEVEL
 
 
 class NotApplicable(Exception):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from compare.judging.evidence import CONFIRMED, RATE, REFUTED, Balance, Claim, Evidence
+from compare.judging.evidence import CONFIRMED, REFUTED, Balance, Claim, Evidence
+from compare.statistics import RATE
 
 _CENTRE = {"mean": "averages", "share": "is", "median": "is", "slope": "is", "correlation": "is"}
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from compare.judging.evidence import NotApplicable
 from compare.judging.reach import COARSE, Search
 from compare.metrics.calibrated.held_out import HeldOut
-from compare.metrics.calibrated.whitening import held_out_at_last, held_out_of_group
+from compare.metrics.calibrated.whitening import held_out_of_group
 from compare.metrics.exclusions import Exclusions, apply, recorded
 from compare.statistics import stouffer
 from sim.trajectory import Trajectory
@@ -27,13 +27,15 @@ KINDS = ("SA", "USA")
 class MeasuredRun:
     """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it.
 
-    facts: the trajectory's provenance. read: gives the trajectory, where it is asked for.
+    facts: the trajectory's provenance. read: gives the trajectory, where it is asked for. values: by name, what is read
+    instead of what was measured, where that is of other points.
     """
 
     label: str
     facts: Mapping[str, Any]
     measured: xr.Dataset
     read: Callable[[], Trajectory]
+    values: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, label: str, trajectory: Trajectory, measured: xr.Dataset) -> "MeasuredRun":
@@ -69,6 +71,16 @@ class MeasuredRun:
     def points(self) -> Float[np.ndarray, "depth kept dim"]:
         """The points of those tokens, as they were measured: without rogue coordinates."""
         return apply(self.trajectory, self.exclusions)
+
+    @cached_property
+    def own_points(self) -> Float[np.ndarray, "depth kept dim"]:
+        """The same in the coordinates as they are, where all of them together are of length 1."""
+        return self.trajectory.points[:, self.kept][:, :, self.coordinates]
+
+    @property
+    def coordinates(self) -> Int[np.ndarray, " dim"]:
+        """Places of the coordinates that are not rogue."""
+        return np.setdiff1d(np.arange(self.trajectory.points.shape[2]), self.exclusions.rogue)
 
     @cached_property
     def times(self) -> Float[np.ndarray, " depth"]:
@@ -107,12 +119,12 @@ class MeasuredRun:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The values of a measured variable."""
-        if name not in self._values:
-            self._values[name] = self.measured[name].values
-        return self._values[name]
+        if name not in self._read:
+            self._read[name] = np.asarray((self.measured if self.values is None else self.values)[name])
+        return self._read[name]
 
     @cached_property
-    def _values(self) -> dict[str, np.ndarray]:
+    def _read(self) -> dict[str, np.ndarray]:
         return {}
 
     @cached_property
@@ -148,14 +160,10 @@ class Group:
         Coordinates that are rogue in one of the runs are left out of all. None for a single run, and where the runs
         have not the same dimension.
         """
-        alike = self._alike
-        return held_out_of_group(alike, self.seed) if alike else None
-
-    @cached_property
-    def held_out_at_last(self) -> HeldOut | None:
-        """The same at the last depth alone, without whitening too, as arrays (run, p, clusters)."""
-        alike = self._alike
-        return held_out_at_last(alike, self.seed) if alike else None
+        if not self.is_alike:
+            return None
+        runs = [apply(run.trajectory, run.exclusions._replace(rogue=self.rogue)) for run in self.runs]
+        return held_out_of_group(runs, self.seed)
 
     @cached_property
     def planted(self) -> dict[Any, Any]:
@@ -163,12 +171,14 @@ class Group:
         return {}
 
     @property
-    def _alike(self) -> list[Float[np.ndarray, "_ _ dim"]]:
-        """The points of all runs in the same coordinates; none where they have no coordinates in common."""
-        if len(self.runs) < 2 or len({run.trajectory.points.shape[2] for run in self.runs}) > 1:
-            return []
-        rogue = np.unique(np.concatenate([run.exclusions.rogue for run in self.runs]))
-        return [apply(run.trajectory, run.exclusions._replace(rogue=rogue)) for run in self.runs]
+    def is_alike(self) -> bool:
+        """Whether there are several runs, in the same coordinates."""
+        return len(self.runs) > 1 and len({run.trajectory.points.shape[2] for run in self.runs}) == 1
+
+    @property
+    def rogue(self) -> Int[np.ndarray, " coordinate"]:
+        """The coordinates that are rogue in one of the runs."""
+        return np.unique(np.concatenate([run.exclusions.rogue for run in self.runs]))
 
     def let_go(self) -> None:
         """Forget what was planted, which knows its group, and copies of points: of many groups they fill memory.
@@ -178,6 +188,7 @@ class Group:
         self.planted.clear()
         for run in self.runs:
             run.__dict__.pop("points", None)
+            run.__dict__.pop("own_points", None)
 
     @property
     def seed(self) -> int:

@@ -54,7 +54,7 @@ def groups_of(
     for name, place in progress(places):
         trajectory = given[name][place]
         data = (
-            measure(trajectory, draws=draws, seed=seed, plantings=search.draws)
+            measure(trajectory, draws=draws, seed=seed, plantings=search.plantings)
             if measured is None
             else measured[name][place]
         )

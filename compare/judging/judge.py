@@ -10,7 +10,6 @@ import xarray as xr
 
 from compare.judging.evidence import (
     NOT_APPLICABLE,
-    RATE,
     UNDECIDED,
     Balance,
     Evidence,
@@ -27,7 +26,7 @@ from compare.judging.registry import HYPOTHESES, Hypothesis, Threshold, chosen
 from compare.judging.robustness import Varied, robustness, varied
 from compare.judging.verdicts import Verdict, Verdicts
 from compare.metrics.exclusions import sentence_of_runs
-from compare.statistics import benjamini_hochberg
+from compare.statistics import RATE, benjamini_hochberg
 from sim.trajectory import Trajectory
 
 THEOREM = "theorem"
@@ -102,9 +101,9 @@ def judge(
         and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
         missing.
     limits: how it is sought what would be seen where it is planted in the runs, before something is said not to be
-        there: ``"coarse"``, 4 draws of a few sizes, or ``"full"``, 100 draws, seen from 95 on, of clusters in steps
-        of 5 % of the variance and of falls in steps of a tenth of the largest that is still a rise
-        (`compare.judging.reach.SEARCHES`). Attention (H6) has no more draws than ``plantings`` in `measured`.
+        there: ``"coarse"``, as many draws of a few sizes as show a power of 95 %, or ``"full"``, 100 draws, seen from
+        95 on, of clusters in steps of 5 % of the variance and of falls in steps of a tenth of the largest that is
+        still a rise (`compare.judging.reach.SEARCHES`). Of attention (H6) there are the ``plantings`` of `measured`.
     hypotheses: those to ask, by id, or one's own, a `compare.judging.hypothesis.Hypothesis`, whose evidence may be any
         number that one's own code makes of a run's trajectory; all of the registry where None. What is asked is what
         is corrected for, so choose before looking at the verdicts.

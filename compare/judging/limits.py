@@ -7,23 +7,19 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-import xarray as xr
+from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
-from compare.judging.evidence import RATE, Evidence, NotApplicable, Undecided, balance
+from compare.judging.evidence import Evidence, NotApplicable, Undecided, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds
 from compare.judging.reach import LADDER, Reach
 from compare.metrics.calibrated import preset
-from compare.metrics.calibrated.closeness import VARIABLES as CLOSENESS
-from compare.metrics.calibrated.cluster_life import VARIABLES as LIVES
-from compare.metrics.calibrated.held_out import HeldOut
+from compare.metrics.calibrated.held_out import HeldOut, blurred
 from compare.metrics.calibrated.lives import Linked
-from compare.metrics.calibrated.plateaus import VARIABLES as PLATEAUS
 from compare.metrics.calibrated.thresholds import BASE
-from compare.metrics.planting import planted
-from compare.metrics.variable import labelled
-from compare.statistics import mean_above, t_interval
-from sim.trajectory import Trajectory
+from compare.metrics.calibrated.whitening import POWERS, held_out_of_clouds
+from compare.metrics.planting import planted_points, planted_shares
+from compare.statistics import RATE, mean_above, t_interval
 
 CLUSTERS = 5
 NULL_DRAWS, SAMPLES = 9, 128
@@ -65,13 +61,13 @@ def within_reach(
     group: Group,
     at: Thresholds,
     sought: str,
-    sees: Callable[[float, int], bool],
+    p_of: Callable[[float, int], float],
     closeness: str,
     ladder: tuple[float, ...] = LADDER,
 ) -> Evidence:
     """The evidence with its `Reach`, or its doubt, where it would refute: nothing is refuted that would not be seen.
 
-    Arguments: evidence of a group at the thresholds `at`, `close` and `matters` among them; sought, sees, as of
+    Arguments: evidence of a group at the thresholds `at`, `close` and `matters` among them; sought, p_of, as of
     `Reach`; closeness, the name of the one that many small clusters would raise; ladder, of shares, where the search
     of the group names none.
     """
@@ -80,7 +76,7 @@ def within_reach(
     if doubt := doubted(group.runs, closeness, at["close"]):
         return replace(evidence, doubt=doubt)
     search = group.search
-    reach = Reach(sought, f"{CLUSTERS} clusters", at["matters"], search.shares or ladder, sees, search)
+    reach = Reach(sought, f"{CLUSTERS} clusters", at["matters"], search.shares or ladder, p_of, search)
     return replace(evidence, reach=reach)
 
 
@@ -101,23 +97,23 @@ def doubted(runs: Sequence[MeasuredRun], name: str, bound: float) -> str:
     )
 
 
-def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], bool]:
-    """Whether a rule on cluster lives, uncorrected, confirms clusters of a share of the variance in one draw.
+def confirming(rule: Rule, group: Group, at: Thresholds, course: Course) -> Callable[[float, int], float]:
+    """The one-sided p at which a rule on cluster lives confirms clusters of a share of the variance in one draw.
 
     The rule is put to the planted runs at the thresholds `at`, but those of the measurement stay at their base.
     """
     asked = {name: value for name, value in at.items() if name != "variant"}
 
-    def sees(share: float, draw: int) -> bool:
+    def p_of(share: float, draw: int) -> float:
         made = plants(group, course, share).with_lives(draw)
         try:
-            return balance(rule(made, asked)).p_confirmed <= RATE / 2
+            return balance(rule(made, asked)).p_confirmed
         except (NotApplicable, Undecided):
-            return False
+            return 1.0
         finally:
             made.let_go()
 
-    return sees
+    return p_of
 
 
 def plants(group: Group, course: Course, share: float) -> "Plants":
@@ -136,20 +132,24 @@ class Plants:
     course: Course
     share: float
 
-    def drawn(self, draw: int) -> Group:
-        """The group with clusters in it, of which nothing is measured yet, made anew at each call."""
-        return Group(self.group.name, self._made(draw))
+    def points(self, place: int, draw: int) -> Float[np.ndarray, "depth kept dim"]:
+        """Those of `unplanted.runs[place]` with clusters in them, made anew at each call."""
+        run = self.unplanted.runs[place]
+        return planted_points(run.own_points, CLUSTERS, self._shares(run), self._seed(place, draw))
 
     def margins(self, draw: int) -> HeldOut | None:
-        """`Group.held_out_at_last` of it."""
+        """Held-out margins of the runs with clusters in them, at the last depth, as arrays (run, p, clusters).
+
+        None for a single run, and where the runs have not the same dimension.
+        """
         if draw not in self._margins:
-            self._margins[draw] = self.drawn(draw).held_out_at_last
+            self._margins[draw] = self._held_out(draw)
         return self._margins[draw]
 
     @cached_property
     def unplanted(self) -> Group:
         """The runs that clusters are planted in, as they are."""
-        return Group(self.group.name, tuple(self._large_enough))
+        return Group(self.group.name, tuple(self.group.runs[place] for place in self._places))
 
     def with_lives(self, draw: int) -> Group:
         """The same with cluster lives and plateaus, at the thresholds as they are.
@@ -161,9 +161,10 @@ class Plants:
         """
         if draw not in self._lives:
             with threadpool_limits(limits=1):
-                measured = [_with_lives(*each) for each in zip(self._made(draw), self._nulls)]
-            # The points have served: a group keeps its own, and not those of every draw.
-            runs = tuple(replace(run, measured=table) for run, table in zip(self._large_enough, measured))
+                runs = tuple(
+                    _with_lives(run, self.points(place, draw), null)
+                    for place, (run, null) in enumerate(zip(self.unplanted.runs, self._nulls))
+                )
             self._lives[draw] = Group(self.group.name, runs, self._controls)
         return self._lives[draw]
 
@@ -173,34 +174,37 @@ class Plants:
         return [place for place, run in enumerate(self.group.runs) if run.kept.sum() >= CLUSTERS]
 
     @property
-    def _large_enough(self) -> list[MeasuredRun]:
-        return [self.group.runs[place] for place in self._places]
-
-    @property
     def _controls(self) -> dict[str, tuple[tuple[MeasuredRun, ...], ...]]:
         return {
             kind: tuple(controls[place] for place in self._places)
             for kind, controls in self.group.controls.items()
         }
 
-    def _made(self, draw: int) -> tuple[MeasuredRun, ...]:
-        runs = self.group.runs
-        return tuple(
-            MeasuredRun.of(runs[place].label, self._planted(runs[place], draw, place), runs[place].measured)
-            for place in self._places
-        )
+    def _shares(self, run: MeasuredRun) -> Float[np.ndarray, " depth"]:
+        depths = len(run.own_points)
+        return planted_shares(depths, self.share, **self.course.places(depths))
 
-    def _planted(self, run: MeasuredRun, draw: int, place: int) -> Trajectory:
-        places = self.course.places(len(run.trajectory.points))
-        seed = crc32(f"{self.group.seed} {draw} {place}".encode())
-        return planted(run.trajectory, CLUSTERS, self.share, **places, seed=seed)
+    def _seed(self, place: int, draw: int) -> int:
+        return crc32(f"{self.group.seed} {draw} {self._places[place]}".encode())
+
+    def _held_out(self, draw: int) -> HeldOut | None:
+        runs = self.unplanted.runs
+        if not self.unplanted.is_alike:
+            return None
+        clouds = []
+        for place, run in enumerate(runs):
+            last, share = run.own_points[-1:], self._shares(run)[-1:]
+            (cloud,) = planted_points(last, CLUSTERS, share, self._seed(place, draw))
+            shared = cloud[:, ~np.isin(run.coordinates, self.unplanted.rogue)]
+            clouds.append(blurred(shared, self.group.seed, len(run.own_points) - 1))
+        return held_out_of_clouds(clouds, (0.0, *POWERS))
 
     @cached_property
     def _nulls(self) -> list[Null]:
         with threadpool_limits(limits=1):
             return [
-                preset.null_links(run.points, NULL_DRAWS, self.group.seed, [BASE.cluster], SAMPLES)
-                for run in self._made(0)
+                preset.null_links(self.points(place, 0), NULL_DRAWS, self.group.seed, [BASE.cluster], SAMPLES)
+                for place in range(len(self._places))
             ]
 
     @cached_property
@@ -212,12 +216,6 @@ class Plants:
         return {}
 
 
-def _with_lives(run: MeasuredRun, null: Null) -> xr.Dataset:
-    found = preset.clusters(run.points, NULL_DRAWS, 0, {"base": BASE}, run.axis, null)
-    found.pop("cluster_label")  # of kept tokens alone, and no part of a verdict
-    return xr.Dataset(
-        labelled(LIVES | CLOSENESS | PLATEAUS, found)
-        | {name: run.measured[name].variable for name in UNTOUCHED},
-        coords={"kept": run.measured["kept"].variable, "variant": ["base"]},
-        attrs=run.measured.attrs,
-    )
+def _with_lives(run: MeasuredRun, points: Float[np.ndarray, "depth kept dim"], null: Null) -> MeasuredRun:
+    found = preset.clusters(points, NULL_DRAWS, 0, {"base": BASE}, run.axis, null)
+    return replace(run, values=found | {name: run[name] for name in UNTOUCHED})

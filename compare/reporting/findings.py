@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
 from compare.judging.reach import percent, size_in_words
 from compare.reporting.verdict_table import Column, Row, size, tally
-from compare.statistics import clopper_pearson
 
 CLUSTERS = {
     "H1": ("gather in several tight clusters", "do not gather in tight clusters"),
@@ -136,9 +135,12 @@ def _reach(rows: Sequence[Row]) -> str:
         return ""
     reaches = [row["reach"] for row in own if row["reach"]]
     seen = [rung for each in reaches for rung in each["rungs"] if rung["share"] == each["limit"]]
-    least, draws = min(rung["confirmed"] for rung in seen), max(rung["draws"] for rung in seen)
-    how_often = f"each of {draws}" if least == draws else f"{least} or more of {draws}"
-    power = percent(clopper_pearson(least, draws).low)
+    drawn = sorted({rung["draws"] for rung in seen})
+    least = min(rung["confirmed"] for rung in seen)
+    all_of_them = all(rung["confirmed"] == rung["draws"] for rung in seen)
+    draws = " to ".join(map(str, drawn[:: max(1, len(drawn) - 1)]))
+    how_often = f"each of {draws}" if all_of_them else f"{least} or more of {draws}"
+    power = percent(min(rung["low"] for rung in seen))
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
         f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power of {power} "

@@ -112,7 +112,7 @@ def report_on(
             f"no runs in {directory / 'runs'}: make some with `metasphere compare --out {directory}`"
         )
     with Workers() as workers:
-        settings = Settings(draws, seed, SEARCHES[limits].draws)
+        settings = Settings(draws, seed, SEARCHES[limits].plantings)
         found = progress(Spread(partial(complete_run, settings=settings), paths, workers))
         judging = Judging(draws, seed, limits, tuple(hypotheses), workers, progress)
         return write_report(directory, list(found), judging)

@@ -14,6 +14,7 @@ from compare.statistics import (
     clopper_pearson,
     mean_above,
     median_interval,
+    power_interval,
     share_above,
     share_below,
     stouffer,
@@ -89,6 +90,34 @@ def test_coverage_of_the_two_intervals_for_a_mean():
 def test_clopper_pearson_is_that_of_scipy(successes, runs):
     exact = stats.binomtest(successes, runs).proportion_ci(0.95, "exact")
     np.testing.assert_allclose(clopper_pearson(successes, runs), [exact.low, exact.high], atol=1e-12)
+
+
+@pytest.mark.parametrize(("draws", "factor"), [(4, 5.144), (6, 3.708), (10, 2.911), (15, 2.566)])
+def test_a_power_is_shown_by_the_printed_tolerance_factors(draws, factor):
+    """One-sided, 95 % of a normal law with 95 % confidence: m - factor s is the bound that it shows."""
+    shape = np.linspace(-1, 1, draws)
+    standard = (shape - shape.mean()) / shape.std(ddof=1)
+    for nearer, shown in ((-0.002, False), (0.002, True)):
+        p = stats.norm.sf(stats.norm.isf(0.025) + factor + nearer + standard)
+        assert (power_interval(p, 0.025, level=0.9).low > 0.95) == shown
+
+
+@pytest.mark.parametrize("power", [0.5, 0.9, 0.99])
+def test_the_interval_of_a_power_covers_it(power):
+    """In 95 % of 2000 trials, 3 standard errors of which are 1.5 %."""
+    deviates = (
+        np.random.default_rng(0).standard_normal((2000, 6)) + stats.norm.isf(0.025) + stats.norm.ppf(power)
+    )
+    found = np.array([power_interval(p, 0.025) for p in stats.norm.sf(deviates)])
+    assert abs(np.mean((found[:, 0] <= power) & (power <= found[:, 1])) - 0.95) < 0.015
+
+
+def test_the_power_of_draws_that_agree_and_of_too_few():
+    assert power_interval([1e-9] * 4, 0.025) == (1, 1)
+    assert power_interval([0.03] * 4, 0.025) == (0, 0)
+    assert power_interval([0.0] * 4, 0.025) == (1, 1)
+    assert power_interval([1.0, 1.0], 0.025) == (0, 0)
+    assert power_interval([1e-9], 0.025) == (0, 1)
 
 
 def test_how_many_of_nine_and_twelve_confirm_and_refute():

@@ -84,7 +84,7 @@ def _seen(plants, draw):
         runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
         plants._lives.update(
             dict.fromkeys(
-                range(plants.group.search.draws), Group(plants.group.name, runs, plants.group.controls)
+                range(plants.group.search.looks[-1]), Group(plants.group.name, runs, plants.group.controls)
             )
         )
     return plants._lives[draw]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from compare.judging import curves
-from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable, balance
+from compare.judging.evidence import Claim, Evidence, NotApplicable, balance
 from compare.judging.group import (
     Group,
     MeasuredRun,
@@ -18,8 +18,9 @@ from compare.judging.group import (
     require_tokens,
 )
 from compare.judging.hypothesis import ABOVE, BELOW, DYNAMICS, LEAST_LIFE, Hypothesis, Threshold
-from compare.judging.reach import Reach, Search
+from compare.judging.reach import COARSE, Reach
 from compare.metrics.calibrated.attention import PLANTED
+from compare.statistics import RATE
 
 PREFERENCES = "preferences for the own cluster, in every head,"
 EXCLUDED = (
@@ -60,14 +61,16 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
             evidence, doubt="no preference was planted when attention was measured, so measure it again"
         )
 
-    def seen(share: float, draw: int) -> bool:
+    def p_of(share: float, draw: int) -> float:
         planted = np.array([_planted(run, at, share, draw) for run in chosen])
-        return balance(Evidence((_claim(planted, at),), labels(chosen))).p_confirmed <= RATE / 2
+        return balance(Evidence((_claim(planted, at),), labels(chosen))).p_confirmed
 
     draws = min(run.measured.sizes["planting"] for run in chosen)
-    search = group.search if draws >= group.search.draws else Search(draws, enough=draws)
+    search = group.search
+    if draws < search.looks[-1]:
+        search = replace(COARSE, looks=tuple(look for look in COARSE.looks if look <= draws) or (draws,))
     of = "what tokens give to other kept ones"
-    reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, seen, search, of, words=EXCLUDED)
+    reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, p_of, search, of, words=EXCLUDED)
     return replace(evidence, reach=reach)
 
 

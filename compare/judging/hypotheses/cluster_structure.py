@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from compare.judging import curves
-from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable
+from compare.judging.evidence import Claim, Evidence, NotApplicable
 from compare.judging.group import Group, MeasuredRun, Thresholds, labels, require_tokens
 from compare.judging.hypothesis import CLOSE, MATTERS, RUNS, SEEN, TOKENS, Hypothesis, Threshold
 from compare.judging.limits import CLUSTERS, HOLD, plants, within_reach
@@ -15,7 +15,7 @@ from compare.judging.reach import percent
 from compare.metrics.calibrated.held_out import CLUSTERS as COUNTS
 from compare.metrics.calibrated.held_out import VARIABLES, HeldOut
 from compare.metrics.calibrated.whitening import POWERS
-from compare.statistics import means_above, t_interval
+from compare.statistics import RATE, means_above, t_interval
 
 WORDS = {0.0: "not whitened", 0.5: "half whitened", 1.0: "whitened"}
 LEAST_GAP = 0.1
@@ -61,11 +61,11 @@ def clusters_are_there(group: Group, at: Thresholds) -> Evidence:
         note=_said(sought, way, at["delta"]),
     )
 
-    def seen(share: float, draw: int) -> bool:
+    def p_of(share: float, draw: int) -> float:
         clusters = plants(group, HOLD, share)
-        return _is_seen(clusters.unplanted, clusters.margins(draw), at)
+        return _p_confirmed(clusters.unplanted, clusters.margins(draw), at)
 
-    return within_reach(found, group, at, f"3 to {CLUSTERS} clusters", seen, "late_closeness", SHARES)
+    return within_reach(found, group, at, f"3 to {CLUSTERS} clusters", p_of, "late_closeness", SHARES)
 
 
 def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"], Float[np.ndarray, " way"]]:
@@ -75,15 +75,15 @@ def _weighed(found: HeldOut, at: Thresholds) -> tuple[Float[np.ndarray, " way"],
     return holds, fails
 
 
-def _is_seen(group: Group, planted: HeldOut | None, at: Thresholds) -> bool:
-    """Whether the rule, at the last depth, confirms the margins of what is planted in these runs."""
+def _p_confirmed(group: Group, planted: HeldOut | None, at: Thresholds) -> float:
+    """The p at which the rule, at the last depth, confirms the margins of what is planted in these runs."""
     if planted is None:
-        return False
+        return 1.0
     places = _places(group, require_tokens(group, at))
     found = HeldOut(*(part[places].reshape(len(places), -1) for part in planted))
     known = np.isfinite(found.gap).all(axis=0)
     holds, _ = _weighed(HeldOut(*(part[:, known] for part in found)), at)
-    return bool(np.min(holds, initial=1) <= RATE / 2)
+    return float(np.min(holds, initial=1.0))
 
 
 def _places(group: Group, runs: tuple[MeasuredRun, ...]) -> list[int]:

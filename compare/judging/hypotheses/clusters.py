@@ -48,8 +48,8 @@ def clusters_form(group: Group, at: Thresholds) -> Evidence:
     found = _formed(group, at)
     if all(map(_has_met, group.runs)):
         return replace(found, note=MET)
-    seen = confirming(_formed, group, at, HOLD)
-    return within_reach(found, group, at, f"{CLUSTERS} tight clusters", seen, "late_closeness")
+    p_of = confirming(_formed, group, at, HOLD)
+    return within_reach(found, group, at, f"{CLUSTERS} tight clusters", p_of, "late_closeness")
 
 
 def _has_met(run: MeasuredRun) -> bool:

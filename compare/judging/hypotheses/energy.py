@@ -6,12 +6,13 @@ import numpy as np
 from scipy import stats
 
 from compare.judging import curves
-from compare.judging.evidence import CONFIRMED, RATE, Claim, Evidence, NotApplicable, balance
+from compare.judging.evidence import CONFIRMED, Claim, Evidence, NotApplicable, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds, finite, labels, require_dynamics
 from compare.judging.hypothesis import ABOVE, BELOW, DEPTHS, GATE, RUNS, Hypothesis, Threshold
 from compare.judging.planted_falls import Energies, energies, fallen
 from compare.judging.reach import Reach, percent, size_in_words
 from compare.metrics.calibrated.energy import descent_share
+from compare.statistics import RATE
 
 FALLS = (1.2, 1.6, 2.0, 3.0, 4.0)
 """Planted falls, in multiples of the largest that is still a rise."""
@@ -53,9 +54,9 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     if balance(found).p_confirmed > RATE / 2:
         return found
 
-    def seen(share: float, draw: int) -> bool:
+    def p_of(share: float, draw: int) -> float:
         fell = np.array([_falls(one.energies, z) for one in fallen(group, chosen, share, draw)])
-        return balance(Evidence((_claim(fell, at),), labels(chosen))).p_refuted <= RATE / 2
+        return balance(Evidence((_claim(fell, at),), labels(chosen))).p_refuted
 
     falls = FALLS if group.search.shares is None else ALL_FALLS
     ladder = tuple(round(at["share"] * times, 6) for times in falls)
@@ -64,7 +65,7 @@ def energy_rises(group: Group, at: Thresholds) -> Evidence:
     if put_in < len(chosen) / 2:
         said = f"falls of {size_in_words(matters)} of all changes could be put into {put_in} of {len(chosen)} runs only"
         return replace(found, doubt=f"{said}, so that it is not known whether they would be seen")
-    reach = Reach("falls", "falls", matters, ladder, seen, group.search, OF, True, EXCLUDED)
+    reach = Reach("falls", "falls", matters, ladder, p_of, group.search, OF, True, EXCLUDED)
     return replace(found, reach=reach)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from compare.judging import curves
 from compare.judging.chart import Behind, Chart
-from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable, weigh
+from compare.judging.evidence import Claim, Evidence, NotApplicable, weigh
 from compare.judging.group import (
     Group,
     MeasuredRun,
@@ -29,6 +29,7 @@ from compare.judging.hypothesis import (
     Threshold,
 )
 from compare.judging.limits import CLUSTERS, HOLD, confirming, within_reach
+from compare.statistics import RATE
 
 LATE = "late excess of cluster life"
 CONTROLS = {"random": "random weights", "shuffled": "shuffled tokens"}
@@ -42,8 +43,8 @@ def clustering_is_learned(group: Group, at: Thresholds) -> Evidence:
     found = _learned(group, at)
     if weigh(found.claims[0]).p_holds <= RATE / 2:
         return found
-    seen = confirming(_learned, group, at, HOLD)
-    return within_reach(found, group, at, f"{CLUSTERS} learned tight clusters", seen, "late_closeness")
+    p_of = confirming(_learned, group, at, HOLD)
+    return within_reach(found, group, at, f"{CLUSTERS} learned tight clusters", p_of, "late_closeness")
 
 
 def _learned(group: Group, at: Thresholds) -> Evidence:

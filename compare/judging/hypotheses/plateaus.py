@@ -46,8 +46,8 @@ def plateaus_persist(group: Group, at: Thresholds) -> Evidence:
     below one half too: where all shares are 0 their interval has no width; and where clusters of the size that matters,
     planted in the same runs for a part of the depth, are confirmed.
     """
-    seen = confirming(_persist, group, at, STAGE)
-    return within_reach(_persist(group, at), group, at, f"{CLUSTERS} {PASSING}", seen, "stage_closeness")
+    p_of = confirming(_persist, group, at, STAGE)
+    return within_reach(_persist(group, at), group, at, f"{CLUSTERS} {PASSING}", p_of, "stage_closeness")
 
 
 def _persist(group: Group, at: Thresholds) -> Evidence:

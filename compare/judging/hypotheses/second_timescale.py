@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from compare.judging import curves
 from compare.judging.chart import Behind, Chart
-from compare.judging.evidence import RATE, Claim, Evidence, NotApplicable, Undecided, weigh
+from compare.judging.evidence import Claim, Evidence, NotApplicable, Undecided, weigh
 from compare.judging.group import (
     Group,
     MeasuredRun,
@@ -18,6 +18,7 @@ from compare.judging.group import (
     require_tokens,
 )
 from compare.judging.hypothesis import ABOVE, BELOW, DYNAMICS, Hypothesis, Threshold
+from compare.statistics import RATE
 
 MOST_TERMS = 3
 GROWTH = "growth of log plateau length in beta"

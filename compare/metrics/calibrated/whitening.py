@@ -41,15 +41,6 @@ def held_out_of_group(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 
     return HeldOut(*(np.stack(part, axis=2) for part in zip(*found)))
 
 
-def held_out_at_last(runs: Sequence[Float[np.ndarray, "_ _ dim"]], seed: int = 0) -> HeldOut:
-    """What `held_out_of_clouds` finds at the last depth, with and without whitening.
-
-    Arguments: as in `held_out_of_group`. Returns arrays (run, p, clusters), p = 0 and then `POWERS`.
-    Cost: about half of that of `held_out_of_group`.
-    """
-    return held_out_of_clouds([blurred(points[-1], seed, len(points) - 1) for points in runs], (0.0, *POWERS))
-
-
 def held_out_of_clouds(clouds: Sequence[Float[np.ndarray, "_ dim"]], powers: Sequence[float]) -> HeldOut:
     """`held_out` of each cloud, whitened by the others to each power, as arrays (run, p, clusters)."""
     found = HeldOut(*np.empty((3, len(clouds), len(powers), len(CLUSTERS))))

@@ -10,7 +10,7 @@ from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.groups import groups_of
 from compare.judging.planted_falls import energies, fallen
-from compare.judging.reach import Search
+from compare.judging.reach import Search, counted
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.energy import descent_share
 from compare.metrics.calibrated.preset import calibrated
@@ -96,7 +96,7 @@ def test_a_rise_is_confirmed_as_far_as_falls_would_have_been_seen(rising):
 
 def test_a_full_limit_is_exact_to_a_tenth_of_the_largest_fall_that_is_still_a_rise(rising):
     """Of 20 draws, for the time that 100 take."""
-    h4, searched = HYPOTHESES["H4"], replace(made(rising), search=Search(20, 19, (0.5,)))
+    h4, searched = HYPOTHESES["H4"], replace(made(rising), search=Search((20,), 1, counted, 0.0, 1, (0.5,)))
     reach = h4.evidence(searched, h4.at).reach
     assert reach is not None
     unseen, limit, *seen = reach.rungs

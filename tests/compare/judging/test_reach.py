@@ -1,6 +1,7 @@
 """What a refutation excludes follows from the sizes that were seen, and without them nothing is refuted."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ from scipy import stats
 
 from compare.judging.evidence import (
     CONFIRMED,
-    RATE,
     REFUTED,
     UNDECIDED,
     Claim,
@@ -18,10 +18,14 @@ from compare.judging.evidence import (
     other_intervals,
 )
 from compare.judging.explain import explain
-from compare.judging.reach import COARSE, SEARCHES, Reach, Rung, rung
+from compare.judging.reach import COARSE, LEAST_POWER, SEARCHES, Reach, Rung, counted, extrapolated, rung
+from compare.statistics import RATE, Interval, clopper_pearson
 
 LABELS = tuple(f"run {place}" for place in range(7))
 FAILS = (Claim("excess", "nat", np.linspace(-0.1, 0.1, 7), low=0.25),)
+
+
+SEEN, MISSED = 1e-9, 0.5
 
 
 def reach(least_seen, ladder=(0.5, 0.65, 0.8, 0.9), failing=0):
@@ -31,7 +35,7 @@ def reach(least_seen, ladder=(0.5, 0.65, 0.8, 0.9), failing=0):
         "5 clusters",
         0.65,
         ladder,
-        lambda share, draw: share >= least_seen or draw < failing,
+        lambda share, draw: SEEN if share >= least_seen or draw < failing else MISSED,
     )
 
 
@@ -52,21 +56,50 @@ def test_sizes_are_tried_from_the_one_that_matters_to_the_limit(least_seen, limi
 
 
 def test_draws_end_with_the_first_that_is_not_confirmed():
-    assert reach(0.6, failing=2).rungs == (Rung(0.5, 2, 3, False), Rung(0.65, 4, 4, True))
+    two_of_three, alike = clopper_pearson(2, 3), Interval(1.0, 1.0)
+    assert reach(0.6, failing=2).rungs == (
+        Rung(0.5, 2, 3, two_of_three, False),
+        Rung(0.65, 4, 4, alike, True),
+    )
+
+
+def test_a_size_is_seen_once_its_power_is_sure():
+    """Draws just below the level are no sign of a power of 95 %, however many; further away, few are."""
+    random = np.random.default_rng(0)
+    spread = np.abs(random.standard_normal(72))
+    for above, draws in ((0.0, 72), (1.0, 16), (4.0, 4)):
+        found = rung(0.5, stats.norm.sf(stats.norm.isf(RATE / 2) + above + spread).__getitem__, COARSE)
+        assert (found.confirmed, found.draws, found.is_seen) == (draws, draws, True)
+        assert found.power.low >= LEAST_POWER
+    only_just = replace(COARSE, looks=COARSE.looks[:-1])
+    found = rung(0.5, stats.norm.sf(stats.norm.isf(RATE / 2) + spread).__getitem__, only_just)
+    assert (found.confirmed, found.draws, found.is_seen) == (32, 32, False)
+    assert 0.89 < found.power.low < LEAST_POWER
+
+
+@pytest.mark.parametrize(
+    ("power", "taken"), [(0.8, 0.005), (0.9, 0.024), (0.95, 0.107), (0.99, 0.702), (0.999, 0.985)]
+)
+def test_how_often_a_power_is_taken_for_enough(power, taken):
+    """Four of four took powers of 80 and 90 % for enough in 41 and 66 % of cases. Of 1000: three standard errors."""
+    random = np.random.default_rng(0)
+    deviates = stats.norm.isf(RATE / 2) + stats.norm.ppf(power) + random.standard_normal((1000, 72))
+    found = [rung(0.5, p.__getitem__, COARSE).is_seen for p in stats.norm.sf(deviates)]
+    assert abs(np.mean(found) - taken) < 3 * np.sqrt(taken * (1 - taken) / 1000) + 0.002
 
 
 @pytest.mark.parametrize(("missed", "draws", "seen"), [(0, 100, True), (5, 100, True), (6, 6, False)])
 def test_the_full_search_allows_one_draw_in_twenty_to_be_missed(missed, draws, seen):
     full = SEARCHES["full"]
-    found = rung(0.5, lambda draw: draw >= missed, full)
-    assert found == Rung(0.5, draws - missed, draws, seen)
-    assert full.enough == 0.95 * full.draws
+    found = rung(0.5, lambda draw: SEEN if draw >= missed else MISSED, full)
+    assert found == Rung(0.5, draws - missed, draws, clopper_pearson(draws - missed, draws), seen)
+    assert 100 - full.missed == LEAST_POWER * 100
 
 
 def test_a_size_is_planted_once_however_often_it_is_asked_for():
     asked = []
     found = Reach(
-        "clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: bool(asked.append((share, draw)))
+        "clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append((share, draw)) or MISSED
     )
     assert not found.suffices
     assert found.rungs == found.rungs
@@ -85,21 +118,21 @@ def test_the_full_search_goes_down_to_a_tenth_in_steps_that_hold_all_that_matter
 
 def test_other_sizes_are_tried_only_where_they_are_told():
     asked = []
-    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or True)
+    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or SEEN)
     assert found.suffices
     assert set(asked) == {0.65}
 
 
 def test_a_settled_reach_is_data_and_asks_for_nothing_more():
     asked = []
-    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: not asked.append(share))
+    found = Reach("clusters", "clusters", 0.65, (0.5, 0.65), lambda share, draw: asked.append(share) or SEEN)
     settled = found.settled()
     count = len(asked)
     again = pickle.loads(pickle.dumps(settled))
     assert (again.as_record(), again.sentence()) == (found.as_record(), found.sentence())
     assert len(asked) == count
     with pytest.raises(LookupError, match=r"draw 0 of 65 % was not asked for"):
-        again.sees(0.65, 0)
+        again.p_of(0.65, 0)
 
 
 def said(found):
@@ -148,6 +181,9 @@ def test_a_verdict_that_something_is_not_there_needs_to_have_seen_it_whichever_i
 
 
 @pytest.mark.parametrize("confirmed", range(5))
-def test_the_power_has_the_interval_of_a_binomial_share(confirmed):
+def test_a_power_that_is_counted_has_the_interval_of_a_binomial_share(confirmed):
     exact = stats.binomtest(confirmed, 4).proportion_ci(0.95, "exact")
-    assert Rung(0.5, confirmed, 4, confirmed == 4).interval == pytest.approx((exact.low, exact.high))
+    p = [SEEN] * confirmed + [MISSED] * (4 - confirmed)
+    assert counted(p) == pytest.approx((exact.low, exact.high))
+    if confirmed < 4:
+        assert extrapolated(p) == counted(p)

@@ -78,23 +78,25 @@ def test_intervals_that_stay_short_of_what_matters_are_named():
     assert "intervals" not in said(*without_end)[0]
 
 
-def seen_from(limit, confirmed=4, draws=4):
-    rung = {"share": limit, "confirmed": confirmed, "draws": draws, "low": 0.4, "high": 1.0}
+def seen_from(limit, confirmed=4, draws=4, low=0.97):
+    rung = {"share": limit, "confirmed": confirmed, "draws": draws, "low": low, "high": 1.0}
     return {**REACH, "limit": limit, "rungs": [rung]}
 
 
 def test_how_far_a_refutation_reaches():
     rows = [
         verdict("H1", name, "REFUTED", reach=reach)
-        for name, reach in zip(MODELS, (seen_from(0.5), seen_from(0.65), {**REACH, "limit": None}))
+        for name, reach in zip(
+            MODELS, (seen_from(0.5), seen_from(0.65, 72, 72, 0.95), {**REACH, "limit": None})
+        )
     ]
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach=seen_from(0.3)))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
     assert (
-        "in each of 4 draws (a power of 40 % at least) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
+        "in each of 4 to 72 draws (a power of 95 % at least) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
         "variance; larger" in reach
     )
-    full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100))
+    full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100, 0.91))
     assert any(
         "seen in 97 or more of 100 draws (a power of 91 % at least) where they hold 50 %" in sentence
         for sentence in said(full)

@@ -51,16 +51,31 @@ def test_three_need_less(texts):
     assert found.ci[0] > found.claimed[0]
 
 
-def test_the_model_itself_has_no_clusters_of_that_size_and_the_row_says_so(texts):
-    """BERT with 12 blocks: the same five clusters of 30 % would have been seen in it."""
+@pytest.mark.parametrize(
+    ("model", "verdict", "limit", "said"),
+    [
+        (
+            "albert-384",
+            "REFUTED",
+            0.3,
+            "there are no 3 to 5 clusters of 30 % of the variance or more, which would",
+        ),
+        (
+            "bert-128",
+            "UNDECIDED",
+            0.4,
+            "the instrument does not see 3 to 5 clusters below 40 % of the variance",
+        ),
+    ],
+)
+def test_a_model_has_no_clusters_of_the_size_that_would_be_seen(model, verdict, limit, said):
+    """Five clusters of 30 %, planted in its own runs: nearly all draws show them in the one, 91 of 100 in the other."""
+    texts = [probe.extract(model, one.text, frame="layernorm", max_tokens=96) for one in default_texts()]
     found = structure(texts)
-    assert found.verdict == "REFUTED"
-    assert (
-        "there are no 3 to 5 clusters of 30 % of the variance or more, which would have been seen here"
-        in found.why
-    )
+    assert found.verdict == verdict
+    assert said in found.why
     assert found.reach is not None
-    assert found.reach["limit"] == 0.3
+    assert found.reach["limit"] == limit
 
 
 def test_nothing_is_refuted_where_nothing_would_be_seen():
@@ -99,7 +114,7 @@ def by_hand(gap, agreement, planted_gap=0.9):
     assert made.held_out is None
     margins = HeldOut(*np.full((3, RUNS, 1, len(CLUSTERS)), planted_gap))
     for share in SHARES:
-        vars(plants(made, HOLD, share))["_margins"] = dict.fromkeys(range(COARSE.draws), margins)
+        vars(plants(made, HOLD, share))["_margins"] = dict.fromkeys(range(COARSE.looks[-1]), margins)
     return made
 
 

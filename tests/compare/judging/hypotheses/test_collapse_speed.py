@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compare.judging.evidence import RATE, balance, decide
+from compare.judging.evidence import balance, decide
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.registry import HYPOTHESES
+from compare.statistics import RATE
 from tests.helpers.judged_runs import judged, measured, model_tables, random, trajectory
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compare.judging.evidence import RATE, NotApplicable, balance, decide
+from compare.judging.evidence import NotApplicable, balance, decide
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.hypotheses.random_weights import HYPOTHESIS
+from compare.statistics import RATE
 from tests.helpers.judged_runs import RUNS, around, model_run
 
 
