@@ -1,6 +1,6 @@
 """Injection and recovery: clusters planted in the runs of a group, to learn which of them its rule would confirm."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -15,10 +15,9 @@ from compare.judging.group import Group, MeasuredRun, Thresholds
 from compare.judging.reach import LADDER, Reach
 from compare.metrics.calibrated import preset
 from compare.metrics.calibrated.held_out import HeldOut, blurred
-from compare.metrics.calibrated.lives import Linked
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.calibrated.whitening import POWERS, held_out_of_clouds
-from compare.metrics.planting import planted_points, planted_shares
+from compare.metrics.planting import in_own_span, planted_points, planted_shares
 from compare.statistics import RATE, mean_above, t_interval
 
 CLUSTERS = 5
@@ -26,7 +25,6 @@ NULL_DRAWS, SAMPLES = 9, 128
 UNTOUCHED = ("gate_z", "mean_length")
 """What clusters are planted without changing: the order of the depths still matters, and means stay."""
 
-Null = Mapping[int, Linked]
 Rule = Callable[[Group, Thresholds], Evidence]
 
 
@@ -134,8 +132,7 @@ class Plants:
 
     def points(self, place: int, draw: int) -> Float[np.ndarray, "depth kept dim"]:
         """Those of `unplanted.runs[place]` with clusters in them, made anew at each call."""
-        run = self.unplanted.runs[place]
-        return planted_points(run.own_points, CLUSTERS, self._shares(run), self._seed(place, draw))
+        return self._planted(place, draw, self.unplanted.runs[place].own_points)
 
     def margins(self, draw: int) -> HeldOut | None:
         """Held-out margins of the runs with clusters in them, at the last depth, as arrays (run, p, clusters).
@@ -162,8 +159,10 @@ class Plants:
         if draw not in self._lives:
             with threadpool_limits(limits=1):
                 runs = tuple(
-                    _with_lives(run, self.points(place, draw), null)
-                    for place, (run, null) in enumerate(zip(self.unplanted.runs, self._nulls))
+                    _with_lives(run, self._planted(place, draw, span), null)
+                    for place, (run, span, null) in enumerate(
+                        zip(self.unplanted.runs, self._spans, self._nulls)
+                    )
                 )
             self._lives[draw] = Group(self.group.name, runs, self._controls)
         return self._lives[draw]
@@ -180,12 +179,18 @@ class Plants:
             for kind, controls in self.group.controls.items()
         }
 
-    def _shares(self, run: MeasuredRun) -> Float[np.ndarray, " depth"]:
-        depths = len(run.own_points)
-        return planted_shares(depths, self.share, **self.course.places(depths))
+    def _planted(
+        self, place: int, draw: int, points: Float[np.ndarray, "depth kept dim"], first: int = 0
+    ) -> Float[np.ndarray, "depth kept dim"]:
+        """The points of a run from a depth on, in any coordinates, with clusters in them."""
+        depths = first + len(points)
+        shares = planted_shares(depths, self.share, **self.course.places(depths))
+        seed = crc32(f"{self.group.seed} {draw} {self._places[place]}".encode())
+        return planted_points(points, CLUSTERS, shares[first:], seed)
 
-    def _seed(self, place: int, draw: int) -> int:
-        return crc32(f"{self.group.seed} {draw} {self._places[place]}".encode())
+    @cached_property
+    def _spans(self) -> list[Float[np.ndarray, "depth kept dim"]]:
+        return [in_own_span(run.own_points) for run in self.unplanted.runs]
 
     def _held_out(self, draw: int) -> HeldOut | None:
         runs = self.unplanted.runs
@@ -193,18 +198,20 @@ class Plants:
             return None
         clouds = []
         for place, run in enumerate(runs):
-            last, share = run.own_points[-1:], self._shares(run)[-1:]
-            (cloud,) = planted_points(last, CLUSTERS, share, self._seed(place, draw))
+            last = len(run.own_points) - 1
+            (cloud,) = self._planted(place, draw, run.own_points[last:], last)
             shared = cloud[:, ~np.isin(run.coordinates, self.unplanted.rogue)]
-            clouds.append(blurred(shared, self.group.seed, len(run.own_points) - 1))
+            clouds.append(blurred(shared, self.group.seed, last))
         return held_out_of_clouds(clouds, (0.0, *POWERS))
 
     @cached_property
-    def _nulls(self) -> list[Null]:
+    def _nulls(self) -> list[preset.Null]:
         with threadpool_limits(limits=1):
             return [
-                preset.null_links(self.points(place, 0), NULL_DRAWS, self.group.seed, [BASE.cluster], SAMPLES)
-                for place in range(len(self._places))
+                preset.null_of(
+                    self.points(place, 0), NULL_DRAWS, self.group.seed, {"base": BASE}, run.axis, SAMPLES
+                )
+                for place, run in enumerate(self.unplanted.runs)
             ]
 
     @cached_property
@@ -216,6 +223,8 @@ class Plants:
         return {}
 
 
-def _with_lives(run: MeasuredRun, points: Float[np.ndarray, "depth kept dim"], null: Null) -> MeasuredRun:
+def _with_lives(
+    run: MeasuredRun, points: Float[np.ndarray, "depth kept dim"], null: preset.Null
+) -> MeasuredRun:
     found = preset.clusters(points, NULL_DRAWS, 0, {"base": BASE}, run.axis, null)
     return replace(run, values=found | {name: run[name] for name in UNTOUCHED})

@@ -88,6 +88,16 @@ def planted_points(
     return _mixed(points, label, np.ones(tokens, bool), np.ones(dim), shares, seed)
 
 
+def in_own_span(points: Float[np.ndarray, "depth token dim"]) -> Float[np.ndarray, "depth token span"]:
+    """The points of each depth in coordinates of their own span: all inner products are the same.
+
+    What is planted in few coordinates is planted sooner. Cost: O(depth token^2 dim), once.
+    """
+    if points.shape[2] <= points.shape[1]:
+        return points
+    return np.asarray(np.linalg.qr(points.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
+
+
 def planted_groups(trajectory: Trajectory, groups: int = 5, seed: int = 0) -> Int[np.ndarray, " token"]:
     """The group that `planted` puts each token in, from 0 on; -1 for special tokens and sinks.
 

@@ -84,41 +84,46 @@ def linked(
     return result
 
 
-def lives(own: Linked, null: Linked, rule: Rule) -> Lives:
-    """Cluster lives of data and draws under one rule.
+def lives(side: Linked, rule: Rule, *shape: int) -> Life:
+    """Cluster lives under one rule of clouds that were linked at its number of neighbours.
 
-    Arguments: own, null, of `linked` at the rule's number of neighbours; the clouds of `null` are the draws one after
-    the other, each with all depths.
+    shape: what the clouds are, as numbers of draws and depths; one axis of all of them without it.
     """
-    data, drawn = (
-        life.cluster_life(side.growth, side.components.index(rule.component), rule) for side in (own, null)
-    )
-    return Lives(data, Life(*(part.reshape(-1, *whole.shape) for part, whole in zip(drawn, data))))
+    found = life.cluster_life(side.growth, side.components.index(rule.component), rule)
+    return Life(*(part.reshape(*shape, *part.shape[1:]) for part in found)) if shape else found
 
 
-def stays(
-    own: Linked, null: Linked, found: Lives, rule: PlateauRule, axis: str
-) -> tuple[Plateaus, Float[np.ndarray, " draw"]]:
-    """The plateaus of the data, and the share D of depth that the longest plateau of each draw fills.
+def stays(side: Linked, found: Life, null: Life, rule: PlateauRule, axis: str) -> Plateaus:
+    """The plateaus of a run, whose cluster lives stand out from those of the draws of `null`.
 
-    Arguments: own, null, those of `linked` at the neighbour number of the rule behind `found`; found, of `lives`; axis,
-    "time" or "layer".
+    Arguments: side, of `linked` at the neighbour number of the rule behind `found` and `null`, of `lives`; axis, "time"
+    or "layer".
     """
-    draws, depths = found.null.life.shape
-    mean, deviation = found.null.life.mean(axis=0), found.null.life.std(axis=0)
-    least = mean + np.maximum(rule.least, rule.deviations * deviation)
+    mean, least = null.life.mean(axis=0), _least(null, rule)
+    course = Course(found.life >= least, found.life - mean, found.onset, side.spread, axis)
+    return plateaus.plateaus(course, _agreement(side.mergers, found, rule.rival), rule)
 
-    def plateaus_of(linkage: Linked, lived: Life) -> Plateaus:
-        course = Course(lived.life >= least, lived.life - mean, lived.onset, linkage.spread, axis)
-        return plateaus.plateaus(course, _agreement(linkage.mergers, lived, rule.rival), rule)
 
+def null_shares(side: Linked, null: Life, rule: PlateauRule, axis: str) -> Float[np.ndarray, " draw"]:
+    """The share D of depth that the longest plateau of each draw fills.
+
+    Arguments: side, the clouds of the draws one after the other, each with all depths; else as in `stays`.
+    """
+    draws, depths = null.life.shape
     shares = np.zeros(draws)
-    for draw in np.flatnonzero(_some_run(found.null.life >= least, rule.depths)):
+    for draw in np.flatnonzero(_some_run(null.life >= _least(null, rule), rule.depths)):
         here = slice(draw * depths, (draw + 1) * depths)
-        mergers = Mergers(*(part[here] for part in null.mergers))
-        drawn = null._replace(mergers=mergers, spread=null.spread[here])
-        shares[draw] = plateaus.share(plateaus_of(drawn, Life(*(part[draw] for part in found.null))), depths)
-    return plateaus_of(own, found.own), shares
+        mergers = Mergers(*(part[here] for part in side.mergers))
+        drawn = side._replace(mergers=mergers, spread=side.spread[here])
+        found = stays(drawn, Life(*(part[draw] for part in null)), null, rule, axis)
+        shares[draw] = plateaus.share(found, depths)
+    return shares
+
+
+def _least(null: Life, rule: PlateauRule) -> Float[np.ndarray, " depth"]:
+    """The cluster life from which on a depth has clusters."""
+    mean, deviation = null.life.mean(axis=0), null.life.std(axis=0)
+    return mean + np.maximum(rule.least, rule.deviations * deviation)
 
 
 def _agreement(mergers: Mergers, found: Life, rival: float) -> Agreement:

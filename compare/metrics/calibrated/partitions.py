@@ -1,5 +1,6 @@
 """Partitions of a cloud into given numbers of clusters, each found without the tokens of one fold: Ward, then Lloyd."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,21 +65,36 @@ def partitions(
 
     gram: inner products of the cloud about its mean. known: at least as many tokens a set as the largest count.
     Returns the centres of partitions (set, count), as many places for clusters as the largest count asks for.
-    Cost: O(set token^2 (count cluster + 1)), the sets and counts at once.
+    Cost: O(set token^2 sum of counts), the sets and counts at once.
     """
     apart = np.sqrt(squared_distances(gram))
-    labels = np.zeros((len(known), len(counts), len(gram)), int)
-    for here, tokens in zip(labels, known):
+    ends = np.cumsum(counts)
+    starts = (ends - counts)[:, None]  # clusters of all counts stand side by side
+    members = np.zeros((len(known), len(gram), ends[-1]))
+    for here, tokens in zip(members, known):
         tree = ward(squareform(apart[np.ix_(tokens, tokens)], checks=False))
-        here[:, tokens] = cuts(tree, counts)
-    numbers = np.arange(max(counts))
-    taken = known[:, None, :, None]
-    centres = _centres(gram, (labels[..., None] == numbers) & taken)
+        here[np.flatnonzero(tokens), starts + cuts(tree, counts)] = 1
+    ranges = [slice(*each) for each in zip(starts[:, 0], ends)]
+    centres = _centres(gram, members)
     for _ in range(LLOYD_STEPS):
-        distance = centres.squares[..., None, :] - 2 * centres.products
-        distance += np.where(centres.size == 0, np.inf, 0)[..., None, :]
-        centres = _centres(gram, (distance.argmin(axis=-1)[..., None] == numbers) & taken)
-    return centres
+        distance = centres.products * -2
+        distance += np.where(centres.size == 0, np.inf, centres.squares)[:, None]
+        nearest = np.stack([distance[..., those].argmin(axis=-1) for those in ranges], axis=-1) + starts[:, 0]
+        members = np.zeros_like(members)
+        np.put_along_axis(members, nearest, known[..., None], axis=-1)
+        centres = _centres(gram, members)
+    return Centres(*(_apart(part, ranges) for part in centres))
+
+
+def _apart(
+    part: Float[np.ndarray, "set *token together"], ranges: Sequence[slice]
+) -> Float[np.ndarray, "set count *token cluster"]:
+    """Clusters that stand side by side, each count on its own."""
+    most = max(those.stop - those.start for those in ranges)
+    result = np.zeros((len(part), len(ranges), *part.shape[1:-1], most))
+    for place, those in enumerate(ranges):
+        result[:, place, ..., : those.stop - those.start] = part[..., those]
+    return result
 
 
 def cuts(
@@ -98,11 +114,11 @@ def cuts(
 
 
 def _centres(
-    gram: Float[np.ndarray, "token token"], belongs: Bool[np.ndarray, "*partition token cluster"]
+    gram: Float[np.ndarray, "token token"], members: Float[np.ndarray, "*partition token cluster"]
 ) -> Centres:
-    members = belongs.astype(np.float64)
     size = members.sum(axis=-2)
     share = 1 / np.maximum(size, 1)
-    products = gram @ members * share[..., None, :]
-    squares = np.sum(members * products, axis=-2) * share
+    products = gram @ members
+    products *= share[..., None, :]
+    squares = np.einsum("...tc,...tc->...c", members, products) * share
     return Centres(members, size, products, squares)

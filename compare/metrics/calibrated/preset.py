@@ -1,9 +1,9 @@
 """The preset "calibrated": what the judge stands on, each quantity beside its null."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,7 @@ from compare.metrics import exclusions
 from compare.metrics.calibrated import attention, closeness, cluster_life, energy, gate, plateaus
 from compare.metrics.calibrated.held_out import CLUSTERS, held_out_of_run, read_depths
 from compare.metrics.calibrated.held_out import VARIABLES as HELD_OUT
-from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, stays
+from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, null_shares, stays
 from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
 from compare.metrics.exclusions import Exclusions
 from compare.metrics.nulls.projection import SAMPLES
@@ -40,6 +40,16 @@ VARIABLES = {
         "mean of <x_i, x_j> over pairs i < j of kept points; NaN for one",
     ),
 }
+
+
+class Null(NamedTuple):
+    """What null draws of a run have: linkages, by number of neighbours, and over draw and depth the lives of each rule;
+    over draw, the share of depth that the longest plateau fills, by variant.
+    """
+
+    links: Mapping[int, Linked]
+    lives: Mapping[cluster_life.Rule, cluster_life.Life]
+    shares: Mapping[str, Float[np.ndarray, " draw"]]
 
 
 def calibrated(
@@ -124,12 +134,12 @@ def clusters(
     seed: int,
     variants: Mapping[str, Thresholds],
     axis: str,
-    null: Mapping[int, Linked] | None = None,
+    null: Null | None = None,
 ) -> dict[str, Any]:
     """Cluster lives, labels and plateaus, under the thresholds as they are and under each changed one.
 
     Arguments: unit points; null draws and their seed; variants, ``"base"`` first; axis, "time" or "layer"; null, of
-    `null_links`, where it is that of other points of as many tokens and depths.
+    `null_of`, where it is that of other points of as many tokens and depths.
     Returns values by name, over the kept tokens alone. Cost: nearly all of that of `calibrated`.
     """
     depths, tokens, _ = points.shape
@@ -137,15 +147,16 @@ def clusters(
         return _nothing(depths, tokens, draws, len(variants))
     rules = [rule for rule, _ in variants.values()]
     own = linked([points], rules)
-    null = null_links(points, draws, seed, rules) if null is None else null
-    known: dict[cluster_life.Rule, Lives] = {}
-    held = {}
-    for name, (rule, plateau_rule) in variants.items():
-        sides = own[rule.neighbour], null[rule.neighbour]
-        if rule not in known:
-            known[rule] = lives(*sides, rule)
-        held[name] = stays(*sides, known[rule], plateau_rule, axis)
-    base, (stay, null_shares) = known[BASE.cluster], held["base"]
+    null = null_of(points, draws, seed, variants, axis) if null is None else null
+    known = {rule: Lives(lives(own[rule.neighbour], rule), null.lives[rule]) for rule in dict.fromkeys(rules)}
+    held = {
+        name: (
+            stays(own[rule.neighbour], *known[rule], plateau_rule, axis),
+            null.shares[name],
+        )
+        for name, (rule, plateau_rule) in variants.items()
+    }
+    base, (stay, shares_of_null) = known[BASE.cluster], held["base"]
     excesses = np.array([known[rule].excess for rule in rules])
     third = int(np.ceil(depths / 3))
     late = excesses[:, -third:].mean(axis=1)
@@ -158,10 +169,10 @@ def clusters(
         **{f"plateau_{end}": value for end, value in zip(("start", "end"), stay)},
         "first_plateau_start": stay.first_start,
         "first_plateau_end": stay.first_end,
-        "plateau_share_null": null_shares,
+        "plateau_share_null": shares_of_null,
         "late_excess": late,
         "gain": late - excesses[:, 0],
-        **_close(own[BASE.cluster.neighbour], null[BASE.cluster.neighbour])._asdict(),
+        **_close(own[BASE.cluster.neighbour], null.links[BASE.cluster.neighbour])._asdict(),
         "stage_excess": [known[rule].best_stretch(third) for rule in rules],
         "plateau_share_effect": [
             plateaus.share(own, depths) - shares.mean() for own, shares in held.values()
@@ -174,15 +185,23 @@ def _close(own: Linked, null: Linked) -> closeness.Closeness:
     return closeness.closeness(own.closeness, null.closeness.reshape(-1, len(own.closeness)))
 
 
-def null_links(
+def null_of(
     points: Float[np.ndarray, "depth token dim"],
     draws: int,
     seed: int,
-    rules: Iterable[cluster_life.Rule],
+    variants: Mapping[str, Thresholds],
+    axis: str,
     samples: int = SAMPLES,
-) -> dict[int, Linked]:
-    """The linkages of the common token rotations of these points; samples, of the correction (`rotations`)."""
-    return linked(rotated(rotations(points, seed, samples=samples), draws, seed), rules)
+) -> Null:
+    """The common token rotations of these points; samples, of the correction (`rotations`)."""
+    rules = tuple(dict.fromkeys(rule for rule, _ in variants.values()))
+    links = linked(rotated(rotations(points, seed, samples=samples), draws, seed), rules)
+    found = {rule: lives(links[rule.neighbour], rule, draws, len(points)) for rule in rules}
+    shares = {
+        name: null_shares(links[rule.neighbour], found[rule], plateau_rule, axis)
+        for name, (rule, plateau_rule) in variants.items()
+    }
+    return Null(links, found, shares)
 
 
 def _labels(side: Linked, cut: Int[np.ndarray, " depth"], tokens: int) -> Mapping[str, np.ndarray]:

@@ -8,7 +8,7 @@ import sim
 from compare.metrics import exclusions
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
-from compare.metrics.planting import NO_GROUP, planted, planted_groups
+from compare.metrics.planting import NO_GROUP, in_own_span, planted, planted_groups, planted_points
 from probe.loading import load
 
 STAGE = {"start": 1, "full": 4, "until": 9, "gone": 11}
@@ -125,3 +125,14 @@ def test_bad_plants_say_what_is_wrong(asked, words):
     run = sim.Trajectory([sim.uniform(30, 4)] * 6, range(6), axis="layer")
     with pytest.raises(ValueError, match=words):
         planted(run, **asked)
+
+
+@pytest.mark.parametrize(("tokens", "dim", "span"), [(5, 12, 5), (12, 5, 5)])
+def test_what_is_planted_in_the_span_of_the_points_has_the_same_chords(tokens, dim, span):
+    """To rounding."""
+    points = np.random.default_rng(0).standard_normal((3, tokens, dim))
+    fewer = in_own_span(points)
+    assert fewer.shape == (3, tokens, span)
+    shares = np.array([0.0, 0.4, 0.9])
+    one, other = (planted_points(each, 3, shares, seed=1) for each in (points, fewer))
+    np.testing.assert_allclose(other @ other.swapaxes(1, 2), one @ one.swapaxes(1, 2), atol=1e-14)
