@@ -91,23 +91,30 @@ def power_interval(p: ArrayLike, bound: float, level: float = LEVEL) -> Interval
     """The interval for the share of draws whose p is at most `bound`, from how far few of them are from it.
 
     With z the normal deviates of R draws, m and s their mean and spread, and c that of the bound, sqrt(R) (m - c)/s has
-    Student's noncentral law, of noncentrality sqrt(R) Phi^-1(power) where z is normal: a tolerance bound. Four draws
+    Student's noncentral law, of noncentrality sqrt(R) Phi^-1(power) where z is normal: a tolerance bound. Six draws
     can show a power of 95 % where counting them asks for 72.
 
-    p: one-sided p, one a draw. Returns the range from 0 to 1 for fewer than two draws; where all agree, the one end.
+    p: one-sided p, one a draw. Returns the range from 0 to 1, which says nothing, for fewer than two draws, where a p
+    is NaN, and where half of the draws are alike: such a law is not normal, and its draws are to be counted.
     """
+    given = np.asarray(p, np.float64)
+    draws = len(given)
     least, most = np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg
-    deviates = -special.ndtri(np.clip(np.asarray(p, np.float64), least, most))
-    draws, above = len(deviates), deviates + special.ndtri(bound)
-    if draws < 2:
+    above = special.ndtri(bound) - special.ndtri(np.clip(given, least, most))
+    if draws < 2 or np.isnan(above).any() or _most_alike(above) >= max(2, draws / 2):
         return Interval(0.0, 1.0)
-    spread = above.std(ddof=1)
-    if spread <= SAME * max(1.0, float(np.abs(deviates).max())):
-        power = float(above.mean() >= 0)
-        return Interval(power, power)
-    statistic = np.sqrt(draws) * above.mean() / spread
+    # Beyond that the ends are 0 and 1 to all digits, and SciPy's inverse is not.
+    statistic = np.clip(np.sqrt(draws) * above.mean() / above.std(ddof=1), -1e4, 1e4)
     noncentralities = special.nctdtrinc(draws - 1, [(1 + level) / 2, (1 - level) / 2], statistic)
     return Interval(*map(float, special.ndtr(noncentralities / np.sqrt(draws))))
+
+
+def _most_alike(values: Float[np.ndarray, " draw"]) -> int:
+    """How many of the values are one number, to rounding."""
+    ordered = np.sort(values)
+    new = np.diff(ordered) > SAME * np.abs(values).max()
+    ends = np.flatnonzero(np.concatenate([[True], new, [True]]))
+    return int(np.diff(ends).max())
 
 
 def share_above(successes: int, runs: int, share: float) -> float:

@@ -27,15 +27,16 @@ KINDS = ("SA", "USA")
 class MeasuredRun:
     """One trajectory without its attention, and what ``measure(preset="calibrated")`` found on it.
 
-    facts: the trajectory's provenance. read: gives the trajectory, where it is asked for. values: by name, what is read
-    instead of what was measured, where that is of other points.
+    facts: the trajectory's provenance. read: gives the trajectory, where it is asked for. planted: what was measured on
+    the points with clusters in them, by name, at the base thresholds alone; where it is given, indexing reads it and
+    nothing else, while `measured` and the points stay those of the run.
     """
 
     label: str
     facts: Mapping[str, Any]
     measured: xr.Dataset
     read: Callable[[], Trajectory]
-    values: Mapping[str, Any] | None = None
+    planted: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, label: str, trajectory: Trajectory, measured: xr.Dataset) -> "MeasuredRun":
@@ -72,7 +73,7 @@ class MeasuredRun:
         """The points of those tokens, as they were measured: without rogue coordinates."""
         return apply(self.trajectory, self.exclusions)
 
-    @cached_property
+    @property
     def own_points(self) -> Float[np.ndarray, "depth kept dim"]:
         """The same in the coordinates as they are, where all of them together are of length 1."""
         return self.trajectory.points[:, self.kept][:, :, self.coordinates]
@@ -119,17 +120,19 @@ class MeasuredRun:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The values of a measured variable."""
-        if name not in self._read:
-            self._read[name] = np.asarray((self.measured if self.values is None else self.values)[name])
-        return self._read[name]
+        if name not in self._values:
+            self._values[name] = np.asarray((self.measured if self.planted is None else self.planted)[name])
+        return self._values[name]
 
     @cached_property
-    def _read(self) -> dict[str, np.ndarray]:
+    def _values(self) -> dict[str, np.ndarray]:
         return {}
 
     @cached_property
     def variants(self) -> list[str]:
         """Names of the changed thresholds under which effects were measured too, the base first."""
+        if self.planted is not None:
+            return ["base"]
         return [str(name) for name in self["variant"]] if "variant" in self.measured.coords else []
 
 
@@ -188,7 +191,6 @@ class Group:
         self.planted.clear()
         for run in self.runs:
             run.__dict__.pop("points", None)
-            run.__dict__.pop("own_points", None)
 
     @property
     def seed(self) -> int:

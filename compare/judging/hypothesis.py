@@ -102,7 +102,7 @@ CLOSE = Threshold(
     "closeness to the nearest neighbour, beyond the null, from which on there may be many small clusters",
 )
 SEEN = (
-    "clusters that hold the share `matters` of the variance, planted in the same runs, are always confirmed, and "
+    "clusters that hold the share `matters` of the variance, planted in the same runs, would be confirmed, and "
     "tokens are surely by less than `close` nearer to their nearest neighbours than in the null"
 )
 LEAST_LIFE, LIFE_UNIT = 0.25, "natural log of a radius range"

@@ -113,7 +113,7 @@ def judge(
     (H5). Raises ValueError where there are no groups, a group without runs or with one run twice (where they are
     measured here, one of the same content), as copies are no independent runs, a hypothesis that there is not, or
     measurements that do not match. Cost: that of ``measure``, and some milliseconds a row and threshold; planting
-    takes some tenths of a second a row that needs it, and with ``limits="full"`` 20 s.
+    takes 1 to 10 s a row that needs it, and with ``limits="full"`` 20 s.
 
     >>> import compare
     >>> import sim
@@ -145,7 +145,8 @@ def ask(hypothesis: Hypothesis, group: Group) -> Answer:
         return Answer(None, None, silence=(NOT_APPLICABLE, str(reason)))
     except Undecided as reason:
         return Answer(None, None, silence=(UNDECIDED, str(reason)))
-    found, ways = balance(evidence), varied(hypothesis, group)
+    found = balance(evidence)
+    ways = varied(hypothesis, group, evidence.reach)
     reach = None if evidence.reach is None else evidence.reach.settled()
     return Answer(replace(evidence, reach=reach), found, ways)
 

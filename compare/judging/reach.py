@@ -16,12 +16,10 @@ ABSENT = (
 
 LADDER = (0.5, 0.65, 0.8, 0.9)
 """Shares of the variance that are tried for tight clusters."""
-LEAST_POWER = 0.95
-"""Share of draws in which a size must be seen."""
 
 
 def is_seen(p: float) -> bool:
-    """Whether a draw is confirmed, at this one-sided p."""
+    """Whether a draw is confirmed at this one-sided p, at 2.5 %: that of a single row, before correction."""
     return p <= RATE / 2
 
 
@@ -31,11 +29,19 @@ def counted(p: Sequence[float]) -> Interval:
 
 
 def extrapolated(p: Sequence[float]) -> Interval:
-    """The same, or from how clearly draws are seen where all are and that shows more: `power_interval`."""
+    """The same, or from how clearly draws are seen where all are and that shows more: `power_interval`, at 98 %."""
     by_number = counted(p)
     if not all(map(is_seen, p)):
         return by_number
-    return Interval(max(by_number.low, power_interval(p, RATE / 2).low), by_number.high)
+    return Interval(max(by_number.low, power_interval(p, RATE / 2, level=0.98).low), by_number.high)
+
+
+LEAST_POWER = counted([0.0] * 95 + [1.0] * 5).low
+"""Where the power must begin, 89 %: at the lower end that 95 of 100 draws have."""
+
+
+def _all_or_nothing(p: Sequence[float]) -> Interval:
+    return Interval(float(all(map(is_seen, p))), 1.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Search:
     """How a detection limit is sought: how often each size is planted, and when it is seen.
 
     A size is seen where no more than `missed` of its draws are not, and its `power`, the interval of the share of draws
-    in which it is seen, begins at `least_power` at least. That is asked after each number of draws in `looks`, and
+    in which it is seen, begins at `LEAST_POWER` at least. That is asked after each number of draws in `looks`, and
     draws end once it is so, with the last look, or once too many are missed. plantings: draws that are made of
     attention, which is read once. shares: the sizes; None for the few that each hypothesis names.
     """
@@ -51,18 +57,23 @@ class Search:
     looks: tuple[int, ...]
     missed: int
     power: Callable[[Sequence[float]], Interval]
-    least_power: float
     plantings: int
     shares: tuple[float, ...] | None = None
 
 
 SEARCHES: Mapping[str, Search] = {
-    "coarse": Search((4, 8, 16, 32, 72), 0, extrapolated, LEAST_POWER, PLANTINGS),
-    "full": Search((100,), 5, counted, 0.0, plantings=100, shares=tuple(step / 20 for step in range(2, 20))),
+    "coarse": Search(looks=(6, 12, 31), missed=0, power=extrapolated, plantings=PLANTINGS),
+    "full": Search(
+        looks=(100,),
+        missed=5,
+        power=counted,
+        plantings=100,
+        shares=tuple(step / 20 for step in range(2, 20)),
+    ),
 }
-"""coarse: as many draws as show a power of 95 %, 4 where they are clear and 72 where they only just are, none missed.
-By a normal law it takes a power of 80, 90 and 95 % for enough in 1, 2 and 11 % of cases, of 99 and 99.9 % in 70 and 98.
-full: 95 of 100 draws, in steps of 5 %.
+"""coarse: 6 draws where they are clear, 31 where they only just are, none missed. It takes a power of 80, 90 and 95 %
+for enough in 0.4, 5 and 26 % of cases, and of 99 and 99.9 % in 81 and 99 %, where deviates are normal. full: 95 of 100
+draws, which those powers have in 0, 6, 62, 100 and 100 % of cases.
 """
 COARSE = SEARCHES["coarse"]
 
@@ -70,6 +81,13 @@ COARSE = SEARCHES["coarse"]
 def percent(share: float) -> str:
     """A share in words."""
     return f"{100 * share:.0f} %"
+
+
+def power_in_words(low: float, high: float = 1.0) -> str:
+    """An interval of the power, or its lower end where it goes to 1."""
+    if high < 1:
+        return f"of {percent(low)} to {percent(high)}"
+    return f"of {percent(low)} or more" if low < 0.99 else "above 99 %"
 
 
 def size_in_words(share: float) -> str:
@@ -80,9 +98,9 @@ def size_in_words(share: float) -> str:
 class Rung(NamedTuple):
     """What was planted in one size, anew in each draw, and in how many of the draws the rule saw it.
 
-    share: its size, as of `Reach.of`. draws: made, as the search asks. power: the 95 % interval of the share of draws
-    in which it would be seen; where draws ended early by a count its upper end is exact, and its lower one low.
-    is_seen: whether the search is content.
+    share: its size, as of `Reach.of`. draws: made, as the search asks, with one null. confirmed: how many of them, each
+    as a single row. power: the interval of the share of draws in which it would be seen, as it was when draws
+    ended. is_seen: whether the search is content.
     """
 
     share: float
@@ -99,7 +117,7 @@ def rung(share: float, p_of: Callable[[int], float], search: Search) -> Rung:
     while len(p) < search.looks[-1] and missed <= search.missed and not found:
         p.append(p_of(len(p)))
         missed += not is_seen(p[-1])
-        found = len(p) in search.looks and search.power(p).low >= search.least_power
+        found = len(p) in search.looks and search.power(p).low >= LEAST_POWER
     return Rung(share, len(p) - missed, len(p), search.power(p), found and missed <= search.missed)
 
 
@@ -131,6 +149,11 @@ class Reach:
         """Whether what matters would have been seen."""
         return self._rung(self.matters).is_seen
 
+    @property
+    def draws(self) -> int:
+        """How often what matters has been planted."""
+        return self._rung(self.matters).draws
+
     @cached_property
     def rungs(self) -> tuple[Rung, ...]:
         """The sizes tried, by share: down from the one that matters as long as they are seen, or up until one is."""
@@ -156,6 +179,11 @@ class Reach:
             self.tried[share] = rung(share, lambda draw: self.p_of(share, draw), self.search)
         return self.tried[share]
 
+    def briefly(self, draws: int) -> "Reach":
+        """The same question, for which it is enough that all of so many draws are seen."""
+        search = Search(looks=(draws,), missed=0, power=_all_or_nothing, plantings=draws)
+        return replace(self, search=search, tried={})
+
     def settled(self) -> "Reach":
         """The same once all that is told of it has been asked: data, which another process can be given."""
         return replace(self, p_of=_known_already, tried={one.share: one for one in self.rungs})
@@ -172,7 +200,7 @@ class Reach:
             else f"below {size_in_words(self.limit)}"
         )
         return (
-            f"the instrument does not see {self.sought} {unseen} of {self.of} here ({tried}), and what matters "
+            f"the instrument is not sure to see {self.sought} {unseen} of {self.of} here ({tried}), and what matters "
             f"begins at {size_in_words(self.matters)}, so that it does not exclude them"
         )
 
@@ -181,6 +209,7 @@ class Reach:
         rungs = [
             {
                 "share": one.share,
+                "is_seen": one.is_seen,
                 "confirmed": one.confirmed,
                 "draws": one.draws,
                 "low": one.power.low,
@@ -204,6 +233,5 @@ def _known_already(share: float, draw: int) -> float:
 
 
 def _counted(one: Rung) -> str:
-    low, high = one.power
-    counted = f"{one.confirmed} of {one.draws} draws"
-    return f"{size_in_words(one.share)} in {counted} (a power of {percent(low)} to {percent(high)})"
+    power = power_in_words(*one.power)
+    return f"{size_in_words(one.share)} in {one.confirmed} of {one.draws} draws (a power {power})"

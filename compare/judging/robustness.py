@@ -1,6 +1,7 @@
 """Robustness of a verdict: the share of other thresholds and intervals that give the same one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from compare.judging.evidence import (
 )
 from compare.judging.group import Group
 from compare.judging.hypothesis import Hypothesis
+from compare.judging.reach import Reach
+
+MOST_DRAWS = 6
 
 
 class Varied(NamedTuple):
@@ -32,13 +36,15 @@ class Varied(NamedTuple):
     answers: tuple[Balance | str, ...]
 
 
-def varied(hypothesis: Hypothesis, group: Group) -> tuple[Varied, ...]:
+def varied(hypothesis: Hypothesis, group: Group, reach: Reach | None = None) -> tuple[Varied, ...]:
     """What the runs say where each threshold is another.
 
-    Thresholds of the measurement are those variants that ``measure`` has taken.
+    Thresholds of the measurement are those variants that ``measure`` has taken. What is planted is seen there where all
+    of the first draws show it: as many as `reach`, that of the row itself, has made, and 6 at most.
     """
+    draws = MOST_DRAWS if reach is None else min(reach.draws, MOST_DRAWS)
     return tuple(
-        Varied(name, low, high, tuple(_answer(hypothesis, group, at) for at in ways))
+        Varied(name, low, high, tuple(_answer(hypothesis, group, at, draws) for at in ways))
         for name, low, high, ways in _ways(hypothesis, group)
     )
 
@@ -59,9 +65,12 @@ def robustness(
     return tuple(entries)
 
 
-def _answer(hypothesis: Hypothesis, group: Group, at: dict[str, Any]) -> Balance | str:
+def _answer(hypothesis: Hypothesis, group: Group, at: dict[str, Any], draws: int) -> Balance | str:
     try:
-        return balance(hypothesis.evidence(group, at))
+        evidence = hypothesis.evidence(group, at)
+        if evidence.reach is not None:
+            evidence = replace(evidence, reach=evidence.reach.briefly(draws))
+        return balance(evidence)
     except NotApplicable:
         return NOT_APPLICABLE
     except Undecided:

@@ -45,8 +45,8 @@ class Verdict:
     left out. beta: the median over runs. reach: where runs would say that something is not there, what of it, planted
     in them, is seen (`compare.judging.reach.Reach`): `sought` and `planted`, in words; `of`, what shares are shares of;
     `is_effect`, whether that is the effect itself; `matters`, the least share that matters; `limit`, the least that is
-    seen; `rungs`, of each size tried its share, the draws, how many were confirmed, and from low to high the interval
-    of the power; None elsewhere. Numbers that do not exist are NaN.
+    seen; `rungs`, of each size tried its share, whether it is seen, the draws, how many were confirmed (at 2.5 %, as a
+    single row), and from low to high the interval of the power; None elsewhere. Numbers that do not exist are NaN.
     """
 
     hypothesis: str
@@ -87,8 +87,8 @@ class Verdicts:
     ``source``; numbers ``effect``, ``smallest_effect``, ``p``, ``q``, ``runs``, ``agreement``, ``beta``; pairs ``ci``,
     ``claimed`` [low, high]; lists ``labels``, ``values`` (one a run) and ``robustness`` ({``threshold``, ``low``,
     ``high``, ``agreement``}); and ``reach``, null or {``sought``, ``planted``, ``of``, ``is_effect``, ``matters``,
-    ``limit``, ``rungs``}, the last a list of {``share``, ``confirmed``, ``draws``, ``low``, ``high``}. Numbers that do
-    not exist, and infinite ones, are null. Keys are sorted.
+    ``limit``, ``rungs``}, the last a list of {``share``, ``is_seen``, ``confirmed``, ``draws``, ``low``, ``high``}.
+    Numbers that do not exist, and infinite ones, are null. Keys are sorted.
 
     >>> import compare
     >>> compare.Verdicts((), {}, seed=0, draws=99).rows

@@ -32,7 +32,7 @@ def forest(verdicts: Verdicts | Iterable[Verdict], *, axes: Axes | None = None) 
     it has no end), the dotted stroke a bound of the claim, the grey line no effect. Where clusters, falls or
     preferences were planted in the same runs (field ``reach``), a second bar goes from the detection limit to the end,
     on the scale above, which is their share, or on that of the effect where the share is the effect: a full mark is a
-    size that was always seen, a hollow one a size that was not, and the short stroke the size from which on they
+    size that is seen, a hollow one a size that is not, or not surely, and the short stroke the size from which on they
     matter. Where a bar begins right of the stroke nothing is excluded.
 
     Arguments
@@ -154,7 +154,7 @@ def _scale_above(axes: Axes, reaches: Sequence[Mapping[str, Any]]) -> Axes:
 
 
 def _unseen(rung: Mapping[str, Any]) -> bool:
-    return bool(rung["confirmed"] < rung["draws"])
+    return not rung["is_seen"]
 
 
 def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
-from compare.judging.reach import percent, size_in_words
+from compare.judging.reach import power_in_words, size_in_words
 from compare.reporting.verdict_table import Column, Row, size, tally
 
 CLUSTERS = {
@@ -140,11 +140,11 @@ def _reach(rows: Sequence[Row]) -> str:
     all_of_them = all(rung["confirmed"] == rung["draws"] for rung in seen)
     draws = " to ".join(map(str, drawn[:: max(1, len(drawn) - 1)]))
     how_often = f"each of {draws}" if all_of_them else f"{least} or more of {draws}"
-    power = percent(min(rung["low"] for rung in seen))
+    power = power_in_words(min(rung["low"] for rung in seen))
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power of {power} "
-        f"at least) where they hold {' or '.join(said)} of the variance; larger ones are taken to be seen, and of "
+        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power {power}) "
+        f"where they hold {' or '.join(said)} of the variance; larger ones are taken to be seen, and of "
         "smaller ones nothing is said."
     )
 

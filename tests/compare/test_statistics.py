@@ -112,12 +112,21 @@ def test_the_interval_of_a_power_covers_it(power):
     assert abs(np.mean((found[:, 0] <= power) & (power <= found[:, 1])) - 0.95) < 0.015
 
 
-def test_the_power_of_draws_that_agree_and_of_too_few():
-    assert power_interval([1e-9] * 4, 0.025) == (1, 1)
-    assert power_interval([0.03] * 4, 0.025) == (0, 0)
-    assert power_interval([0.0] * 4, 0.025) == (1, 1)
-    assert power_interval([1.0, 1.0], 0.025) == (0, 0)
-    assert power_interval([1e-9], 0.025) == (0, 1)
+def test_the_power_of_draws_that_are_alike_or_too_few():
+    nothing = (0, 1)
+    for p in ([1e-9] * 4, [1e-9, 1e-5, 1e-9, 1e-6], [1.0, 1.0], [0.0, 0.0], [1e-9], [1e-9, np.nan, 1e-8]):
+        assert power_interval(p, 0.025) == nothing
+    for spread in (1e-9, 1e-6, 1e-3):
+        for draws in (4, 72):
+            deviates = stats.norm.isf(0.025) + np.array([-1, 1])[:, None] * (
+                3 + spread * np.linspace(0, 1, draws)
+            )
+            unseen, seen = (power_interval(p, 0.025) for p in stats.norm.sf(deviates))
+            assert seen.low > 0.999
+            assert unseen.high < 0.001
+    assert power_interval([1e-12, 0.0], 0.025).low >= 0
+    few_alike = power_interval([1e-9, 1e-9, 2e-9, 3e-9, 4e-9], 0.025)
+    assert few_alike.low > 0.95
 
 
 def test_how_many_of_nine_and_twelve_confirm_and_refute():

@@ -78,21 +78,30 @@ def judged(groups, **options):
 
 
 def _seen(plants, draw):
-    """The same for every draw: numbers that are clear of all bounds, in dynamics that are."""
+    """Numbers that are clear of all bounds, in dynamics that are, and a little apart from draw to draw."""
     if draw not in plants._lives:
-        clear = measured(plants.group.runs[0].trajectory, late=1.0, gain=1.0, share=0.5, stage=1.0)
-        runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
-        plants._lives.update(
-            dict.fromkeys(
-                range(plants.group.search.looks[-1]), Group(plants.group.name, runs, plants.group.controls)
+        runs = tuple(
+            replace(
+                run,
+                measured=measured(run.trajectory, **dict.fromkeys(("late", "gain", "share", "stage"), each)),
             )
+            for run, each in zip(plants.group.runs, _apart(1.0, len(plants.group.runs), draw))
         )
+        plants._lives[draw] = Group(plants.group.name, runs, plants.group.controls)
     return plants._lives[draw]
 
 
 def seen_falls(group, runs, share, draw):
-    """Energies of which falls are exactly this share of all changes, in every run."""
-    return [Fallen(Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3)), True)] * len(runs)
+    """Energies of which falls are about this share of all changes."""
+    return [
+        Fallen(Energies(np.array([0, 1 - each, 1 - 2 * each]), np.zeros(3)), True)
+        for each in _apart(share, len(runs), draw)
+    ]
+
+
+def _apart(mean, runs, draw):
+    """Numbers close to a mean, closer from draw to draw."""
+    return mean * (1 + 0.02 / (5 + draw) * np.linspace(-1, 1, runs))
 
 
 def group(size=RUNS, **numbers):

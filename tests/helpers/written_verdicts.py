@@ -12,11 +12,11 @@ REACH = {
     "matters": 0.65,
     "limit": 0.8,
     "rungs": [
-        {"share": 0.65, "confirmed": 1, "draws": 2, "low": 0.0, "high": 0.9},
-        {"share": 0.8, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0},
+        {"share": 0.65, "is_seen": False, "confirmed": 1, "draws": 2, "low": 0.0, "high": 0.9},
+        {"share": 0.8, "is_seen": True, "confirmed": 6, "draws": 6, "low": 0.97, "high": 1.0},
     ],
 }
-"""Of planted clusters those of 80 % were seen, and those of 65 % not always."""
+"""Of planted clusters those of 80 % were seen, and those of 65 % not in every draw."""
 
 
 def verdict(hypothesis="H1", group="gpt2_small & co", verdict="CONFIRMED", **changed):

@@ -68,7 +68,7 @@ def attention_follows(group: Group, at: Thresholds) -> Evidence:
     draws = min(run.measured.sizes["planting"] for run in chosen)
     search = group.search
     if draws < search.looks[-1]:
-        search = replace(COARSE, looks=tuple(look for look in COARSE.looks if look <= draws) or (draws,))
+        search = replace(COARSE, looks=(*(look for look in COARSE.looks if look < draws), draws))
     of = "what tokens give to other kept ones"
     reach = Reach(PREFERENCES, "preferences", at["matters"], PLANTED, p_of, search, of, words=EXCLUDED)
     return replace(evidence, reach=reach)
@@ -118,7 +118,7 @@ HYPOTHESIS = Hypothesis(
         "keys and distances take up the rest",
     ),
     rule=ABOVE,
-    refuted_by=f"{BELOW}, and preferences of the size `matters`, planted in the same attention, are always confirmed",
+    refuted_by=f"{BELOW}, and preferences of the size `matters`, planted in the same attention, would be confirmed",
     others=(
         Threshold(
             "matters",

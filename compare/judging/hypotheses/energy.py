@@ -107,7 +107,7 @@ HYPOTHESIS = Hypothesis(
     unit="share",
     null="rounding of the recorded numbers: 6 re-roundings",
     smallest=Threshold("share", 0.05, 0.02, 0.1, "largest share of falls that is still a rise"),
-    rule=f"{BELOW}, and falls `matters` times as large, planted in the same runs, are always refuted",
+    rule=f"{BELOW}, and falls `matters` times as large, planted in the same runs, would be refuted",
     refuted_by=ABOVE,
     others=(
         Threshold(

@@ -13,7 +13,7 @@ LEAST_SHARE = 1e-6
 MOVES_AT_ONCE = 20
 PLANTED = (0.05, 0.1, 0.2)
 """Shares of each token's attention that are moved to a cluster where a preference for it is planted."""
-PLANTINGS = 8
+PLANTINGS = 6
 """How often that is done where nobody asks for more: enough for a coarse limit, unless it only just is one."""
 VARIABLES = {
     "attention_follow": Variable(

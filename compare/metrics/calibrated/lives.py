@@ -84,13 +84,14 @@ def linked(
     return result
 
 
-def lives(side: Linked, rule: Rule, *shape: int) -> Life:
-    """Cluster lives under one rule of clouds that were linked at its number of neighbours.
+def lives(side: Linked, rule: Rule) -> Life:
+    """Cluster lives under one rule of clouds that were linked at its number of neighbours."""
+    return life.cluster_life(side.growth, side.components.index(rule.component), rule)
 
-    shape: what the clouds are, as numbers of draws and depths; one axis of all of them without it.
-    """
-    found = life.cluster_life(side.growth, side.components.index(rule.component), rule)
-    return Life(*(part.reshape(*shape, *part.shape[1:]) for part in found)) if shape else found
+
+def null_lives(side: Linked, rule: Rule, draws: int) -> Life:
+    """The same over draw and depth, of the clouds of draws one after the other, each with all depths."""
+    return Life(*(part.reshape(draws, -1, *part.shape[1:]) for part in lives(side, rule)))
 
 
 def stays(side: Linked, found: Life, null: Life, rule: PlateauRule, axis: str) -> Plateaus:

@@ -13,7 +13,7 @@ from compare.metrics import exclusions
 from compare.metrics.calibrated import attention, closeness, cluster_life, energy, gate, plateaus
 from compare.metrics.calibrated.held_out import CLUSTERS, held_out_of_run, read_depths
 from compare.metrics.calibrated.held_out import VARIABLES as HELD_OUT
-from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, null_shares, stays
+from compare.metrics.calibrated.lives import Linked, Lives, linked, lives, null_lives, null_shares, stays
 from compare.metrics.calibrated.thresholds import BASE, VARIANTS, Thresholds
 from compare.metrics.exclusions import Exclusions
 from compare.metrics.nulls.projection import SAMPLES
@@ -43,8 +43,10 @@ VARIABLES = {
 
 
 class Null(NamedTuple):
-    """What null draws of a run have: linkages, by number of neighbours, and over draw and depth the lives of each rule;
-    over draw, the share of depth that the longest plateau fills, by variant.
+    """What the null draws of a run have.
+
+    links: of the clouds of all draws, by number of neighbours. lives: over draw and depth, by rule. shares: of the
+    depth that the longest plateau of each draw fills, by variant.
     """
 
     links: Mapping[int, Linked]
@@ -196,7 +198,7 @@ def null_of(
     """The common token rotations of these points; samples, of the correction (`rotations`)."""
     rules = tuple(dict.fromkeys(rule for rule, _ in variants.values()))
     links = linked(rotated(rotations(points, seed, samples=samples), draws, seed), rules)
-    found = {rule: lives(links[rule.neighbour], rule, draws, len(points)) for rule in rules}
+    found = {rule: null_lives(links[rule.neighbour], rule, draws) for rule in rules}
     shares = {
         name: null_shares(links[rule.neighbour], found[rule], plateau_rule, axis)
         for name, (rule, plateau_rule) in variants.items()

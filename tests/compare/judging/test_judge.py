@@ -131,7 +131,7 @@ def test_one_s_own_hypothesis_is_asked_and_corrected_for_alone():
 
 
 def test_attention_is_held_against_its_null():
-    def attention(excess, life=1.0, planted=0.6, plantings=2):
+    def attention(excess, life=1.0, planted=0.6, plantings=6):
         null = np.linspace(0.3, 0.7, 5)[:, None, None] * np.ones((DEPTHS, 2))
         own = np.where(np.arange(DEPTHS)[:, None] < 3, np.nan, excess + 0.5) * np.ones(2)
         return {
@@ -139,32 +139,39 @@ def test_attention_is_held_against_its_null():
             "attention_follow_null": (("draw", "depth", "head"), null),
             "attention_follow_planted": (
                 ("planted_share", "planting", "depth"),
-                np.full((3, plantings, DEPTHS), planted),
+                planted + 1e-3 * np.arange(plantings)[:, None] * np.ones((3, 1, DEPTHS)),
             ),
             "cluster_life_excess": ("depth", np.full(DEPTHS, life)),
             "cluster_life_null": (("draw", "depth"), np.zeros((5, DEPTHS))),
         }
 
+    def planted_runs(planted, plantings=6):
+        shifts = around(0, 0.01)
+        return [
+            (run, data.assign(attention(0.0, planted=planted + shift, plantings=plantings)))
+            for (run, data), shift in zip(group(), shifts)
+        ]
+
     for excess, verdict in ((0.5, "CONFIRMED"), (0.0, "REFUTED")):
         runs = [
-            (run, data.assign(attention(excess + shift)))
+            (run, data.assign(attention(excess + shift, planted=0.6 + shift)))
             for (run, data), shift in zip(group(), around(0, 0.01))
         ]
         assert judged({"runs": runs}).row("H6", "runs").verdict == verdict
     for planted, said in (
         (0.6, "preferences"),
-        (0.5, "the instrument does not see preferences"),
+        (0.5, "the instrument is not sure to see preferences"),
     ):
-        runs = [(run, data.assign(attention(0.0, planted=planted))) for run, data in group()]
+        runs = planted_runs(planted)
         row = judged({"runs": runs}).row("H6", "runs")
         assert row.verdict == ("REFUTED" if planted == 0.6 else "UNDECIDED")
         assert f"{said} for the own cluster" in row.why
     for plantings, limits, said in (
         (100, "full", "10 % in 100 of 100 draws"),
-        (99, "full", "10 % in 4 of 4 draws"),  # too few to count: as for a coarse limit,
-        (100, "coarse", "10 % in 4 of 4 draws"),
+        (99, "full", "10 % in 6 of 6 draws"),  # too few to count: as for a coarse limit,
+        (100, "coarse", "10 % in 6 of 6 draws"),
     ):
-        many = [(run, data.assign(attention(0.0, plantings=plantings))) for run, data in group()]
+        many = planted_runs(0.6, plantings)
         assert said in judged({"runs": many}, limits=limits, hypotheses="H6").row("H6", "runs").why
     unplanted = [(run, data.drop_vars("attention_follow_planted")) for run, data in runs]
     assert "measure it again" in judged({"runs": unplanted}).row("H6", "runs").why

@@ -10,7 +10,7 @@ from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
 from compare.judging.groups import groups_of
 from compare.judging.planted_falls import energies, fallen
-from compare.judging.reach import Search, counted
+from compare.judging.reach import COARSE, counted
 from compare.judging.registry import HYPOTHESES
 from compare.metrics.calibrated.energy import descent_share
 from compare.metrics.calibrated.preset import calibrated
@@ -95,15 +95,17 @@ def test_a_rise_is_confirmed_as_far_as_falls_would_have_been_seen(rising):
 
 
 def test_a_full_limit_is_exact_to_a_tenth_of_the_largest_fall_that_is_still_a_rise(rising):
-    """Of 20 draws, for the time that 100 take."""
-    h4, searched = HYPOTHESES["H4"], replace(made(rising), search=Search((20,), 1, counted, 0.0, 1, (0.5,)))
+    """Of 31 draws, for the time that 100 take."""
+    searched = replace(made(rising), search=replace(COARSE, power=counted, shares=(0.5,)))
+    h4 = HYPOTHESES["H4"]
     reach = h4.evidence(searched, h4.at).reach
     assert reach is not None
     unseen, limit, *seen = reach.rungs
     assert limit.share == reach.limit == pytest.approx(unseen.share + 0.005)
     assert 0.06 <= limit.share <= 0.08  # coarsely 0.08, of 0.06, 0.08 and 0.1
-    assert unseen.confirmed < 19 <= min(each.confirmed for each in (limit, *seen))
-    assert f"{100 * limit.share:.3g} % in {limit.confirmed} of 20 draws" in reach.sentence()
+    assert unseen.confirmed < unseen.draws
+    assert {each.confirmed for each in (limit, *seen)} == {31}
+    assert f"{100 * limit.share:.3g} % in 31 of 31 draws" in reach.sentence()
     assert f"falls of {100 * limit.share:.3g} % of all changes" in reach.sentence()
 
 

@@ -66,7 +66,7 @@ def test_what_is_planted_in_the_unit_of_the_effect_is_on_its_scale():
 
 
 def test_small_shares_have_room_on_the_scale_above():
-    rungs = [{"share": 0.1, "confirmed": 4, "draws": 4, "low": 0.4, "high": 1.0}]
+    rungs = [{"share": 0.1, "is_seen": True, "confirmed": 6, "draws": 6, "low": 0.97, "high": 1.0}]
     axes = plot.forest(
         [verdict(verdict="REFUTED", effect=0.0, ci=(-0.1, 0.1), reach=REACH | {"rungs": rungs})]
     )

@@ -78,8 +78,8 @@ def test_intervals_that_stay_short_of_what_matters_are_named():
     assert "intervals" not in said(*without_end)[0]
 
 
-def seen_from(limit, confirmed=4, draws=4, low=0.97):
-    rung = {"share": limit, "confirmed": confirmed, "draws": draws, "low": low, "high": 1.0}
+def seen_from(limit, confirmed=6, draws=6, low=0.97):
+    rung = {"share": limit, "confirmed": confirmed, "draws": draws, "is_seen": True, "low": low, "high": 1.0}
     return {**REACH, "limit": limit, "rungs": [rung]}
 
 
@@ -93,12 +93,12 @@ def test_how_far_a_refutation_reaches():
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach=seen_from(0.3)))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
     assert (
-        "in each of 4 to 72 draws (a power of 95 % at least) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
+        "in each of 6 to 72 draws (a power of 95 % or more) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
         "variance; larger" in reach
     )
     full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100, 0.91))
     assert any(
-        "seen in 97 or more of 100 draws (a power of 91 % at least) where they hold 50 %" in sentence
+        "seen in 97 or more of 100 draws (a power of 91 % or more) where they hold 50 %" in sentence
         for sentence in said(full)
     )
     assert not any(

@@ -64,7 +64,7 @@ def test_three_need_less(texts):
             "bert-128",
             "UNDECIDED",
             0.4,
-            "the instrument does not see 3 to 5 clusters below 40 % of the variance",
+            "the instrument is not sure to see 3 to 5 clusters below 40 % of the variance",
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_nothing_is_refuted_where_nothing_would_be_seen():
     """Five clusters of 30 % in three dimensions overlap."""
     found = structure(group(GENERATORS["lowd"], 5, 1, Shape(7, 48, 7)))
     assert found.verdict == "UNDECIDED"
-    assert "the instrument does not see 3 to 5 clusters" in found.why
+    assert "the instrument is not sure to see 3 to 5 clusters" in found.why
     assert "none of it above 0.1, which refutes nothing" in found.why
 
 
