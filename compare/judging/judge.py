@@ -101,9 +101,10 @@ def judge(
         and ``"random_weights"`` (P19), those of `compare.analyses.tables`. What needs them says so where they are
         missing.
     limits: how it is sought what would be seen where it is planted in the runs, before something is said not to be
-        there: ``"coarse"``, 6 to 31 draws of a few sizes, the fewer the clearer they are, or ``"full"``, 100 draws, seen
-        from 95 on, of clusters in steps of 5 % of the variance and of falls in steps of a tenth of the largest that
-        is still a rise (`compare.judging.reach.SEARCHES`). Of attention (H6) there are the ``plantings`` of `measured`.
+        there: ``"coarse"``, 6 to 31 draws of a few sizes, the fewer the clearer they are, or ``"full"``, 100 draws,
+        seen from 95 on, of clusters in steps of 5 % of the variance and of falls in steps of a tenth of the largest
+        that is still a rise (`compare.judging.reach.SEARCHES`). Of attention (H6) there are the ``plantings`` of
+        `measured`.
     hypotheses: those to ask, by id, or one's own, a `compare.judging.hypothesis.Hypothesis`, whose evidence may be any
         number that one's own code makes of a run's trajectory; all of the registry where None. What is asked is what
         is corrected for, so choose before looking at the verdicts.

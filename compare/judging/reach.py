@@ -75,7 +75,8 @@ SEARCHES: Mapping[str, Search] = {
 for enough in 0.4, 5 and 26 % of cases, and of 99 and 99.9 % in 81 and 99 %, where deviates are normal. full: 95 of 100
 draws, which those powers have in 0, 6, 62, 100 and 100 % of cases.
 """
-COARSE = SEARCHES["coarse"]
+DEFAULT = "coarse"
+COARSE = SEARCHES[DEFAULT]
 
 
 def percent(share: float) -> str:

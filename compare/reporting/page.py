@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 import probe
 from compare.judging.chart import Behind
-from compare.judging.reach import COARSE, SEARCHES, size_in_words
+from compare.judging.reach import DEFAULT, size_in_words
 from compare.judging.registry import HYPOTHESES
 from compare.judging.verdicts import Verdicts
 from compare.published.claims import check_claims
@@ -166,7 +166,7 @@ def repeating(judged: Verdicts, runs: Sequence[SavedRun], limits: str) -> str:
         every = texts == {*probe.prompts()}
         parts += ["--prompt all"] if every else [f"--prompt {text}" for text in sorted(texts)]
     parts += [f"--file {shlex.quote(f'path/to/{text}')}" for text in sorted(own)]
-    if SEARCHES[limits] != COARSE:
+    if limits != DEFAULT:
         parts.append(f"--limits {limits}")
     if set(judged.thresholds) != set(HYPOTHESES):
         parts += [f"--hypothesis {name}" for name in judged.thresholds]

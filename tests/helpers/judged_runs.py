@@ -14,6 +14,7 @@ from compare.judging.planted_falls import Energies, Fallen
 from compare.metrics.calibrated.held_out import CLUSTERS, VARIABLES
 from sim import Trajectory
 from sim.sphere import normalise
+from tests.helpers.few_draws import few_draws
 
 TOKENS, DEPTHS, RUNS = 40, 9, 9
 VARIANTS = ["base", "component 0.05", "component 0.12", "successive 0.7", "successive 0.9"]
@@ -67,6 +68,7 @@ def measured(
 def judged(groups, **options):
     """`compare.judge` on groups given as lists of (trajectory, data set), where all that is planted would be seen."""
     with (
+        few_draws(),
         mock.patch.object(Plants, "with_lives", _seen),
         mock.patch("compare.judging.hypotheses.energy.fallen", seen_falls),
     ):
@@ -78,30 +80,17 @@ def judged(groups, **options):
 
 
 def _seen(plants, draw):
-    """Numbers that are clear of all bounds, in dynamics that are, and a little apart from draw to draw."""
+    """Numbers that are clear of all bounds, in dynamics that are."""
     if draw not in plants._lives:
-        runs = tuple(
-            replace(
-                run,
-                measured=measured(run.trajectory, **dict.fromkeys(("late", "gain", "share", "stage"), each)),
-            )
-            for run, each in zip(plants.group.runs, _apart(1.0, len(plants.group.runs), draw))
-        )
+        clear = measured(plants.group.runs[0].trajectory, late=1.0, gain=1.0, share=0.5, stage=1.0)
+        runs = tuple(replace(run, measured=clear) for run in plants.group.runs)
         plants._lives[draw] = Group(plants.group.name, runs, plants.group.controls)
     return plants._lives[draw]
 
 
 def seen_falls(group, runs, share, draw):
-    """Energies of which falls are about this share of all changes."""
-    return [
-        Fallen(Energies(np.array([0, 1 - each, 1 - 2 * each]), np.zeros(3)), True)
-        for each in _apart(share, len(runs), draw)
-    ]
-
-
-def _apart(mean, runs, draw):
-    """Numbers close to a mean, closer from draw to draw."""
-    return mean * (1 + 0.02 / (5 + draw) * np.linspace(-1, 1, runs))
+    """Energies of which falls are exactly this share of all changes, in every run."""
+    return [Fallen(Energies(np.array([0, 1 - share, 1 - 2 * share]), np.zeros(3)), True)] * len(runs)
 
 
 def group(size=RUNS, **numbers):

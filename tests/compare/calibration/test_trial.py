@@ -46,10 +46,12 @@ def test_clusters_whose_members_change_form_but_do_not_persist(verdict):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("ring", "UNDECIDED"), ("heavy", "UNDECIDED"), ("student", "REFUTED")]
+    ("name", "said"), [("ring", "UNDECIDED"), ("heavy", "UNDECIDED"), ("student", "UNDECIDED")]
 )
 def test_an_arc_a_core_with_a_halo_and_heavy_tails_are_no_clusters(verdict, name, said):
-    """On the circle planted clusters overlap, and are not seen; in a core tokens are as near as in small clusters."""
+    """On the circle planted clusters overlap, and are not seen, among heavy tails not in every draw; in a core tokens
+    are as near as in small clusters.
+    """
     assert verdict(name, "H1") == said
 
 

@@ -25,10 +25,18 @@ from compare.reporting.verdict_table import anchor, effect_in_words, measures, s
 from compare.study.measuring import measure_run
 from compare.study.results import SavedRun, Settings, read_run
 from sim import Trajectory
+from tests.helpers.few_draws import few_draws
 from tests.helpers.report_runs import NASTY, model_runs, report_of_all
 
 DRAWS = 19
 NOTHING = Behind("SA", {}, {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """The pages are asked about here, and not how far a verdict reaches."""
+    with few_draws():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -96,15 +96,15 @@ def test_attention_that_was_measured_is_not_kept_and_made_again_where_it_is_need
     assert again.measured("calibrated").sizes["draw"] == MORE.draws
     assert "attention_follow" in again.measured("calibrated")
     # More plantings need the attention, so that a report is content with what there is; and they serve as few do.
-    planted = replace(MORE, plantings=6)
-    for settings, plantings in ((planted, 4), (MORE, 4)):
+    planted = replace(MORE, plantings=9)
+    for settings, plantings in ((planted, 6), (MORE, 6)):
         found = complete_run(lean.path, settings)
         assert isinstance(found, SavedRun)
         assert found.measured("calibrated").sizes["planting"] == plantings
     plan.work([JOB], tmp_path / "lean", planted)
     before = lean.path.stat().st_mtime_ns
     (found,) = plan.work([JOB], tmp_path / "lean", MORE)
-    assert found.measured("calibrated").sizes["planting"] == 6
+    assert found.measured("calibrated").sizes["planting"] == 9
     assert lean.path.stat().st_mtime_ns == before
     # Whoever asks for the attention gets it.
     plan.work([JOB], tmp_path / "lean", MORE, keep_attention=True)
