@@ -1,31 +1,42 @@
 """The whole pipeline on runs of known truth, and the runner and the summary that count how often it is right."""
 
 import json
+from functools import cache
 from itertools import islice
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import compare
 from compare.calibration import GENERATORS, calibrate
 from compare.calibration.generator import Shape, group
-from compare.calibration.one_group import judged
 from compare.calibration.summary import rows, summary, truth
 from compare.judging.verdicts import Verdict, Verdicts
+from compare.metrics.calibrated.preset import calibrated
+from compare.metrics.calibrated.thresholds import BASE
 
 DRAWS = 29
 
 
 @pytest.fixture(scope="module")
 def verdict():
-    """Verdict of the judge on one group of nine runs of a generator, by hypothesis; each group is judged once."""
-    kept = {}
+    """Verdict of the judge on one group of nine runs of a generator; each is measured once, and asked one question."""
 
-    def of(name, hypothesis, tokens=40, depths=9, number=0):
-        if name not in kept:
-            runs = group(GENERATORS[name], 11, number, Shape(9, tokens, depths))
-            kept[name] = judged(runs, DRAWS)["verdicts"]
-        return kept[name][hypothesis]["verdict"]
+    @cache
+    def measured(name):
+        parts = {}
+        for run in group(GENERATORS[name], 11, 0, Shape(9, 40, 9)):
+            parts.setdefault(run.provenance.get("part", "group"), []).append(run)
+        tables = {
+            part: [calibrated(run, DRAWS, 0, {"base": BASE}) for run in runs] for part, runs in parts.items()
+        }
+        return parts, tables
+
+    def of(name, hypothesis):
+        parts, tables = measured(name)
+        found = compare.judge(parts, draws=DRAWS, measured=tables, hypotheses=hypothesis)
+        return found.row(hypothesis, "group").verdict
 
     return of
 
