@@ -192,7 +192,7 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
                     [],
                     linestyle="",
                     markerfacecolor="none",
-                    label="planted, not seen in every draw",
+                    label="planted, not surely seen",
                     **mark,
                 )
             )
