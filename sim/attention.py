@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from sim.kernel import by_rows, by_tiles, product
+from sim.kernel import Rows, by_rows, by_tiles, product, row_sums
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, finite, linear, number
 from sim.precision import Precision, checked_precision, require_64_bit
@@ -196,7 +196,7 @@ class Attention(eqx.Module):
             turning, growth, _ = self._motion(theta, args, t, radii)
             return radii[:, None] * turning + growth[:, None] * theta
         turning, _, total = self._motion(x, args, t, None)
-        return turning + (total / 4 * (1 - jnp.sum(x**2, axis=-1)))[:, None] * x
+        return turning + (total / 4 * (1 - row_sums(x**2)))[:, None] * x
 
     def velocity(
         self,
@@ -286,7 +286,7 @@ class Attention(eqx.Module):
         radii: Float[Array, " n"],
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
         towards, own, total = self._written(x, masses)
-        along = jnp.sum(x * towards, axis=-1) / jnp.sum(x**2, axis=-1)
+        along = row_sums(x * towards) / row_sums(x**2)
         tangent, along = towards - along[:, None] * x, along + own
         length = jnp.sqrt(jnp.sum(tangent**2, axis=-1) + along**2)
         speed, growth = rates(self.norm, t, radii, along, length, self.tau, self.alpha)
@@ -308,7 +308,7 @@ class Attention(eqx.Module):
         with_one = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
         numerators = weights.numerators(x, masses)
 
-        def write(rows: Int[Array, " rows"]) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
+        def write(rows: Rows) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
             others, own = numerators(rows, x)
             read = product(others, with_one) + own[..., None] * with_one[:, rows]
             if self.kind == "SA":

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 # Numbers in a tile on a CPU: 8 MB of differences stay in its cache; of weights 32 MB, as a matrix product of fewer rows
@@ -44,16 +45,21 @@ class Pulls(NamedTuple):
     lost: Bool[Array, " rows"]
 
 
-# Of the numbers of a tile's tokens, and all tokens as seen from an origin.
-Weigh = Callable[[Int[Array, " rows"], Float[Array, "n d"]], Numerators]
+# The numbers of a tile's tokens: in NumPy where they are all tokens in their order, which is known before compiling.
+Rows = Int[Array, " rows"] | Int[np.ndarray, " rows"]
+# Of these, and all tokens as seen from an origin.
+Weigh = Callable[[Rows, Float[Array, "n d"]], Numerators]
 
 
 def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
     """`function` of every token's number, a tile of tokens at a time, when one of them needs n * width numbers."""
-    return jax.lax.map(function, jnp.arange(n), batch_size=1 + _entries(_DIFFERENCES) // (n * width))
+    rows = 1 + _entries(_DIFFERENCES) // (n * width)
+    if rows >= n:
+        return jax.vmap(function)(jnp.arange(n))
+    return jax.lax.map(function, jnp.arange(n), batch_size=rows)
 
 
-def by_rows(function: Callable[[Int[Array, " rows"]], Any], n: int, heads: int) -> Any:
+def by_rows(function: Callable[[Rows], Any], n: int, heads: int) -> Any:
     """`function` of the numbers of a tile of tokens, for all tokens in turn, when one token needs n * heads numbers.
 
     Its results have the rows in front.
@@ -61,7 +67,7 @@ def by_rows(function: Callable[[Int[Array, " rows"]], Any], n: int, heads: int) 
     tiles = -(-n // _rows_that_fit(n, heads))
     rows = -(-n // tiles)
     if tiles == 1:
-        return function(jnp.arange(n))
+        return function(np.arange(n))
     numbers = jnp.minimum(jnp.arange(tiles * rows), n - 1).reshape(tiles, rows)
     found = jax.lax.map(function, numbers)
     return jax.tree.map(lambda part: part.reshape(tiles * rows, *part.shape[2:])[:n], found)
@@ -70,6 +76,16 @@ def by_rows(function: Callable[[Int[Array, " rows"]], Any], n: int, heads: int) 
 def product(a: Float[Array, "... i j"], b: Float[Array, "... j k"]) -> Float[Array, "... i k"]:
     """The matrix product in full precision, also on accelerators that would round float32 to less."""
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def rows_of(values: Float[Array, "n ..."], rows: Rows) -> Float[Array, "rows ..."]:
+    """The rows of a tile; the array itself, not a copy, where they are all."""
+    return values if isinstance(rows, np.ndarray) else values[rows]
+
+
+def row_sums(values: Float[Array, "*rows columns"]) -> Float[Array, "*rows"]:
+    """The sums over the last axis, as a product with ones: for short rows faster than a sum on a CPU."""
+    return product(values, jnp.ones((values.shape[-1], 1), values.dtype))[..., 0]
 
 
 def pulls(
@@ -84,7 +100,7 @@ def pulls(
     """
     n = len(x)
 
-    def around(origin: Float[Array, " d"], rows: Int[Array, " rows"]) -> Pulls:
+    def around(origin: Float[Array, " d"], rows: Rows) -> Pulls:
         return _pulls_around(origin, rows, weigh, x, softmax, steepness)
 
     first = by_rows(lambda rows: around(jnp.mean(x, axis=0), rows), n, heads)
@@ -115,7 +131,7 @@ def pulls(
 
 def _pulls_around(
     origin: Float[Array, " d"],
-    rows: Int[Array, " rows"],
+    rows: Rows,
     weigh: Weigh,
     x: Float[Array, "n d"],
     softmax: bool,
@@ -123,7 +139,7 @@ def _pulls_around(
 ) -> Pulls:
     """The pulls on some rows from products of x - origin, and which of them may have lost digits."""
     y = x - origin[None]
-    squares = jnp.sum(y**2, axis=-1, keepdims=True)
+    squares = row_sums(y**2)[:, None]
     moments = jnp.concatenate([jnp.ones_like(squares), jnp.sqrt(squares), squares, squares**2], axis=-1)
     weights = weigh(rows, y)
     sums = product(weights.others, jnp.concatenate([y, moments], axis=-1))
@@ -131,14 +147,14 @@ def _pulls_around(
     if softmax:
         sums, total = sums / total[..., None], jnp.ones_like(total)
     sums = jnp.sum(sums, axis=0)
-    at, own, one = y[rows], squares[rows, 0], sums[:, -4]
+    here, at, own, one = rows_of(x, rows), rows_of(y, rows), rows_of(squares, rows)[:, 0], sums[:, -4]
     pull = sums[:, :-4] - one[:, None] * at
     # From here on a unit of weight: squares of far weights underflow.
     unit = jnp.where(one > 0, one, 1)[:, None]
     mean, (_, lengths, seconds, fourths) = sums[:, :-4] / unit, jnp.moveaxis(sums[:, -4:] / unit, -1, 0)
-    spread = jnp.maximum(own + seconds - 2 * jnp.sum(at * mean, axis=-1), 0)
-    along = jnp.sum(x[rows] * pull, axis=-1) / jnp.sum(x[rows] ** 2, axis=-1)
-    speed = jnp.linalg.norm((pull - along[:, None] * x[rows]) / unit, axis=-1)
+    spread = jnp.maximum(own + seconds - 2 * row_sums(at * mean), 0)
+    along = row_sums(here * pull) / row_sums(here**2)
+    speed = jnp.sqrt(row_sums(((pull - along[:, None] * here) / unit) ** 2))
     # Products round by eps sum_j w_ij (|y_i| + |y_j|), logits by eps beta (|y_i|^2 + |y_j|^2) / 2.
     eps = jnp.finfo(x.dtype).eps
     of_products = eps * (jnp.sqrt(own) + lengths)

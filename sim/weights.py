@@ -7,9 +7,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sim.kernel import Numerators, Weigh, by_tiles, product, pulls
+from sim.kernel import Numerators, Rows, Weigh, by_tiles, product, pulls, row_sums, rows_of
 from sim.logits import capped, normed, rotated
 from sim.operators import linear
+
+# Tokens, and products n^2 d, up to which a sum of differences, which loses nothing, is no slower than matrix products.
+_FEW_TOKENS, _FEW_DIFFERENCES = 32, 2**14
 
 
 class Weights(eqx.Module):
@@ -46,11 +49,12 @@ class Weights(eqx.Module):
         own_is_largest = self.matched() and self.logit_bias is None
 
         def logits(
-            rows: Int[Array, " rows"], y: Float[Array, "n d"]
+            rows: Rows, y: Float[Array, "n d"]
         ) -> tuple[Float[Array, "_head rows n"], Float[Array, "_head rows"]]:
             if self.matched():
-                half = jnp.sum(y**2, axis=-1) / 2
-                others = (self.beta * (product(y[rows], y.T) - half[rows][:, None] - half[None]))[None]
+                half = row_sums(y**2) / 2
+                own_half = rows_of(half, rows)[:, None]
+                others = (self.beta * (product(rows_of(y, rows), y.T) - own_half - half[None]))[None]
                 own = jnp.zeros((1, len(rows)), x.dtype)
             else:
                 others = self._scaled(product(queries[:, rows], jnp.swapaxes(keys, -1, -2)))
@@ -60,7 +64,7 @@ class Weights(eqx.Module):
             bias = self._bias(rows)
             return others + bias, own + _at(bias, rows)
 
-        def weigh(rows: Int[Array, " rows"], y: Float[Array, "n d"]) -> Numerators:
+        def weigh(rows: Rows, y: Float[Array, "n d"]) -> Numerators:
             other, own = logits(rows, y)
             columns, numbers = jnp.arange(len(x))[None], rows[:, None]
             seen = columns < numbers if self.causal else columns != numbers
@@ -72,7 +76,7 @@ class Weights(eqx.Module):
                 other, own = other + self.beta, own + self.beta
             return Numerators(
                 jnp.broadcast_to(masses[None, None] * jnp.exp(other), (self.heads, *other.shape[1:])),
-                jnp.broadcast_to(masses[rows][None] * jnp.exp(own), (self.heads, len(rows))),
+                jnp.broadcast_to(rows_of(masses, rows)[None] * jnp.exp(own), (self.heads, len(rows))),
             )
 
         return weigh
@@ -120,12 +124,12 @@ class Weights(eqx.Module):
         """Logits of the products of queries and keys, less beta."""
         return capped(self.beta * products, self.softcap) - self.beta
 
-    def _bias(self, rows: Int[Array, "*rows"]) -> Float[Array, "_head *rows n"]:
+    def _bias(self, rows: Rows | Int[Array, ""]) -> Float[Array, "_head *rows n"]:
         assert self.logit_bias is not None
         return jnp.take(self.logit_bias, rows, axis=-2)
 
 
-def _at(values: Float[Array, "_head rows n"], rows: Int[Array, " rows"]) -> Float[Array, "_head rows"]:
+def _at(values: Float[Array, "_head rows n"], rows: Rows) -> Float[Array, "_head rows"]:
     """The entry of each row that is the row's own token."""
     return jnp.take_along_axis(values, rows[None, :, None], axis=-1)[..., 0]
 
@@ -135,6 +139,9 @@ def weighted_pulls(
     weights: Weights, x: Float[Array, "n d"], masses: Float[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
     """sum_hj A^h_ij (x_j - x_i), and sum_j A^h_ij."""
+    n, d = x.shape
+    if n <= _FEW_TOKENS and weights.heads * n**2 * d <= _FEW_DIFFERENCES:
+        return _pulls_by_differences(weights, x, masses)
     steepness = weights.beta if weights.matched() else jnp.zeros_like(weights.beta)
     return pulls(weights.numerators(x, masses), x, weights.heads, weights.kind == "SA", steepness)
 

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as Spread
 from jaxtyping import Array, Bool, Int
 
+from sim.stepping import COMPILED_FAST
 from sim.sweeps.stepper import Course, Problem, ShapeClass, advance, begin, due, going, look_back
 
 
@@ -28,7 +29,7 @@ class Occupancy(NamedTuple):
     made: Int[Array, " device"]
 
 
-@partial(jax.jit, static_argnames="shape")
+@partial(jax.jit, static_argnames="shape", compiler_options=COMPILED_FAST)
 def solve_one(problem: Problem, *, shape: ShapeClass) -> Solved:
     """Solve one cell. Compiled once for each shape class and shape of the points."""
 
