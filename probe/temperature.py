@@ -74,13 +74,14 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     for place in depths:
         cosines = trajectory.points[place] @ trajectory.points[place].T
         entropies = _Entropies(cosines[keep], seen[keep])
+        like = _Cosines(effects, cosines)
         for head in attention[place]:
             rows = head.astype(np.float64)
             logs = np.log(rows, where=rows > 0, out=np.zeros_like(rows))  # 0 log 0 = 0
             entropy = -float(np.einsum("ij,ij->i", rows, logs)[keep].mean())
             lost = pairs & (rows == 0)
             fitted, places_fit = _regressions(
-                logs, cosines, Effects(pairs & ~lost) if lost.any() else effects
+                logs, _Cosines(Effects(pairs & ~lost), cosines) if lost.any() else like
             )
             by_entropy = entropies.beta(entropy)
             better = fitted[2] if places_fit else by_entropy
@@ -92,20 +93,30 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     )
 
 
+class _Cosines:
+    """The cosines of some pairs beside constants, which all heads of a depth share: less those of rows, and of both."""
+
+    def __init__(self, effects: Effects, cosines: Float[np.ndarray, "token token"]) -> None:
+        self.effects = effects
+        self.in_rows = effects.without_rows(cosines)
+        self.left = effects.without_places(self.in_rows)
+
+
 def _regressions(
-    logs: Float[np.ndarray, "token token"], cosines: Float[np.ndarray, "token token"], effects: Effects
+    logs: Float[np.ndarray, "token token"], cosines: _Cosines
 ) -> tuple[tuple[float, float, float, float, float], bool]:
     """The first five of `NAMES`, and whether the places are worth their constants."""
-    log, cosine = effects.without_rows(logs), effects.without_rows(cosines)
-    log_left, cosine_left = effects.without_places(log), effects.without_places(cosine)
+    log = cosines.effects.without_rows(logs)
     total, count = float(log @ log), len(log)
-    slope, explained = _fit(cosine, log)
-    slope_left, explained_left = _fit(cosine_left, log_left)
+    slope, explained = _fit(cosines.in_rows, log)
+    # What constants explain of log is orthogonal to the cosines that they have left.
+    slope_left, explained_left = _fit(cosines.left, log)
     if not total > count * ROUNDING**2:
         return (slope, np.nan, slope_left, np.nan, np.nan), False
-    by_places = total - float(log_left @ log_left)
+    by_places = cosines.effects.explained_by_places(log)
     unexplained = np.array([total - explained, total - by_places - explained_left])
-    cost = count * np.log(np.maximum(unexplained, count * ROUNDING**2)) + [0, effects.free * np.log(count)]
+    free = cosines.effects.free
+    cost = count * np.log(np.maximum(unexplained, count * ROUNDING**2)) + [0, free * np.log(count)]
     shares = explained / total, by_places / total, (by_places + explained_left) / total
     return (slope, shares[0], slope_left, *shares[1:]), bool(cost[1] < cost[0])
 

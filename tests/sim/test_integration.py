@@ -70,7 +70,9 @@ def test_another_beta_or_tolerance_does_not_compile_anew(monkeypatch):
         return pulls(*arguments)
 
     monkeypatch.setattr(sim.weights, "pulls", counted)
-    x = sim.uniform(33, 3, seed=1)  # a shape that no other test has compiled, and too many tokens for differences
+    x = sim.uniform(
+        33, 3, seed=1
+    )  # a shape that no other test has compiled, and too many tokens for differences
     sim.simulate(sim.Attention(1.0), x, [0, 1])
     first = len(traces)
     assert first > 0

@@ -11,7 +11,7 @@ MOST_ITERATIONS = 100
 CONVERGED = 1e-6
 ACTIVE_RANK = 10
 GLANCES, MOST_POWERS = 24, 16
-HALF = 0.5 * (1 - 1e-9)  # far beyond what rounding does to a power
+MARGIN = 1e-9  # far beyond what rounding does to a factor or a power
 CLUSTER_BELOW, MIXING_ABOVE = 0.3, 0.7
 
 VARIABLES = {
@@ -119,17 +119,33 @@ def _change(weights, before, after, row, column):
 def eigenvalues_above_half(balanced: Float[np.ndarray, "token token"]) -> int:
     """Number of eigenvalues of a matrix, whose columns sum to 1, with real part > 0.5 (post, Group C2).
 
-    1 is one of them, with the left eigenvector of ones. B = P - r 1^T, r the mean of the columns, has 0 in its place
-    and the others of P (Wielandt), and all eigenvalues of B are at most |B^k|_F^(1/k) in modulus: where that is below
-    0.5 for k = 1, 2, 4, 8 or 16, there is no other one. Else all eigenvalues are computed.
+    They are computed only where no bound tells their number:
+
+    - Real parts are at least the least eigenvalue of (P + P^T) / 2 (Bendixson): where that is above 0.5, all count.
+    - 1 is an eigenvalue, with the left eigenvector of ones. B = P - r 1^T, r the mean of the columns, has 0 in its
+      place and the others of P (Wielandt), and all eigenvalues of B are at most |B^k|_F^(1/k) in modulus: where that is
+      below 0.5 for k = 1, 2, 4, 8 or 16, there is no other one.
     """
+    if _all_above_half(balanced):
+        return len(balanced)
     power, exponent = balanced - balanced.mean(axis=1, keepdims=True), 1
     if _growth(power) < 0.5:
         while exponent <= MOST_POWERS:
-            if np.linalg.norm(power) ** (1 / exponent) < HALF:
+            if np.linalg.norm(power) ** (1 / exponent) < 0.5 - MARGIN:
                 return 1
             power, exponent = power @ power, 2 * exponent
     return int(np.sum(np.linalg.eigvals(balanced).real > 0.5))
+
+
+def _all_above_half(matrix: Float[np.ndarray, "token token"]) -> bool:
+    """Whether the symmetric part has no eigenvalue up to 0.5: less 0.5, it has a Cholesky factor then."""
+    if matrix.diagonal().min() <= 0.5:
+        return False
+    try:
+        np.linalg.cholesky((matrix + matrix.T) / 2 - (0.5 + MARGIN) * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _growth(matrix: Float[np.ndarray, "token token"]) -> float:

@@ -132,6 +132,25 @@ def test_most_heads_need_no_eigenvalues(monkeypatch):
     assert len(asked) == 2
 
 
+def test_heads_that_look_at_their_own_token_need_no_eigenvalues(monkeypatch):
+    n = 40
+    towards = np.random.default_rng(0).dirichlet(np.full(n, 0.3), n).T  # columns that sum to 1
+    cyclic = np.roll(np.eye(n), 1, axis=0)
+    cases = [0.8 * np.eye(n) + 0.2 * towards, 0.75 * np.eye(n) + 0.05 * cyclic + 0.2 * towards]
+    for matrix in cases:
+        assert np.sum(np.linalg.eigvals(matrix).real > 0.5) == n
+    monkeypatch.setattr(np.linalg, "eigvals", None)
+    assert [eigenvalues_above_half(matrix) for matrix in cases] == [n, n]
+
+
+@pytest.mark.parametrize("gap", [-1e-6, 1e-6])
+def test_a_bound_at_the_line_does_not_decide_wrongly(gap):
+    """The symmetric part of the pairs ends there, and their eigenvalues too."""
+    pairs = np.kron(np.eye(5), [[0.75, 0.25], [0.25, 0.75]])
+    moved = pairs + gap * np.kron(np.eye(5), [[1, -1], [-1, 1]]) / 2
+    assert eigenvalues_above_half(moved) == (10 if gap > 0 else 5)
+
+
 def test_uniform_attention_has_closed_forms():
     n = 12
     found = attention_clusters(np.full((1, 2, n, n), 1 / n))
