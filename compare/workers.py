@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from compare.metrics.threads import one_thread
+
 MOST_PROCESSES = 2
 WORTH_A_PROCESS = 3
 
@@ -84,7 +86,7 @@ class Spread(Generic[Task, Result]):
     def __iter__(self) -> Iterator[Result]:
         begun = self.workers is not None and self.workers.begun
         if min(_most(), len(self.tasks) // (1 if begun else WORTH_A_PROCESS)) < 2:
-            with threadpool_limits(limits=1):
+            with one_thread():
                 yield from map(self.do, self.tasks)
         elif self.workers is None:
             with Workers() as own:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from compare.calibration.generator import Shape, group
 from compare.calibration.registry import GENERATORS
@@ -12,6 +11,7 @@ from compare.judging.judge import judge
 from compare.judging.verdicts import Verdict
 from compare.metrics.calibrated.preset import calibrated
 from compare.metrics.calibrated.thresholds import BASE
+from compare.metrics.threads import one_thread
 from sim.trajectory import Trajectory
 
 GROUP = "group"
@@ -37,7 +37,7 @@ def judged(runs: Sequence[Trajectory], draws: int) -> Record:
     parts: dict[str, list[Trajectory]] = {}
     for run in runs:
         parts.setdefault(run.provenance.get("part", GROUP), []).append(run)
-    with threadpool_limits(limits=1):
+    with one_thread():
         measured = {
             name: [calibrated(run, draws, JUDGE_SEED, {"base": BASE}) for run in each]
             for name, each in parts.items()

@@ -8,7 +8,6 @@ from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float
-from threadpoolctl import threadpool_limits
 
 from compare.judging.evidence import Evidence, NotApplicable, Undecided, balance
 from compare.judging.group import Group, MeasuredRun, Thresholds
@@ -18,6 +17,7 @@ from compare.metrics.calibrated.held_out import HeldOut, blurred
 from compare.metrics.calibrated.thresholds import BASE
 from compare.metrics.calibrated.whitening import POWERS, held_out_of_clouds
 from compare.metrics.planting import in_own_span, planted_points, planted_shares
+from compare.metrics.threads import one_thread
 from compare.statistics import RATE, mean_above, t_interval
 
 CLUSTERS = 5
@@ -155,7 +155,7 @@ class Plants:
         Cost: of the first draw 40 ms a run of 70 tokens and 13 depths, of each other 6; nothing once more.
         """
         if draw not in self._lives:
-            with threadpool_limits(limits=1):
+            with one_thread():
                 runs = tuple(
                     _with_lives(run, self._planted(place, draw, span), null)
                     for place, (run, span, null) in enumerate(
@@ -208,7 +208,7 @@ class Plants:
 
     @cached_property
     def _nulls(self) -> list[preset.Null]:
-        with threadpool_limits(limits=1):
+        with one_thread():
             return [
                 preset.null_of(
                     self.points(place, 0), NULL_DRAWS, self.group.seed, {"base": BASE}, run.axis, SAMPLES

@@ -6,11 +6,11 @@ from numbers import Integral
 from types import MappingProxyType
 
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from compare.metrics.calibrated.attention import PLANTINGS
 from compare.metrics.calibrated.preset import calibrated as _calibrated
 from compare.metrics.published.preset import published as _published
+from compare.metrics.threads import one_thread
 from sim.trajectory import Trajectory
 
 PRESETS: Mapping[str, Callable[..., xr.Dataset]] = MappingProxyType(
@@ -105,5 +105,5 @@ def measure(
             "study with --keep-attention",
             stacklevel=2,
         )
-    with threadpool_limits(limits=1):
+    with one_thread():
         return PRESETS[preset](trajectory, draws=draws, seed=seed, plantings=plantings)

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from compare.files import file_digest, write_text
 from compare.judging.group import Group, MeasuredRun
 from compare.judging.groups import paired
@@ -16,6 +14,7 @@ from compare.judging.judge import Answer, answers, decided
 from compare.judging.reach import SEARCHES
 from compare.judging.registry import chosen
 from compare.judging.verdicts import Verdicts
+from compare.metrics.threads import one_thread
 from compare.reporting.explorer import write_explorer
 from compare.reporting.model_page import by_group
 from compare.reporting.page import FOLDER, pages
@@ -140,7 +139,7 @@ def write_report(directory: Path, found: Iterable[SavedRun | LeftOut], judging: 
     runs, left_out = readable(found)
     ordered = sorted(runs, key=lambda run: (run.is_model, run.label))
     kept = kept_model_tables(directory, ordered)
-    with threadpool_limits(limits=1):
+    with one_thread():
         judged = judge_runs(ordered, kept, judging)
         made = pages(directory, ordered, judged, kept, left_out, judging.limits)
         write_explorer(directory, ordered)
