@@ -35,7 +35,9 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 """Chromium reads commands from descriptor 3 and answers on 4: this puts the pipes there and becomes it."""
 SEEN = Path(__file__).with_name("seen_page.js").read_text("utf-8")
-"""JavaScript that says what is seen of a page: texts, sizes, contrasts, what sticks out."""
+"""JavaScript that says what is seen of a page: texts, sizes, contrasts, what sticks out or cannot be reached."""
+FAULTLESS = {"small": [], "pale": [], "wide": [], "unreached": [], "outside": []}
+"""What it says of a page that is as it should be, beside how many screens the page is long."""
 
 
 def chromium() -> str | None:

@@ -1,6 +1,7 @@
-// What is wrong with the page as it is seen: text too small or too pale, and content wider than the window.
+// What is wrong with the page as it is seen: text too small or too pale, content wider than the window, what scrolls and
+// cannot be reached by a keyboard, and text that stands in no landmark.
 (() => {
-  const found = { small: [], pale: [], wide: [], screens: document.documentElement.scrollHeight / innerHeight };
+  const found = { small: [], pale: [], wide: [], unreached: [], outside: [], screens: document.documentElement.scrollHeight / innerHeight };
   const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
   const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
   const parse = (text) => { const n = text.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0]; return n.length < 4 ? [...n, 1] : n; };
@@ -16,6 +17,7 @@
     const element = node.parentElement, text = node.textContent.trim();
     if (!text || ["SCRIPT", "STYLE", "TITLE"].includes(element.tagName.toUpperCase())) continue;
     if (!element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    if (!element.closest("main, nav")) found.outside.push(text.slice(0, 40));
     const style = getComputedStyle(element), inSvg = element instanceof SVGElement;
     const matrix = inSvg ? element.getScreenCTM() : null;
     const size = parseFloat(style.fontSize) * (matrix ? Math.hypot(matrix.a, matrix.b) : 1);
@@ -30,6 +32,10 @@
     range.selectNodeContents(node);
     const right = Math.max(...[...range.getClientRects()].map((box) => box.right), 0);
     if (right > innerWidth + 1 && !element.closest(".scroll")) found.wide.push(`${say}: ${right.toFixed(0)}`);
+  }
+  for (const box of document.querySelectorAll("*")) {
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX) && box.scrollWidth > box.clientWidth;
+    if (scrolls && box.tabIndex < 0) found.unreached.push(box.outerHTML.slice(0, 40));
   }
   return found;
 })()

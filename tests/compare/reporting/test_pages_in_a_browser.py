@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.helpers.browser import SEEN, SEEN_IN_CHROMIUM
+from tests.helpers.browser import FAULTLESS, SEEN, SEEN_IN_CHROMIUM
 from tests.helpers.report_runs import report_of_all
 
 pytestmark = SEEN_IN_CHROMIUM
@@ -33,7 +33,7 @@ def test_text_can_be_read_and_nothing_is_cut_off(tab, folder, width, dark):
                 tab.run(OPEN_ALL)
             seen = tab.run(SEEN)
             assert seen.pop("screens") > 0
-            assert seen == {"small": [], "pale": [], "wide": []}, (page.name, opened)
+            assert seen == FAULTLESS, (page.name, opened)
         assert tab.complaints == [], page.name
 
 
@@ -74,6 +74,7 @@ def test_what_is_wrong_with_a_page_is_seen(tab, tmp_path):
         "<body style='background:#fff'><p style='font-size:10px'>tiny</p><p style='color:#999'>pale</p>"
         "<p style='width:2000px;white-space:nowrap'>" + "wide " * 400 + "</p>"
         "<svg viewBox='0 0 100 20' width='50'><text y='12' font-size='16'>drawn</text></svg>"
+        "<div style='overflow-x:auto;width:9em'><pre>" + "far" * 40 + "</pre></div>"
         "<img src='http://127.0.0.1:9/x.png'><script>console.error('no'); undefined.x;</script>"
     )
     tab.open(page)
@@ -81,5 +82,7 @@ def test_what_is_wrong_with_a_page_is_seen(tab, tmp_path):
     assert [each.split(":")[0] for each in seen["small"]] == ["tiny", "drawn"]
     assert [each.split(":")[0] for each in seen["pale"]] == ["pale"]
     assert len(seen["wide"]) == 2
+    assert [each[:4] for each in seen["unreached"]] == ["<div"]
+    assert len(seen["outside"]) == 5
     assert any("http://127.0.0.1:9/x.png" in each for each in tab.complaints)
     assert len(tab.complaints) >= 3

@@ -1,7 +1,7 @@
 "use strict";
 // Energy, number of clusters and tree of mergers over one axis of depth, with a cursor that is dragged.
 
-const LEFT = 46, RIGHT = 10, FOOT = 36, TITLE = 20;
+const LEFT = 46, RIGHT = 10, FOOT = 36, TITLE = 26;
 
 // Ticks that a reader would choose, at most `most`, from `low` to `high`.
 function niceTicks(low, high, most) {
