@@ -33,19 +33,11 @@ class Effects:
         means = np.bincount(self._row, values, minlength=len(self._of_row)) / self._of_row
         return values - means[self._row]
 
-    def explained_by_places(self, values: Values) -> float:
-        """What distances explain of the squares of what `without_rows` has left."""
-        sums = self._by_distance(values)
-        return float(sums @ self._inverse @ sums)
-
     def without_places(self, values: Values) -> Values:
         """What `without_rows` has left, less what distances explain beside rows."""
         if not len(values):
             return values
-        constants = self._inverse @ self._by_distance(values)
+        constants = self._inverse @ np.bincount(self._distance, values)
         explained = constants[self._distance]
         means = np.bincount(self._row, explained, minlength=len(self._of_row)) / self._of_row
         return values - explained + means[self._row]
-
-    def _by_distance(self, values: Values) -> Float[np.ndarray, " distance"]:
-        return np.asarray(np.bincount(self._distance, values, minlength=len(self._inverse)), float)

@@ -74,14 +74,14 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     for place in depths:
         cosines = trajectory.points[place] @ trajectory.points[place].T
         entropies = _Entropies(cosines[keep], seen[keep])
-        like = _Cosines(effects, cosines)
+        shared = _Regressor(effects, cosines)
         for head in attention[place]:
             rows = head.astype(np.float64)
             logs = np.log(rows, where=rows > 0, out=np.zeros_like(rows))  # 0 log 0 = 0
             entropy = -float(np.einsum("ij,ij->i", rows, logs)[keep].mean())
             lost = pairs & (rows == 0)
             fitted, places_fit = _regressions(
-                logs, _Cosines(Effects(pairs & ~lost), cosines) if lost.any() else like
+                logs, _Regressor(Effects(pairs & ~lost), cosines) if lost.any() else shared
             )
             by_entropy = entropies.beta(entropy)
             better = fitted[2] if places_fit else by_entropy
@@ -93,8 +93,8 @@ def temperature(trajectory: Trajectory, keep: Bool[np.ndarray, " token"] | None 
     )
 
 
-class _Cosines:
-    """The cosines of some pairs beside constants, which all heads of a depth share: less those of rows, and of both."""
+class _Regressor:
+    """The cosines of some pairs less the constants of rows, `in_rows`, and less those of places too, `left`."""
 
     def __init__(self, effects: Effects, cosines: Float[np.ndarray, "token token"]) -> None:
         self.effects = effects
@@ -103,19 +103,20 @@ class _Cosines:
 
 
 def _regressions(
-    logs: Float[np.ndarray, "token token"], cosines: _Cosines
+    logs: Float[np.ndarray, "token token"], cosine: _Regressor
 ) -> tuple[tuple[float, float, float, float, float], bool]:
     """The first five of `NAMES`, and whether the places are worth their constants."""
-    log = cosines.effects.without_rows(logs)
+    log = cosine.effects.without_rows(logs)
+    # Of both sides, though one would do in exact numbers: where places nearly explain the cosines, rounding decides.
+    log_left = cosine.effects.without_places(log)
     total, count = float(log @ log), len(log)
-    slope, explained = _fit(cosines.in_rows, log)
-    # What constants explain of log is orthogonal to the cosines that they have left.
-    slope_left, explained_left = _fit(cosines.left, log)
+    slope, explained = _fit(cosine.in_rows, log)
+    slope_left, explained_left = _fit(cosine.left, log_left)
     if not total > count * ROUNDING**2:
         return (slope, np.nan, slope_left, np.nan, np.nan), False
-    by_places = cosines.effects.explained_by_places(log)
+    by_places = total - float(log_left @ log_left)
     unexplained = np.array([total - explained, total - by_places - explained_left])
-    free = cosines.effects.free
+    free = cosine.effects.free
     cost = count * np.log(np.maximum(unexplained, count * ROUNDING**2)) + [0, free * np.log(count)]
     shares = explained / total, by_places / total, (by_places + explained_left) / total
     return (slope, shares[0], slope_left, *shares[1:]), bool(cost[1] < cost[0])

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from sim.kernel import Rows, by_rows, by_tiles, product, row_sums
+from sim.kernel import TileRows, by_rows, by_tiles, product, row_sums, rows_of
 from sim.normalisation import GROWING, Rate, Scheme, checked_scheme, rates
 from sim.operators import AXES, BY_PLACE, axis_sizes, by_head, checked_bias, finite, linear, number
 from sim.precision import Precision, checked_precision, require_64_bit
@@ -93,8 +93,9 @@ class Attention(eqx.Module):
     was turned to 64 bits.
     `dataclasses.replace` makes a field with some of the arguments changed.
     Cost of a call: O(n^2 d) time a head, that of two matrix products and n^2 exponentials, two or three times as much
-    where clusters are tight and far apart; O(n d) memory beyond tiles of 32 MB. Derivatives are those of a sum of
-    differences, a row at a time, and cost several times as much.
+    where clusters are tight and far apart; O(n d) memory beyond tiles of 32 MB. Few tokens, up to 32, take a sum of
+    differences, whatever stands where. Derivatives are those of such a sum, and of many tokens cost several times as
+    much.
 
     >>> import numpy as np
     >>> import sim
@@ -288,7 +289,7 @@ class Attention(eqx.Module):
         towards, own, total = self._written(x, masses)
         along = row_sums(x * towards) / row_sums(x**2)
         tangent, along = towards - along[:, None] * x, along + own
-        length = jnp.sqrt(jnp.sum(tangent**2, axis=-1) + along**2)
+        length = jnp.sqrt(row_sums(tangent**2) + along**2)
         speed, growth = rates(self.norm, t, radii, along, length, self.tau, self.alpha)
         return speed[:, None] * tangent, growth, speed * total
 
@@ -308,9 +309,9 @@ class Attention(eqx.Module):
         with_one = jnp.concatenate([values, jnp.ones_like(values[..., :1])], axis=-1)
         numerators = weights.numerators(x, masses)
 
-        def write(rows: Rows) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
+        def write(rows: TileRows) -> tuple[Float[Array, "rows d"], Float[Array, " rows"]]:
             others, own = numerators(rows, x)
-            read = product(others, with_one) + own[..., None] * with_one[:, rows]
+            read = product(others, with_one) + own[..., None] * rows_of(with_one, rows, axis=1)
             if self.kind == "SA":
                 read = read / read[..., -1:]
             seen = read[..., :-1]

@@ -6,7 +6,8 @@ size e^(-beta (1 - cos)). Differences do not change with the origin, so the prod
 exact near c: tokens near c then weigh as little as they should. The first pass has one origin for all tokens, their
 mean. It bounds what rounding can have done to each row, and rows that may have lost digits are taken again around
 one of them, with its nearest, until none is left: in the worst case, each row around itself, which is a sum of
-differences. Clusters take about as many visits as they have tiles of rows.
+differences. Clusters take about as many visits as they have tiles of rows. Few tokens take the sums of differences at
+once (`sim.weights`).
 """
 
 from collections.abc import Callable
@@ -46,9 +47,9 @@ class Pulls(NamedTuple):
 
 
 # The numbers of a tile's tokens: in NumPy where they are all tokens in their order, which is known before compiling.
-Rows = Int[Array, " rows"] | Int[np.ndarray, " rows"]
+TileRows = Int[Array, " rows"] | Int[np.ndarray, " rows"]
 # Of these, and all tokens as seen from an origin.
-Weigh = Callable[[Rows, Float[Array, "n d"]], Numerators]
+Weigh = Callable[[TileRows, Float[Array, "n d"]], Numerators]
 
 
 def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> Any:
@@ -59,7 +60,7 @@ def by_tiles(function: Callable[[Int[Array, ""]], Any], n: int, width: int) -> A
     return jax.lax.map(function, jnp.arange(n), batch_size=rows)
 
 
-def by_rows(function: Callable[[Rows], Any], n: int, heads: int) -> Any:
+def by_rows(function: Callable[[TileRows], Any], n: int, heads: int) -> Any:
     """`function` of the numbers of a tile of tokens, for all tokens in turn, when one token needs n * heads numbers.
 
     Its results have the rows in front.
@@ -78,9 +79,12 @@ def product(a: Float[Array, "... i j"], b: Float[Array, "... j k"]) -> Float[Arr
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def rows_of(values: Float[Array, "n ..."], rows: Rows) -> Float[Array, "rows ..."]:
-    """The rows of a tile; the array itself, not a copy, where they are all."""
-    return values if isinstance(rows, np.ndarray) else values[rows]
+def rows_of(values: Float[Array, "..."], rows: TileRows, axis: int = 0) -> Float[Array, "..."]:
+    """The entries of a tile along an axis; the array itself, not a copy, where they are all."""
+    if isinstance(rows, np.ndarray):
+        assert len(rows) == values.shape[axis]
+        return values
+    return jnp.take(values, rows, axis=axis)
 
 
 def row_sums(values: Float[Array, "*rows columns"]) -> Float[Array, "*rows"]:
@@ -100,7 +104,7 @@ def pulls(
     """
     n = len(x)
 
-    def around(origin: Float[Array, " d"], rows: Rows) -> Pulls:
+    def around(origin: Float[Array, " d"], rows: TileRows) -> Pulls:
         return _pulls_around(origin, rows, weigh, x, softmax, steepness)
 
     first = by_rows(lambda rows: around(jnp.mean(x, axis=0), rows), n, heads)
@@ -110,7 +114,7 @@ def pulls(
     def visit(found: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         pull, total, lost = found
         origin = x[jnp.argmax(lost)]
-        squares = jnp.sum((x - origin[None]) ** 2, axis=-1)
+        squares = row_sums((x - origin[None]) ** 2)
         rows = jax.lax.top_k(jnp.where(lost, -squares, -jnp.inf), visited)[1].astype(int)
         again = around(origin, rows)
         # No other origin does better for a token that sits on it.
@@ -131,7 +135,7 @@ def pulls(
 
 def _pulls_around(
     origin: Float[Array, " d"],
-    rows: Rows,
+    rows: TileRows,
     weigh: Weigh,
     x: Float[Array, "n d"],
     softmax: bool,

@@ -19,10 +19,11 @@ _TABLE = np.pad(np.concatenate([DOP853.A, DOP853.B[None]]), ((0, 0), (0, 1)))
 _SUMS = np.stack([_TABLE[-1], DOP853.E5, DOP853.E3])
 NODES = np.append(DOP853.C, 1.0)
 _SAFETY, _SHRINK = 0.9, 0.2
-# Coordinates from which on reading the slopes that a stage does not use, half of all, costs more than a sum of its own
+# Coordinates from which on to read the slopes that a stage does not use, over 60 %, costs more than a sum of its own
 # for each stage, which takes longer to compile.
 _LONG = 1024
-# For programs that are compiled often and spend their time in few loops: a fifth less to compile, and no slower.
+# For programs that run on a CPU, are compiled often and spend their time in few loops: 4 to 20 % less to compile, and
+# no slower there.
 COMPILED_FAST = {"xla_backend_optimization_level": 1}
 
 

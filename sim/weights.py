@@ -1,4 +1,4 @@
-"""How much each token attends to each: from matrix products for sums over pairs, from differences one row at a time."""
+"""How much each token attends to each: by matrix products for sums over pairs of many tokens, else by differences."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -7,11 +7,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sim.kernel import Numerators, Rows, Weigh, by_tiles, product, pulls, row_sums, rows_of
+from sim.kernel import Numerators, TileRows, Weigh, by_tiles, product, pulls, row_sums, rows_of
 from sim.logits import capped, normed, rotated
 from sim.operators import linear
 
-# Tokens, and products n^2 d, up to which a sum of differences, which loses nothing, is no slower than matrix products.
+# Tokens, and numbers of differences over all heads, up to which their sum, which loses no digit, took less than matrix
+# products: measured on a CPU.
 _FEW_TOKENS, _FEW_DIFFERENCES = 32, 2**14
 
 
@@ -49,7 +50,7 @@ class Weights(eqx.Module):
         own_is_largest = self.matched() and self.logit_bias is None
 
         def logits(
-            rows: Rows, y: Float[Array, "n d"]
+            rows: TileRows, y: Float[Array, "n d"]
         ) -> tuple[Float[Array, "_head rows n"], Float[Array, "_head rows"]]:
             if self.matched():
                 half = row_sums(y**2) / 2
@@ -57,14 +58,14 @@ class Weights(eqx.Module):
                 others = (self.beta * (product(rows_of(y, rows), y.T) - own_half - half[None]))[None]
                 own = jnp.zeros((1, len(rows)), x.dtype)
             else:
-                others = self._scaled(product(queries[:, rows], jnp.swapaxes(keys, -1, -2)))
+                others = self._scaled(product(rows_of(queries, rows, axis=1), jnp.swapaxes(keys, -1, -2)))
                 own = _at(others, rows)
             if self.logit_bias is None:
                 return others, own
             bias = self._bias(rows)
             return others + bias, own + _at(bias, rows)
 
-        def weigh(rows: Rows, y: Float[Array, "n d"]) -> Numerators:
+        def weigh(rows: TileRows, y: Float[Array, "n d"]) -> Numerators:
             other, own = logits(rows, y)
             columns, numbers = jnp.arange(len(x))[None], rows[:, None]
             seen = columns < numbers if self.causal else columns != numbers
@@ -106,7 +107,7 @@ class Weights(eqx.Module):
             if self.matched():
                 logits = -self.beta * jnp.sum((x - x[i][None]) ** 2, axis=-1)[None] / 2
             else:
-                logits = self._scaled((keys @ queries[:, i, :, None])[..., 0])
+                logits = self._scaled(product(keys, queries[:, i, :, None])[..., 0])
             if self.logit_bias is not None:
                 logits = logits + self._bias(i)
             return jnp.broadcast_to(logits, (self.heads, len(x)))
@@ -124,12 +125,12 @@ class Weights(eqx.Module):
         """Logits of the products of queries and keys, less beta."""
         return capped(self.beta * products, self.softcap) - self.beta
 
-    def _bias(self, rows: Rows | Int[Array, ""]) -> Float[Array, "_head *rows n"]:
+    def _bias(self, rows: TileRows | Int[Array, ""]) -> Float[Array, "_head *rows n"]:
         assert self.logit_bias is not None
         return jnp.take(self.logit_bias, rows, axis=-2)
 
 
-def _at(values: Float[Array, "_head rows n"], rows: Rows) -> Float[Array, "_head rows"]:
+def _at(values: Float[Array, "_head rows n"], rows: TileRows) -> Float[Array, "_head rows"]:
     """The entry of each row that is the row's own token."""
     return jnp.take_along_axis(values, rows[None, :, None], axis=-1)[..., 0]
 
@@ -138,7 +139,7 @@ def _at(values: Float[Array, "_head rows n"], rows: Rows) -> Float[Array, "_head
 def weighted_pulls(
     weights: Weights, x: Float[Array, "n d"], masses: Float[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
-    """sum_hj A^h_ij (x_j - x_i), and sum_j A^h_ij."""
+    """sum_hj A^h_ij (x_j - x_i), and sum_j A^h_ij: of few tokens from differences, of many from products."""
     n, d = x.shape
     if n <= _FEW_TOKENS and weights.heads * n**2 * d <= _FEW_DIFFERENCES:
         return _pulls_by_differences(weights, x, masses)
@@ -155,7 +156,7 @@ def _pulls_tangent(primals: Any, tangents: Any) -> tuple[Any, Any]:
 def _pulls_by_differences(
     weights: Weights, x: Float[Array, "n d"], masses: Float[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n head"]]:
-    """What `weighted_pulls` is, a row at a time: slow, and with all digits of the derivatives too."""
+    """What `weighted_pulls` is, from differences: slow for many tokens, and with all digits of the derivatives too."""
     row = weights.rows(x, masses)
 
     def of_token(i: Int[Array, ""]) -> tuple[Float[Array, " d"], Float[Array, " head"]]:

@@ -47,6 +47,18 @@ def no_figures_are_left():
 
 
 @pytest.fixture(scope="module")
+def as_of_many():
+    """Few tokens go the way of many, by matrix products; what was compiled before and in between is dropped."""
+    import sim.weights  # the hook is not there yet when this file is read
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sim.weights, "_FEW_TOKENS", 0)
+        jax.clear_caches()
+        yield
+    jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
 def tab():
     """A tab of a Chromium, for the tests that see pages."""
     with browser(str(chromium())) as opened:

@@ -193,3 +193,15 @@ def test_each_head_and_layer_of_a_model_has_one(minilm):
     assert (found.pairs == 38 * 37).all()
     assert ((found.r_squared >= 0) & (found.r_squared <= 1)).all()
     assert (found.beta_entropy > 0).all()
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-5, 1e-7])
+def test_cosines_that_places_nearly_explain_keep_their_slope(noise):
+    """Tokens along a curve: all but `noise` of a cosine is the distance of two places."""
+    angles = 0.1 * np.arange(TOKENS) + noise * np.random.default_rng(0).standard_normal(TOKENS)
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    apart = np.arange(TOKENS)[:, None] - np.arange(TOKENS)
+    rows = softmax(2.0 * points @ points.T - 0.3 * np.abs(apart) ** 0.5, True)[None]
+    found = temperature(trajectory(rows, points, True))
+    # What cosines have left is `noise`, and is rounded to 1e-15.
+    np.testing.assert_allclose(found.beta_given_place, 2, rtol=1e-14 / noise)

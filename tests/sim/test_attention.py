@@ -11,6 +11,8 @@ import pytest
 import sim
 import sim.kernel
 
+pytestmark = pytest.mark.usefixtures("as_of_many")
+
 
 def loop(x, beta, kind="SA", causal=False, clock="metastability", masses=None, **operators):
     """The formula as written, one head, token and key at a time."""

@@ -70,6 +70,7 @@ def test_another_beta_or_tolerance_does_not_compile_anew(monkeypatch):
         return pulls(*arguments)
 
     monkeypatch.setattr(sim.weights, "pulls", counted)
+    monkeypatch.setattr(sim.weights, "_FEW_TOKENS", 0)
     x = sim.uniform(
         33, 3, seed=1
     )  # a shape that no other test has compiled, and too many tokens for differences

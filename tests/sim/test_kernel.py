@@ -18,6 +18,7 @@ from tests.helpers.slow_attention import (
     written_by_differences,
 )
 
+pytestmark = pytest.mark.usefixtures("as_of_many")
 EPS = np.finfo(np.float64).eps
 
 

@@ -11,6 +11,7 @@ import sim
 import sim.kernel
 from sim.interaction_energy import dissipation
 
+pytestmark = pytest.mark.usefixtures("as_of_many")
 TOKENS, DIMENSION, HEADS, RANK = 6, 4, 2, 4
 RANDOM = np.random.default_rng(11)
 X = RANDOM.standard_normal((TOKENS, DIMENSION))

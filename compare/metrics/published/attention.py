@@ -142,10 +142,10 @@ def _all_above_half(matrix: Float[np.ndarray, "token token"]) -> bool:
     if matrix.diagonal().min() <= 0.5:
         return False
     try:
-        np.linalg.cholesky((matrix + matrix.T) / 2 - (0.5 + MARGIN) * np.eye(len(matrix)))
+        factor = np.linalg.cholesky((matrix + matrix.T) / 2 - (0.5 + MARGIN) * np.eye(len(matrix)))
     except np.linalg.LinAlgError:
         return False
-    return True
+    return bool(np.isfinite(factor).all())  # LAPACK goes on where a number is missing
 
 
 def _growth(matrix: Float[np.ndarray, "token token"]) -> float:

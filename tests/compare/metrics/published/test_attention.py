@@ -151,6 +151,18 @@ def test_a_bound_at_the_line_does_not_decide_wrongly(gap):
     assert eigenvalues_above_half(moved) == (10 if gap > 0 else 5)
 
 
+def test_what_rounding_may_have_moved_over_the_line_is_computed(monkeypatch):
+    asked, eigvals = [], np.linalg.eigvals
+    monkeypatch.setattr(np.linalg, "eigvals", lambda matrix: asked.append(1) or eigvals(matrix))
+    for gap, number in ((5e-10, 1), (2e-9, 1)):
+        eigenvalues_above_half(np.eye(3) * (0.5 + gap))
+        assert len(asked) == number
+    missing = 0.9 * np.eye(3)
+    missing[2, 0] = np.nan
+    with pytest.raises(np.linalg.LinAlgError):
+        eigenvalues_above_half(missing)
+
+
 def test_uniform_attention_has_closed_forms():
     n = 12
     found = attention_clusters(np.full((1, 2, n, n), 1 / n))
