@@ -1,6 +1,7 @@
 """Commands of the main job: run theory and models, judge, draw; what is asked; how well the judge does."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.shell_completion import CompletionItem
 
 import probe
 from compare.calibration.summary import as_json as calibration_as_json
@@ -49,6 +51,21 @@ def _default_models() -> tuple[str, ...]:
             err=True,
         )
     return available
+
+
+def _groups(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The groups of the theory, and the models, as a shell completes them."""
+    del parameter
+    given = context.params
+    theory = (job.group for job in plan.theory_jobs(given.get("betas") or DEFAULT_BETAS, 0, 1))
+    names = dict.fromkeys([*theory, *(given.get("models") or probe.models())])
+    # Of the shells, bash alone puts what it is given into the line as it is.
+    in_bash = os.environ.get("_METASPHERE_COMPLETE", "").startswith("bash")
+    return [
+        CompletionItem(name.replace(" ", "\\ ") if in_bash else name)
+        for name in names
+        if name.startswith(incomplete)
+    ]
 
 
 LIMITS = click.option(
@@ -103,7 +120,13 @@ HYPOTHESIS = click.option(
     show_default=True,
     help="Controls of a model; all silences feed-forward parts a third at a time, keeps every coordinate, and more.",
 )
-@click.option("--group", "groups", multiple=True, help="Only this group and its controls; repeatable.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    shell_complete=_groups,
+    help="Only this group and its controls; repeatable.",
+)
 @click.option(
     "--keep-attention",
     is_flag=True,

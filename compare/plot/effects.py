@@ -197,5 +197,5 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
                 )
             )
         size = {"color": "black", "marker": "|", "markersize": 8, "linestyle": ""}
-        lines.append(Line2D([], [], label="size that matters", **size))
+        lines.append(Line2D([], [], label="planted size that matters", **size))
     legend_below(axes, handles=lines)

@@ -33,7 +33,11 @@ POST: Mapping[str, Claimed] = {
     "H1": Claimed("CONFIRMED", "tokens cluster over layers, in every model and on every real prompt", True),
     "H2": Claimed("CONFIRMED", "clusters persist: plateaus", True),
     "H3": Claimed("CONFIRMED", "two time scales, above a threshold in depth; magnitudes provisional", True),
-    "H4": Claimed("FALSIFIED", "the energy is monotone in no model", False),
+    "H4": Claimed(
+        "FALSIFIED",
+        "the energy is monotone in no model; that asks in how many runs it falls, not how far",
+        False,
+    ),
     "H5": Claimed(
         "CLAIMED",
         "the spectral radius of V governs collapse; the other half, that dimension does not, stays open here",

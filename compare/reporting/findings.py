@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from compare.judging.evidence import CONFIRMED, REFUTED, UNDECIDED
-from compare.judging.reach import power_in_words, size_in_words
+from compare.judging.reach import COARSE, power_in_words, size_in_words
 from compare.reporting.verdict_table import Column, Row, size, tally
 
 CLUSTERS = {
     "H1": ("gather in several tight clusters", "do not gather in tight clusters"),
     "H2": ("stay in clusters for long plateaus", "do not stay in clusters for long"),
-    "P20": ("fall into clusters, tight or not", "do not fall into looser ones"),
+    "P20": (
+        "fall into clusters if looser ones count too",
+        "do not fall into clusters even if looser ones count",
+    ),
 }
 """Hypothesis on clusters -> what tokens do where most groups confirm it, and where most refute it."""
 WORDS = {CONFIRMED: "confirmed", REFUTED: "refuted", UNDECIDED: "undecided"}
@@ -55,11 +58,15 @@ def _theory(rows: Sequence[Row]) -> str:
     decided = [row for row in lasting if row["verdict"] != UNDECIDED]
     verdicts = {row["verdict"] for row in decided}
     if decided:
-        told = "" if len(decided) == len(lasting) else "where that can be told, "
-        last = {(CONFIRMED,): "last", (REFUTED,): "do not last"}.get(tuple(verdicts), "may or may not last")
-        said.append(
-            f"{told}these {last} far longer than they take to form (H3: {_counted(lasting)}; {_effect(decided[0])})"
+        told = (
+            ""
+            if len(decided) == len(lasting)
+            else f"where that can be told, in {len(decided)} of {len(lasting)}, "
         )
+        last = {(CONFIRMED,): "last", (REFUTED,): "do not last"}.get(tuple(verdicts), "may or may not last")
+        growth = decided[0]["statistic"].startswith("growth")
+        how_long = "exponentially long in beta" if growth else "far longer than they take to form"
+        said.append(f"{told}these {last} {how_long} (H3: {_counted(lasting)}; {_effect(decided[0])})")
     return f"In the theory tokens {_joined(said)}." if said else ""
 
 
@@ -141,11 +148,12 @@ def _reach(rows: Sequence[Row]) -> str:
     draws = " to ".join(map(str, drawn[:: max(1, len(drawn) - 1)]))
     how_often = f"each of {draws}" if all_of_them else f"{least} or more of {draws}"
     power = power_in_words(min(rung["low"] for rung in seen))
+    spread = ", by the spread of few draws" if drawn[0] < COARSE.looks[-1] else ""
     said = [f"{sizes} ({', '.join(names)})" for sizes, names in by_range.items()]
     return (
-        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power {power}) "
-        f"where they hold {' or '.join(said)} of the variance; larger ones are taken to be seen, and of "
-        "smaller ones nothing is said."
+        f"How far that reaches: clusters planted in the same runs were seen in {how_often} draws (a power "
+        f"{power}{spread}) where they hold {' or '.join(said)} of the variance; larger ones are taken to be seen, and "
+        "of smaller ones nothing is said."
     )
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 import compare.cli
 from compare.cli.group import PLACES, QUIET, bar, main
@@ -44,6 +45,22 @@ def test_progress_is_shown_where_a_person_watches_who_wants_it(monkeypatch, aske
         "compare.cli.group.sys.stderr", SimpleNamespace(isatty=lambda: True, write=len, flush=int)
     )
     assert work.main(asked, standalone_mode=False) == shown
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_groups_complete_with_the_blanks_in_their_names(monkeypatch, shell):
+    monkeypatch.setenv("_METASPHERE_COMPLETE", f"{shell}_complete")
+    completing = ShellComplete(main, {}, "metasphere", "_METASPHERE_COMPLETE")
+
+    def offered(*before, incomplete):
+        return [
+            item.value for item in completing.get_completions(["compare", *before, "--group"], incomplete)
+        ]
+
+    blank = "\\ " if shell == "bash" else " "
+    assert offered("--beta", "4", incomplete="USA, b") == ["USA, beta 4, d 3".replace(" ", blank)]
+    assert offered(incomplete="gpt2-128-") == ["gpt2-128-early", "gpt2-128-initial"]
+    assert offered("--model", "gpt2", incomplete="gp") == ["gpt2"]
 
 
 def test_names_of_commands_and_options_complete():

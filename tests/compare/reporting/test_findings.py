@@ -61,7 +61,7 @@ def test_the_theory_may_be_wrong_too():
 @pytest.mark.parametrize(
     ("verdicts", "words"),
     [
-        (("CONFIRMED", "UNDECIDED"), "where that can be told, these last far longer"),
+        (("CONFIRMED", "UNDECIDED"), "where that can be told, in 1 of 2, these last far longer"),
         (("CONFIRMED", "CONFIRMED"), "tokens these last far longer"),
         (("REFUTED", "CONFIRMED"), "tokens these may or may not last far longer"),
     ],
@@ -69,6 +69,11 @@ def test_the_theory_may_be_wrong_too():
 def test_how_long_clusters_last_is_said_of_those_that_tell(verdicts, words):
     rows = [verdict("H3", "SA", each, statistic=str(place)) for place, each in enumerate(verdicts)]
     assert words in said(*rows)[0]
+
+
+def test_a_confirmed_growth_is_one_of_length_in_beta():
+    rows = [verdict("H3", "SA", statistic="growth of log plateau length in beta")]
+    assert "these last exponentially long in beta (H3" in said(*rows)[0]
 
 
 def test_intervals_that_stay_short_of_what_matters_are_named():
@@ -93,8 +98,8 @@ def test_how_far_a_refutation_reaches():
     rows.append(verdict("P20", MODELS[0], "REFUTED", reach=seen_from(0.3)))
     (reach,) = (sentence for sentence in said(*rows) if sentence.startswith("How far that reaches"))
     assert (
-        "in each of 6 to 72 draws (a power of 95 % or more) where they hold 50 % to 65 % (H1) or 30 % (P20) of the "
-        "variance; larger" in reach
+        "in each of 6 to 72 draws (a power of 95 % or more, by the spread of few draws) where they hold 50 % to "
+        "65 % (H1) or 30 % (P20) of the variance; larger" in reach
     )
     full = verdict("H1", MODELS[0], "REFUTED", reach=seen_from(0.5, 97, 100, 0.91))
     assert any(

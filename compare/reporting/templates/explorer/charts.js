@@ -52,7 +52,7 @@ function charts(svg, moved) {
     const high = Math.max(2, ...shown.numbers), y = (value) => top + TITLE + height * (1 - Math.log(value) / Math.log(high));
     const below = [1, 2, 5, 10, 20, 50, 100].filter((each) => each === 1 || y(each) - y(high) > 13);
     const ticks = [...below.filter((each, k) => k === 0 || y(below[k - 1]) - y(each) > 13), high];
-    panel(top, height, "clusters, single tokens among them", ticks.map((each) => [each, String(each)]), y);
+    panel(top, height, "clusters, single tokens too (log scale)", ticks.map((each) => [each, String(each)]), y);
     svg.append(line(places, shown.numbers.map(y), "number"));
   };
   const treePanel = (top, height) => {
