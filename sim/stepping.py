@@ -19,8 +19,8 @@ _TABLE = np.pad(np.concatenate([DOP853.A, DOP853.B[None]]), ((0, 0), (0, 1)))
 _SUMS = np.stack([_TABLE[-1], DOP853.E5, DOP853.E3])
 NODES = np.append(DOP853.C, 1.0)
 _SAFETY, _SHRINK = 0.9, 0.2
-# Coordinates from which on to read the slopes that a stage does not use, over 60 %, costs more than a sum of its own
-# for each stage, which takes longer to compile.
+# Coordinates from which on, on a CPU, to read the slopes that a stage does not use, over 60 %, costs more than a sum of
+# its own for each stage, which takes longer to compile. An accelerator would have to ask the host which sum it is.
 _LONG = 1024
 # For programs that run on a CPU, are compiled often and spend their time in few loops: 4 to 20 % less to compile, and
 # no slower there.
@@ -43,7 +43,7 @@ def slopes(
     sums_of_used = [partial(_sum_of_used, row) for row in _TABLE[1:]]
 
     def stage(number: Int[Array, ""], found: Array) -> Array:
-        short = first.size < _LONG
+        short = first.size < _LONG or jax.default_backend() != "cpu"
         change = table[number] @ found if short else jax.lax.switch(number - 1, sums_of_used, found)
         moved = start + step * change
         return found.at[number].set(slope_at(number, moved))

@@ -20,7 +20,7 @@ LOOKS = {
 }
 """Verdict -> colour, marker and word: told apart without colour as well."""
 EFFECT, REACH, LABEL = 0.0, -0.28, 0.3
-ROOM, STROKE = 0.08, 0.15
+ROOM, STROKE = 0.08, 0.11
 LONGEST_LINE, LONGEST_NAME = 46, 54
 SMALL_SHARE = 0.4
 
