@@ -22,7 +22,8 @@ from sim.sweeps.starts import Start
 from sim.sweeps.stepper import Observe
 from sim.sweeps.store import Store, in_memory, on_disk, opened, owned, require_room
 
-_CELLS_OF_A_CORE = 64
+# Cells of a chunk on a CPU, and into how many chunks a small table is cut at least: cores wait for the last of them.
+_CELLS_OF_A_CORE, _CHUNKS = 64, 32
 _CELLS_OF_A_DEVICE = 1024
 
 
@@ -128,7 +129,7 @@ def run(
     if path is None or not path.exists():
         require_room(plan, path)
     chunk = (
-        plan.chunk_shape(_CELLS_OF_A_CORE)
+        plan.chunk_shape(min(_CELLS_OF_A_CORE, max(1, plan.cells // _CHUNKS)))
         if jax.default_backend() == "cpu"
         else plan.chunk_shape(_CELLS_OF_A_DEVICE, len(jax.devices()))
     )
