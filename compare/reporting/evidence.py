@@ -192,10 +192,7 @@ def interval(row: Row, reach: tuple[float, float]) -> Markup:
     ]
     parts.append(f'<path class="ci" d="M{ends[0]:.1f} 10H{ends[1]:.1f}"/>')
     parts.append(f'<circle class="effect" cx="{place(float(row["effect"])):.1f}" cy="10" r="4"/>')
-    verdict = row["verdict"].lower()
-    return Markup(
-        f'<svg class="interval {verdict}" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>'
-    )
+    return Markup(f'<svg class="interval" viewBox="0 0 200 20" aria-hidden="true">{"".join(parts)}</svg>')
 
 
 def pictures(row: Row, hypothesis: Hypothesis, behind: Behind) -> list[Picture]:
