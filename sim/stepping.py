@@ -22,9 +22,6 @@ _SAFETY, _SHRINK = 0.9, 0.2
 # Coordinates from which on, on a CPU, to read the slopes that a stage does not use, over 60 %, costs more than a sum of
 # its own for each stage, which takes longer to compile. An accelerator would have to ask the host which sum it is.
 _LONG = 1024
-# For programs that run on a CPU, are compiled often and spend their time in few loops: 4 to 20 % less to compile, and
-# no slower there.
-COMPILED_FAST = {"xla_backend_optimization_level": 1}
 
 
 def slopes(

@@ -5,7 +5,6 @@ The loop steps in s, dt = ds / R, with the rate R = sum over i != j of w_ij eval
 much as one of length 1. log t is the only clock kept. This is ours.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sim.mergers.crossing import Ends, Mergers, merge_crossed
 from sim.mergers.rates import PairRates, Rules, pulls
-from sim.stepping import COMPILED_FAST, STAGES, bisected, both_errors, factor, slopes, sums
+from sim.stepping import STAGES, bisected, both_errors, factor, slopes, sums
 
 RUNNING, MERGED, SLOWED, LANDED, SADDLE, EXHAUSTED = range(6)
 GROWTH = 6.0
@@ -58,7 +57,7 @@ class Rows(NamedTuple):
     x: Float[Array, "rows b d"]
 
 
-@partial(jax.jit, compiler_options=COMPILED_FAST)
+@jax.jit
 def advance(course: Course, bounds: Bounds, rules: Rules) -> tuple[Course, Rows]:
     """Advance a group until it has ended or has filled its rows.
 

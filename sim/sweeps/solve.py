@@ -9,8 +9,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as Spread
 from jaxtyping import Array, Bool, Int
 
-from sim.stepping import COMPILED_FAST
 from sim.sweeps.stepper import Course, Problem, ShapeClass, advance, begin, due, going, look_back
+
+# 5 to 15 % less to compile than by default, and no slower in the loop of a cell.
+_COMPILED_FAST = {"xla_backend_optimization_level": 1}
 
 
 class Solved(NamedTuple):
@@ -29,7 +31,7 @@ class Occupancy(NamedTuple):
     made: Int[Array, " device"]
 
 
-@partial(jax.jit, static_argnames="shape", compiler_options=COMPILED_FAST)
+@partial(jax.jit, static_argnames="shape", compiler_options=_COMPILED_FAST)
 def solve_one(problem: Problem, *, shape: ShapeClass) -> Solved:
     """Solve one cell. Compiled once for each shape class and shape of the points."""
 
