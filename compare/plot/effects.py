@@ -21,6 +21,7 @@ LOOKS = {
 """Verdict -> colour, marker and word: told apart without colour as well."""
 EFFECT, REACH, LABEL = 0.0, -0.28, 0.3
 ROOM, STROKE = 0.08, 0.11
+DOTTED = (0, (1, 0.8))
 LONGEST_LINE, LONGEST_NAME = 46, 54
 SMALL_SHARE = 0.4
 
@@ -98,7 +99,9 @@ def _effect(axes: Axes, row: Verdict, y: float, several: bool) -> None:
     axes.plot(row.effect, y, marker, color=colour, markersize=6)
     for bound in row.claimed:
         if np.isfinite(bound):
-            axes.plot([bound, bound], [y - STROKE, y + STROKE], ":", color="black", linewidth=1.6)
+            axes.plot(
+                [bound, bound], [y - STROKE, y + STROKE], linestyle=DOTTED, color="black", linewidth=1.6
+            )
     said = textwrap.shorten(
         f"{row.group}: {row.statistic}" if several else row.group, LONGEST_NAME, placeholder=" ..."
     )
@@ -171,7 +174,7 @@ def _legend(axes: Axes, rows: Sequence[Verdict]) -> None:
         )
         for colour, marker, word in found
     ]
-    lines.append(Line2D([], [], color="black", linestyle=":", linewidth=1.6, label="bound of the claim"))
+    lines.append(Line2D([], [], color="black", linestyle=DOTTED, linewidth=1.6, label="bound of the claim"))
     rungs = [rung for row in rows if row.reach for rung in row.reach["rungs"]]
     own = all(row.reach["is_effect"] for row in rows if row.reach)
     if rungs:
